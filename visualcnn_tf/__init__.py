@@ -1,0 +1,39 @@
+"""Makes a trained TensorFlow/Keras model explain itself: heatmaps as outputs of the model, computed in its graph."""
+
+from visualcnn_tf import errors
+from visualcnn_tf.attach import attach
+from visualcnn_tf.errors import (
+    Image1DError,
+    ImageTooSmallError,
+    IncompatibleModelError,
+    InvalidTypeError,
+    NanLayerOutputError,
+    OutputBiggerThanInputError,
+    SizeTooSmall,
+    SmallConvolutionWarning,
+    VisualCNNError,
+)
+from visualcnn_tf.explained_model import ExplainedModel
+from visualcnn_tf.fusion import FUSIONS
+from visualcnn_tf.layer import FeatureMapFusion
+from visualcnn_tf.taps.tap import Tap
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "FUSIONS",
+    "ExplainedModel",
+    "FeatureMapFusion",
+    "Image1DError",
+    "ImageTooSmallError",
+    "IncompatibleModelError",
+    "InvalidTypeError",
+    "NanLayerOutputError",
+    "OutputBiggerThanInputError",
+    "SizeTooSmall",
+    "SmallConvolutionWarning",
+    "Tap",
+    "VisualCNNError",
+    "attach",
+    "errors",
+]

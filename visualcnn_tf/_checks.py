@@ -1,0 +1,50 @@
+"""Argument checks with one wording: the argument, what is allowed, what was received, what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from visualcnn_tf.errors import InvalidArgumentError
+
+
+def quoted(names: Iterable[object]) -> str:
+    """``'a', 'b', 'c'``."""
+    return ", ".join(repr(name) for name in names)
+
+
+def near_misses(name: object, known: Iterable[str], count: int = 3) -> list[str]:
+    """The names of ``known`` that look most like ``name``, best first."""
+    return difflib.get_close_matches(str(name), list(known), n=count, cutoff=0.5)
+
+
+def did_you_mean(name: object, known: Iterable[str]) -> str:
+    """A sentence that offers near misses, or nothing."""
+    near = near_misses(name, known)
+    return f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
+
+
+def bad_value(argument: str, allowed: str, received: object, advice: str = "") -> InvalidArgumentError:
+    """The error for an argument with a value that is not allowed."""
+    return InvalidArgumentError(
+        f"`{argument}` must be {allowed}. Received: {received!r}.{' ' if advice else ''}{advice}"
+    )
+
+
+def check_choice(argument: str, value: Any, allowed: Sequence[Any], also: str = "") -> None:
+    """Raises unless ``value`` is one of ``allowed``; ``also`` names what else the argument may be."""
+    if any(value is option or (type(value) is type(option) and value == option) for option in allowed):
+        return
+    names = [option for option in allowed if isinstance(option, str)]
+    raise bad_value(
+        argument,
+        f"one of {quoted(allowed)}{' or ' + also if also else ''}",
+        value,
+        did_you_mean(value, names).strip() if isinstance(value, str) else "",
+    )
+
+
+def is_count(value: object) -> bool:
+    """Whether ``value`` is an integer of at least 1 (and no bool)."""
+    return hasattr(value, "__index__") and not isinstance(value, bool) and int(value) >= 1  # type: ignore[call-overload, no-any-return]

@@ -1,0 +1,35 @@
+"""Callables in configs: names stay names, functions go the way Keras takes them."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import keras
+
+from visualcnn_tf.errors import NotSerializableWarning
+
+
+def callable_to_config(value: Any) -> Any:
+    """A name unchanged; a callable as Keras serialises it."""
+    return keras.saving.serialize_keras_object(value) if callable(value) else value
+
+
+def callable_from_config(config: Any) -> Any:
+    """The inverse of :func:`callable_to_config`."""
+    return keras.saving.deserialize_keras_object(config) if isinstance(config, dict) else config
+
+
+def warn_if_not_loadable(argument: str, value: Any) -> None:
+    """Warns when Keras would not find a callable again at loading time."""
+    if not callable(value) or keras.saving.get_registered_name(value) != getattr(value, "__name__", None):
+        return
+    module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", "<lambda>")
+    if module == "__main__" or "<" in name:
+        warnings.warn(
+            f"`{argument}` {name!r} is saved by reference and will not be found when the model is loaded elsewhere. "
+            "Decorate it with @keras.saving.register_keras_serializable(), at the top level of a module that is "
+            "imported before loading.",
+            NotSerializableWarning,
+            stacklevel=3,
+        )

@@ -1,0 +1,107 @@
+"""attach: the entry of the package."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+
+from visualcnn_tf._backend import check_backend
+from visualcnn_tf.combine import Combination
+from visualcnn_tf.errors import IncompatibleModelError
+from visualcnn_tf.explained_model import ExplainedModel
+from visualcnn_tf.fusion import Fusion
+from visualcnn_tf.inputs import model_inputs
+from visualcnn_tf.normalize import Normalization
+from visualcnn_tf.plan import DEFAULT_METHOD, Options, make_plan
+
+
+def attach(
+    model: Any,
+    layers: Any = None,
+    *,
+    method: str | Fusion | Mapping[str, str | Fusion] = DEFAULT_METHOD,
+    size: str | Sequence[int] | None = "input",
+    interpolation: str = "bilinear",
+    normalize: Normalization = "minmax",
+    dtype: str = "float32",
+    combine: str | Combination | None = None,
+    combine_weights: Mapping[str, float] | Sequence[float] | None = None,
+    check_numerics: bool = False,
+    input_shape: Any = None,
+    name: str | None = None,
+) -> ExplainedModel:
+    """The same model with one heatmap more among its outputs for each chosen layer.
+
+    The heatmaps are computed in the graph with TensorFlow ops alone. The model itself is not changed: the
+    explained model shares its weights and calls it as it is.
+
+    Example:
+        >>> import keras, numpy as np, visualcnn_tf as vc
+        >>> model = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Conv2D(8, 3, name="conv"),
+        ...                           keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(10)])
+        >>> explained = vc.attach(model)
+        >>> {key: value.shape for key, value in explained.predict(np.ones((2, 28, 28, 1)), verbose=0).items()}
+        {'predictions': (2, 10), 'heatmap_conv': (2, 28, 28)}
+
+    Args:
+        model: a Keras 3 model on the TensorFlow backend: Sequential, functional or subclassed, nested, with any
+            inputs and outputs.
+        layers: what to tap: None or ``"conv"`` (every convolution and local pooling layer), ``"stages"`` (the last
+            map of each resolution), ``"last"`` (the last map before the head), a layer's name or
+            ``path/inside/nested/models``, a pattern (``"block3_*"``), an index as in ``model.layers``, a layer, or a
+            list of these. A preset's name means the preset; for a layer of that name pass the layer itself.
+        method: how the feature maps are fused: a name (see ``visualcnn_tf.FUSIONS``), a callable ``(B, h, w, C) ->
+            (B, h, w)`` of TensorFlow ops, or a dict from layer patterns to these (first match; others get the
+            default).
+        size: size of the heatmaps: ``"input"``, ``(H, W)``, or None for each layer's own.
+        interpolation: ``"bilinear"``, ``"nearest"``, ``"bicubic"`` or ``"area"``.
+        normalize: ``"minmax"``, ``"max"``, ``("range", low, high)`` or None; each image for itself.
+        dtype: ``"float32"``, ``"float16"`` or ``"uint8"`` (0 to 255: a quarter of the bytes).
+        combine: ``"mean"``, ``"max"``, ``"product"`` or a callable ``[(B, H, W), ...] -> (B, H, W)``: adds the
+            output ``"heatmap"``, all layers' normalised heatmaps in one, normalised again.
+        combine_weights: weight of each layer in it: a dict from layer patterns to numbers (others weigh 1), or one
+            number for each tap.
+        check_numerics: whether NaN or infinite activations raise an error that names the layer. Otherwise such an
+            image gets an all-zero heatmap. Has no effect under XLA or in TensorFlow Lite.
+        input_shape: shape of one example, without the batch, for a model that was never built (which this builds),
+            or to fix sizes that the model leaves open. Without it such a model is prepared at its first call.
+        name: name of the explained model.
+
+    Returns:
+        An :class:`ExplainedModel`: ``predict(x)`` and calls return a flat dict: ``"predictions"`` (several outputs
+        keep their names), ``"heatmap_<layer path>"`` of shape ``(B, H, W)`` for each tap, ``"heatmap"``.
+
+    Raises:
+        IncompatibleModelError: for anything but a Keras 3 model on the TensorFlow backend.
+        LayerNotFoundError: for a layer that is not in the model; the message offers near misses.
+        NoFeatureMapError: for a layer without spatial output, or a model without any.
+        InputShapeError: when ``size="input"`` but no input has the layer's spatial axes.
+        InvalidArgumentError: for an option that is not allowed.
+        InvalidTypeError: for a layer selector of the wrong type.
+    """
+    check_model(model)
+    options = Options(
+        layers, method, size, interpolation, normalize, dtype, combine, combine_weights, check_numerics
+    )
+    inputs = model_inputs(model, input_shape)
+    plan = None if inputs is None else make_plan(model, inputs, options)
+    return ExplainedModel(model, options, plan, inputs, name=name or f"{model.name}_explained")
+
+
+def check_model(model: Any) -> None:
+    """Raises unless ``model`` is a Keras 3 model on the TensorFlow backend."""
+    check_backend()
+    if isinstance(model, keras.Model):
+        return
+    modules = {base.__module__.split(".")[0] for base in type(model).__mro__}
+    if modules & {"tf_keras", "keras"} and hasattr(model, "layers"):
+        raise IncompatibleModelError(
+            f"`model` must be a Keras 3 model. Received: a Keras 2 (`tf_keras`) model, {type(model).__name__}. "
+            "Save it as .h5 or .keras and load it with Keras 3's `keras.models.load_model`."
+        )
+    raise IncompatibleModelError(
+        f"`model` must be a Keras 3 model (`keras.Model`). Received: {type(model).__name__}. "
+        "For a file, load it first: `keras.models.load_model(path)`."
+    )

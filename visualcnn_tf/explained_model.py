@@ -1,0 +1,246 @@
+"""ExplainedModel: the user's model with one heatmap for each tap among its outputs."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from visualcnn_tf._serial import warn_if_not_loadable
+from visualcnn_tf.combine import combine_maps
+from visualcnn_tf.errors import NanLayerOutputError, NotBuiltError
+from visualcnn_tf.inputs import InputSpec, ModelInputs, model_inputs
+from visualcnn_tf.normalize import cast_maps
+from visualcnn_tf.outputs import flat_outputs
+from visualcnn_tf.plan import Options, Plan, make_plan
+from visualcnn_tf.taps.capture import Outputs, recording
+from visualcnn_tf.taps.probe import inlined
+from visualcnn_tf.taps.tap import Tap
+from visualcnn_tf.taps.walk import walk
+
+_NOT_FINITE = "NaN or infinite activations in the layer "
+
+
+@keras.saving.register_keras_serializable(package="visualcnn_tf")
+class ExplainedModel(keras.Model):
+    """A model that returns heatmaps beside its predictions; made by :func:`visualcnn_tf.attach`.
+
+    Its outputs are a flat dict: the model's own output under ``"predictions"`` (several keep their own names), then
+    one heatmap for each tap in the order in which the layers run, then ``"heatmap"`` when they are combined. It
+    shares the weights of the model, which is not changed.
+
+    Attributes:
+        model: the user's model.
+        taps: what is tapped, see :class:`visualcnn_tf.Tap`.
+        output_names: the keys of the outputs, in order.
+    """
+
+    def __init__(
+        self, model: Any, options: Options, plan: Plan | None = None, inputs: ModelInputs | None = None, **kwargs: Any
+    ) -> None:
+        # No autocast: the model casts its inputs itself, as it does without us.
+        super().__init__(autocast=False, **kwargs)
+        self.model = model
+        self.options = options
+        self.model_inputs = inputs
+        self.plan: Plan | None = None
+        if options.check_numerics:
+            self.jit_compile = False  # XLA would drop the check
+        if plan is not None:
+            self._adopt(plan)
+
+    # What it is ------------------------------------------------------------------------------------------------
+
+    @property
+    def taps(self) -> tuple[Tap, ...]:
+        """What is tapped, in the order of the outputs."""
+        return self._known().taps
+
+    @property
+    def output_names(self) -> list[str]:
+        """The keys of the outputs, in order."""
+        return [spec.name for spec in self._known().outputs]
+
+    @property
+    def inputs(self) -> list[Any]:
+        """The inputs as Keras tensors: the model's own where it has them."""
+        self._known()
+        own = getattr(self.model, "inputs", None)
+        return list(own) if own else [_keras_tensor(spec) for spec in self.model_inputs.specs]
+
+    @property
+    def outputs(self) -> list[Any]:
+        """The outputs as Keras tensors, in the order of ``output_names``."""
+        return [spec.tensor() for spec in self._known().outputs]
+
+    def _known(self) -> Plan:
+        if self.plan is None:
+            raise NotBuiltError(
+                f"The inputs of {self.model.name!r} are not known before its first call, nor are taps and outputs. "
+                "Call it on a batch once, or attach with `input_shape=(height, width, channels)`."
+            )
+        return self.plan
+
+    def summary(self, *args: Any, **kwargs: Any) -> None:
+        """Keras's summary, then a line for each tap."""
+        super().summary(*args, **kwargs)
+        write = kwargs.get("print_fn") or print
+        for tap in self.taps:
+            method = tap.method if isinstance(tap.method, str) else getattr(tap.method, "__name__", "callable")
+            write(f" {tap.key}: {method} of {tap.path} {tap.shape}")
+
+    # What it does ----------------------------------------------------------------------------------------------
+
+    def call(self, inputs: Any, training: bool | None = None) -> dict[str, Any]:
+        """Predictions and heatmaps; ``training`` goes to the model."""
+        plan, layers = self._known(), walk(self.model)
+        recorder = Outputs({layers[tap.path] for tap in plan.taps})
+        with recording(recorder, inline=inlined(self.model, layers.values())):
+            predictions = flat_outputs(self.model(inputs, training=training))
+        heatmaps = []
+        images = self.model_inputs.flatten(inputs)
+        for tap, fusion in zip(plan.taps, self.fusions, strict=True):
+            activations, count = tap.read(recorder.of(layers[tap.path]))
+            if self.options.check_numerics:
+                activations = tf.debugging.check_numerics(activations, f"{_NOT_FINITE}{tap.path!r}")
+            like = tap.like(images[tap.reference]) if self.options.size == "input" else None
+            heatmaps.append(tap.unfold(fusion(activations, like=like), count))
+        outputs = [*predictions, *(cast_maps(heatmap, self.options.dtype) for heatmap in heatmaps)]
+        if self.options.combine is not None:
+            options = self.options
+            combined = combine_maps(heatmaps, options.combine, plan.weights, options.normalize)
+            outputs.append(cast_maps(combined, options.dtype))
+        return dict(zip(self.output_names, outputs, strict=True))
+
+    def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        """Checks the inputs, then calls the model; see :meth:`call`."""
+        self._prepare(inputs)
+        if _batch_size(inputs) == 0:
+            return self._empty(inputs, lambda one: super(ExplainedModel, self).__call__(one, *args, **kwargs))
+        with _naming_the_layer():
+            return super().__call__(inputs, *args, **kwargs)
+
+    def predict(self, x: Any, *args: Any, **kwargs: Any) -> dict[str, np.ndarray]:
+        """Keras's ``predict``: NumPy arrays under ``output_names``, in their order.
+
+        Raises:
+            InputShapeError: for inputs of the wrong structure, rank, channel count or size.
+            NanLayerOutputError: with ``check_numerics``, for NaN or infinite activations, naming the layer.
+        """
+        spec = _example_spec(x)
+        if spec is not None:
+            self._prepare(spec)
+        if _holds_nothing(x):
+            # Keras's own predict has no answer to that.
+            return {name: tensor.numpy() for name, tensor in self(_no_examples(spec)).items()}
+        if spec is x:
+            x = self.model_inputs.complete(x)
+        with _naming_the_layer():
+            outputs = super().predict(x, *args, **kwargs)
+        return {name: outputs[name] for name in self.output_names}
+
+    def _prepare(self, inputs: Any) -> None:
+        """Checks the inputs; at the first call of a model that nobody has described yet, plans from them."""
+        if self.plan is None:
+            shapes = keras.tree.map_structure(lambda tensor: tuple(tensor.shape[1:]), inputs)
+            described = model_inputs(self.model, shapes)
+            self._adopt(make_plan(self.model, described, self.options))
+            self.model_inputs = model_inputs(self.model) or described
+        self.model_inputs.check(inputs)
+
+    def _adopt(self, plan: Plan) -> None:
+        self.plan = plan
+        self.fusions = [self.options.fusion(tap.method, tap.data_format, tap.key) for tap in plan.taps]
+        self.built = True
+
+    def _empty(self, inputs: Any, run: Any) -> dict[str, Any]:
+        """The outputs of an empty batch: those of one blank example, without it."""
+        one = keras.tree.map_structure(lambda t: tf.zeros((1, *t.shape[1:]), t.dtype), inputs)
+        return {name: tensor[:0] for name, tensor in run(one).items()}
+
+    def export(self, filepath: Any, format: str = "tf_saved_model", **kwargs: Any) -> None:
+        """Keras's ``export``, on the inputs that the model is known to take."""
+        if kwargs.get("input_signature") is None:
+            self._known()
+            specs = [keras.InputSpec(spec.dtype, spec.shape, name=spec.name) for spec in self.model_inputs.specs]
+            kwargs["input_signature"] = [self.model_inputs.pack(specs)]
+        super().export(filepath, format, **kwargs)
+
+    # How it is kept --------------------------------------------------------------------------------------------
+
+    def get_config(self) -> dict[str, Any]:
+        """The model, the options and the resolved taps."""
+        plan = self._known()
+        for tap in plan.taps:
+            warn_if_not_loadable("method", tap.method)
+        warn_if_not_loadable("combine", self.options.combine)
+        return {
+            "name": self.name,
+            "trainable": self.trainable,
+            "model": keras.saving.serialize_keras_object(self.model),
+            "options": self.options.get_config(),
+            "plan": plan.get_config(),
+            "inputs": self.model_inputs.get_config(),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> ExplainedModel:
+        """The explained model of a config, around the deserialised model."""
+        return cls(
+            keras.saving.deserialize_keras_object(config["model"], custom_objects=custom_objects),
+            Options.from_config(config["options"]),
+            Plan.from_config(config["plan"]),
+            ModelInputs.from_config(config["inputs"]),
+            name=config["name"],
+            trainable=config["trainable"],
+        )
+
+    def get_build_config(self) -> dict[str, Any]:
+        """Nothing: the model inside knows how it is built."""
+        return {}
+
+
+def _keras_tensor(spec: InputSpec) -> Any:
+    return keras.KerasTensor(spec.shape, dtype=spec.dtype, name=spec.name)
+
+
+def _batch_size(inputs: Any) -> int | None:
+    shapes = [tensor.shape for tensor in keras.tree.flatten(inputs) if hasattr(tensor, "shape")]
+    return shapes[0][0] if shapes and len(shapes[0]) else None
+
+
+def _example_spec(x: Any) -> Any:
+    """What tells the shapes of one batch of what ``predict`` was given, or None when only a first batch will."""
+    if isinstance(x, tf.data.Dataset):
+        spec = x.element_spec
+        return spec[0] if isinstance(spec, tuple) else spec
+    return x if all(hasattr(leaf, "shape") for leaf in keras.tree.flatten(x)) else None
+
+
+def _holds_nothing(x: Any) -> bool:
+    if isinstance(x, tf.data.Dataset):
+        return int(x.cardinality()) == 0
+    return _batch_size(x) == 0
+
+
+def _no_examples(spec: Any) -> Any:
+    return keras.tree.map_structure(lambda t: tf.zeros((0, *(n or 1 for n in t.shape[1:])), t.dtype), spec)
+
+
+@contextlib.contextmanager
+def _naming_the_layer() -> Iterator[None]:
+    """Turns TensorFlow's error for a failed numerics check into ours."""
+    try:
+        yield
+    except tf.errors.InvalidArgumentError as error:
+        if _NOT_FINITE not in error.message:
+            raise
+        layer = error.message.split(_NOT_FINITE)[1].split("'")[1]
+        raise NanLayerOutputError(
+            f"`inputs` give NaN or infinite activations in the layer {layer!r}. Check the input and the weights; "
+            "without `check_numerics` such an image gets an all-zero heatmap."
+        ) from None

@@ -1,0 +1,197 @@
+"""FeatureMapFusion: the layer that turns feature maps into a heatmap."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from visualcnn_tf._backend import check_backend
+from visualcnn_tf._checks import bad_value, check_choice, is_count
+from visualcnn_tf._serial import callable_from_config, callable_to_config
+from visualcnn_tf.errors import InputShapeError
+from visualcnn_tf.fusion import Fusion, fuse, resolve_fusion
+from visualcnn_tf.normalize import Normalization, cast_maps, check_dtype, check_normalize, normalize_maps
+from visualcnn_tf.resize import INTERPOLATIONS, resize
+
+_AXES = {3: "(T,)", 4: "(H, W)", 5: "(D, H, W)"}
+
+
+@keras.saving.register_keras_serializable(package="visualcnn_tf")
+class FeatureMapFusion(keras.layers.Layer):
+    """Fuses all the feature maps of a layer into one heatmap: fuse, resize, normalise, cast.
+
+    Computed in float32 whatever the model's precision; differentiable for float heatmaps. An image with NaN or
+    infinite activations gets an all-zero heatmap.
+
+    Example:
+        >>> import keras, numpy as np
+        >>> from visualcnn_tf import FeatureMapFusion
+        >>> images = keras.Input((32, 32, 3))
+        >>> features = keras.layers.Conv2D(8, 3, strides=2)(images)
+        >>> heatmap = FeatureMapFusion(size="input")(features, like=images)
+        >>> keras.Model(images, heatmap)(np.ones((2, 32, 32, 3))).shape
+        TensorShape([2, 32, 32])
+
+    Args:
+        method: name of a fusion (see ``visualcnn_tf.FUSIONS``) or a callable ``(B, h, w, C) -> (B, h, w)`` of
+            TensorFlow ops.
+        size: size of the heatmap: ``(H, W)``, None for the feature maps' own size, or ``"input"`` for the size of
+            the ``like`` tensor.
+        interpolation: ``"bilinear"``, ``"nearest"``, ``"bicubic"`` or ``"area"``; half-pixel centres, anti-aliased
+            where the map is larger than the heatmap (see ``visualcnn_tf.resize``).
+        normalize: ``"minmax"``: each image's heatmap has minimum 0 and maximum 1 exactly, a constant one is all
+            zeros; ``"max"``; ``("range", low, high)``, clipped; or None for raw values.
+        dtype: type of the heatmap: ``"float32"``, ``"float16"`` or ``"uint8"`` (0 to 255).
+        data_format: ``"channels_last"`` or ``"channels_first"`` feature maps; by default Keras's own setting.
+        **kwargs: ``name`` and ``trainable`` of ``keras.layers.Layer``.
+
+    Call arguments:
+        activations: feature maps ``(B, h, w, C)``, signals ``(B, t, C)`` or volumes ``(B, d, h, w, C)`` of any
+            float type; any dimension but the rank may be unknown.
+        like: the tensor that gives ``size="input"`` its height and width: ``(B, H, W, C)`` or ``(B, H, W)``.
+
+    Returns:
+        Heatmaps ``(B, H, W)`` (or ``(B, T)``, ``(B, D, H, W)``) of type ``dtype``.
+
+    Raises:
+        InvalidArgumentError: for an option that is not allowed, or a callable that returns the wrong shape.
+        InputShapeError: for feature maps of rank 2 or over 5, or ``size="input"`` without ``like``.
+    """
+
+    def __init__(
+        self,
+        method: str | Fusion = "deviation",
+        *,
+        size: str | Sequence[int] | None = None,
+        interpolation: str = "bilinear",
+        normalize: Normalization = "minmax",
+        dtype: str = "float32",
+        data_format: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        check_backend()
+        # Validated before Keras sees anything; the layer itself always computes in float32.
+        resolve_fusion(method)
+        checked_size = check_size(size)
+        check_choice("interpolation", interpolation, INTERPOLATIONS)
+        normalize = check_normalize(normalize)
+        heatmap_dtype = check_dtype(dtype, normalize)
+        data_format = data_format or keras.config.image_data_format()
+        check_choice("data_format", data_format, ("channels_last", "channels_first"))
+        super().__init__(dtype="float32", **kwargs)
+        self.method = method
+        self.size = checked_size
+        self.interpolation = interpolation
+        self.normalize = normalize
+        self.heatmap_dtype = heatmap_dtype
+        self.data_format = data_format
+        self.supports_jit = True
+
+    def build(self, activations_shape: Any, like_shape: Any = None) -> None:
+        """Checks the rank; there are no weights."""
+        self._check_rank(len(activations_shape), like_shape is not None)
+        self.built = True
+
+    def call(self, activations: Any, like: Any = None) -> Any:
+        """Heatmaps of feature maps; see the class."""
+        activations = tf.convert_to_tensor(activations)
+        self._check_rank(activations.shape.rank, like is not None)
+        if self.data_format == "channels_first":
+            rank = activations.shape.rank
+            activations = tf.transpose(activations, [0, *range(2, rank), 1])
+        maps = fuse(activations, self.method)
+        maps = resize(maps, self._target(maps, like), self.interpolation)
+        return cast_maps(normalize_maps(maps, self.normalize), self.heatmap_dtype)
+
+    def _target(self, maps: Any, like: Any) -> list[Any]:
+        if self.size is None:
+            dynamic = tf.shape(maps)
+            return [known or dynamic[axis] for axis, known in enumerate(maps.shape) if axis]
+        if self.size == "input":
+            dynamic = tf.shape(like)
+            axes = spatial_axes(len(like.shape), maps.shape.rank - 1, self.data_format)
+            return [like.shape[axis] or dynamic[axis] for axis in axes]
+        return list(self.size)
+
+    def _check_rank(self, rank: int | None, has_like: bool) -> None:
+        if rank not in _AXES:
+            raise InputShapeError(
+                "`activations` must be signals (B, t, C), feature maps (B, h, w, C) or volumes (B, d, h, w, C). "
+                f"Received: a tensor of rank {rank}. Use a layer before the flattening or global pooling."
+            )
+        if self.size == "input" and not has_like:
+            raise InputShapeError(
+                "`like` must be given for size='input'. Received: None. Pass the image tensor, "
+                "`layer(features, like=images)`, or set `size` to None or (H, W)."
+            )
+        if isinstance(self.size, tuple) and len(self.size) != rank - 2:
+            raise bad_value("size", f"{_AXES[rank]} for feature maps of rank {rank}", self.size)
+
+    def compute_output_shape(self, activations_shape: Any, like_shape: Any = None) -> tuple[int | None, ...]:
+        """``(B, H, W)``, None where unknown."""
+        rank = len(activations_shape)
+        self._check_rank(rank, like_shape is not None)
+        if isinstance(self.size, tuple):
+            return (activations_shape[0], *self.size)
+        if self.size == "input":
+            axes = spatial_axes(len(like_shape), rank - 2, self.data_format)
+            return (activations_shape[0], *(like_shape[axis] for axis in axes))
+        axes = spatial_axes(rank, rank - 2, self.data_format)
+        return (activations_shape[0], *(activations_shape[axis] for axis in axes))
+
+    def compute_output_spec(self, activations: Any, like: Any = None) -> Any:
+        """Shape and type of the heatmap."""
+        like_shape = None if like is None else like.shape
+        shape = self.compute_output_shape(activations.shape, like_shape)
+        if callable(self.method):
+            # Only running it tells whether a callable returns the right shape.
+            keras.layers.Layer.compute_output_spec(self, activations, like)
+        return keras.KerasTensor(shape, dtype=self.heatmap_dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        """All options, serialisable; a callable method as Keras serialises functions."""
+        return {
+            **super().get_config(),
+            "method": callable_to_config(self.method),
+            "size": self.size,
+            "interpolation": self.interpolation,
+            "normalize": self.normalize,
+            "dtype": self.heatmap_dtype,
+            "data_format": self.data_format,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> FeatureMapFusion:
+        """The layer of a config."""
+        return cls(**{**config, "method": callable_from_config(config["method"])})
+
+
+def check_size(size: Any) -> str | tuple[int, ...] | None:
+    """The size in its canonical form.
+
+    Raises:
+        InvalidArgumentError: unless it is ``"input"``, None or one to three positive integers.
+    """
+    if size is None or (isinstance(size, str) and size == "input"):
+        return size  # type: ignore[return-value]
+    if isinstance(size, (tuple, list)) and 1 <= len(size) <= 3 and all(is_count(n) for n in size):
+        return tuple(int(n) for n in size)
+    raise bad_value("size", "'input', None or positive integers such as (224, 224)", size)
+
+
+def spatial_axes(rank: int, space: int, data_format: str) -> list[int]:
+    """The spatial axes of a tensor with ``space`` of them, with a channel axis or without.
+
+    Raises:
+        InputShapeError: when a tensor of that rank can't have them.
+    """
+    if rank not in (space + 1, space + 2):
+        raise InputShapeError(
+            f"`like` must have {space} spatial axes, (B, {'H, W, ' if space == 2 else '..., '}C). "
+            f"Received: a tensor of rank {rank}. Set `size` to None or to explicit numbers."
+        )
+    first = 2 if rank == space + 2 and data_format == "channels_first" else 1
+    return list(range(first, first + space))

@@ -1,0 +1,91 @@
+"""Scaling of maps ``(B, H, W)``, each image for itself, and the cast to the heatmap's type."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from typing import TypeAlias
+
+import tensorflow as tf
+
+from visualcnn_tf._checks import bad_value, check_choice
+
+Normalization: TypeAlias = str | tuple[str, float, float] | None
+
+DTYPES = ("float32", "float16", "uint8")
+_ALLOWED = "'minmax', 'max', ('range', low, high) or None"
+# A map that varies by less than this part of its largest value is constant up to float32 rounding.
+_CONSTANT = 1e-6
+
+
+def check_normalize(normalize: object) -> Normalization:
+    """The normalisation in its canonical form.
+
+    Raises:
+        InvalidArgumentError: for anything but ``"minmax"``, ``"max"``, ``("range", low, high)`` with finite
+            ``low < high``, or None.
+    """
+    if normalize is None or (isinstance(normalize, str) and normalize in ("minmax", "max")):
+        return normalize  # type: ignore[return-value]
+    if not isinstance(normalize, (tuple, list)) or len(normalize) != 3 or normalize[0] != "range":
+        raise bad_value("normalize", _ALLOWED, normalize)
+    low, high = normalize[1:]
+    if not all(isinstance(x, numbers.Real) and math.isfinite(x) for x in (low, high)) or not low < high:
+        raise bad_value("normalize", "('range', low, high) with finite low < high", normalize)
+    return ("range", float(low), float(high))
+
+
+def check_dtype(dtype: object, normalize: Normalization) -> str:
+    """The heatmap's type, which must be able to hold the normalised values.
+
+    Raises:
+        InvalidArgumentError: for a type that is not allowed, or uint8 for maps that are not in [0, 1].
+    """
+    name = getattr(dtype, "name", dtype)
+    check_choice("dtype", name, DTYPES)
+    if name == "uint8" and normalize is None:
+        raise bad_value(
+            "dtype", "'float32' or 'float16' with `normalize=None`", dtype, "Raw values do not fit 0 to 255."
+        )
+    return str(name)
+
+
+def normalize_maps(maps: tf.Tensor, normalize: Normalization) -> tf.Tensor:
+    """Scales each image's map.
+
+    Args:
+        maps: finite float32 maps ``(B, H, W)``; any number of spatial axes.
+        normalize: ``"minmax"``: minimum exactly 0 and maximum exactly 1; a constant map becomes zeros. ``"max"``:
+            divided by the largest absolute value, so within [-1, 1], zero stays zero. ``("range", low, high)``:
+            low maps to 0, high to 1, clipped, so that maps can be compared between frames. None: unchanged.
+
+    Returns:
+        float32 maps of the same shape.
+    """
+    if normalize is None:
+        return maps
+    space = list(range(1, maps.shape.rank))
+    if normalize == "max":
+        return _scaled(maps, tf.reduce_max(tf.abs(maps), space, keepdims=True), 0.0)
+    if normalize == "minmax":
+        low = tf.reduce_min(maps, space, keepdims=True)
+        high = tf.reduce_max(maps, space, keepdims=True)
+        return _scaled(maps - low, high - low, _CONSTANT * tf.maximum(tf.abs(low), tf.abs(high)))
+    _, low, high = normalize
+    return tf.clip_by_value((maps - low) / (high - low), 0.0, 1.0)
+
+
+def _scaled(maps: tf.Tensor, span: tf.Tensor, floor: tf.Tensor | float) -> tf.Tensor:
+    """``maps / span``, zero where the span is not above the floor or overflows."""
+    usable = tf.logical_and(span > floor, span - span == 0.0)
+    scaled = maps / tf.where(usable, span, tf.ones_like(span))
+    return tf.where(usable, scaled, tf.zeros_like(scaled))
+
+
+def cast_maps(maps: tf.Tensor, dtype: str) -> tf.Tensor:
+    """Casts to float32, float16 (clipped to its largest number) or uint8 (0 to 255, clipped, rounded)."""
+    if dtype == "uint8":
+        return tf.cast(tf.round(tf.clip_by_value(maps, 0.0, 1.0) * 255.0), tf.uint8)
+    if dtype == "float16":
+        return tf.cast(tf.clip_by_value(maps, tf.float16.min, tf.float16.max), tf.float16)
+    return maps

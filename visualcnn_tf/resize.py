@@ -1,0 +1,116 @@
+"""Resizing of maps as one small matrix product per axis.
+
+TensorFlow's own bicubic, area and anti-aliased resize ops have no XLA kernel, and a constant matrix on the right of
+a product survives int8 quantisation, so each axis gets a weight matrix ``(size_in, size_out)``: planned once when
+the sizes are known, computed in the graph when they are not.
+
+Convention: half-pixel centres, as in ``tf.image.resize``; samples outside of the map do not count, and the weights
+of the others are renormalised. Where an axis shrinks, the kernel is widened (anti-aliasing).
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+#: Half-width and function of each interpolating kernel, in units of the coarser pixel.
+_KERNELS: dict[str, Callable[[Any, Any], Any]] = {
+    "bilinear": lambda x, xp: xp.maximum(1.0 - x, 0.0),
+    # Keys' cubic convolution with a = -0.5 (IEEE TASSP 29, 1981).
+    "bicubic": lambda x, xp: xp.where(
+        x <= 1.0, (1.5 * x - 2.5) * x * x + 1.0, xp.where(x < 2.0, ((-0.5 * x + 2.5) * x - 4.0) * x + 2.0, 0.0 * x)
+    ),
+}
+
+INTERPOLATIONS = ("bilinear", "nearest", "bicubic", "area")
+
+
+def resize(maps: tf.Tensor, size: Sequence[Any], interpolation: str = "bilinear") -> tf.Tensor:
+    """Resizes maps ``(B, h, w)``, or ``(B, t)`` or ``(B, d, h, w)``, to ``(B, *size)``.
+
+    Args:
+        maps: float32 maps; their size may be unknown until run time.
+        size: one integer or scalar int32 tensor for each spatial axis.
+        interpolation: ``"bilinear"``, ``"nearest"``, ``"bicubic"`` (Keys, a = -0.5) or ``"area"`` (box average
+            where an axis shrinks, bilinear where it grows). All but nearest are anti-aliased where an axis shrinks.
+
+    Returns:
+        float32 maps; equal to ``tf.image.resize(..., antialias=True)`` within 1e-5.
+    """
+    sizes_in = _sizes(maps)
+    if all(_same(before, after) for before, after in zip(sizes_in, size, strict=True)):
+        return maps
+    # Each axis in turn is the last one: weigh it, then rotate the axes; after a full turn all stand as before.
+    rotation = [0, maps.shape.rank - 1, *range(1, maps.shape.rank - 1)]
+    for before, after in zip(reversed(sizes_in), reversed(list(size)), strict=True):
+        if not _same(before, after):
+            maps = tf.matmul(maps, _weights(before, after, interpolation))
+        maps = tf.transpose(maps, rotation) if maps.shape.rank > 2 else maps
+    return maps
+
+
+def _sizes(maps: tf.Tensor) -> list[Any]:
+    """Spatial sizes: integers where known, scalar tensors elsewhere."""
+    dynamic = tf.shape(maps)
+    return [known or dynamic[axis] for axis, known in enumerate(maps.shape) if axis]
+
+
+def _same(before: Any, after: Any) -> bool:
+    return isinstance(before, int) and isinstance(after, int) and before == after
+
+
+def _weights(size_in: Any, size_out: Any, interpolation: str) -> tf.Tensor:
+    """``(size_in, size_out)`` float32: a constant where both sizes are known."""
+    if isinstance(size_in, int) and isinstance(size_out, int):
+        return tf.constant(planned_weights(size_in, size_out, interpolation))
+    sizes = (tf.cast(size_in, tf.float64), tf.cast(size_out, tf.float64))
+    return tf.cast(_weight_matrix(*sizes, interpolation, tf.experimental.numpy), tf.float32)
+
+
+@functools.lru_cache(maxsize=256)
+def planned_weights(size_in: int, size_out: int, interpolation: str) -> np.ndarray:
+    """The weight matrix of one axis, ``(size_in, size_out)`` float32, columns summing to 1."""
+    weights = _weight_matrix(np.float64(size_in), np.float64(size_out), interpolation, np)
+    weights = np.asarray(weights, np.float32)
+    weights.setflags(write=False)
+    return weights
+
+
+def _weight_matrix(size_in: Any, size_out: Any, interpolation: str, xp: ModuleType) -> Any:
+    """The weights in float64, in NumPy or, for sizes known only at run time, in TensorFlow's NumPy."""
+    step = size_in / size_out
+    source = _arange(size_in, xp)[:, None]
+    target = _arange(size_out, xp)[None, :]
+    if interpolation == "nearest":
+        # In float32, as TensorFlow does it: at exact halves the rounding decides which neighbour is taken.
+        place = _float32(target + 0.5, xp) * _float32(step, xp)
+        return _float64(_float64(xp.floor(place), xp) == source, xp)
+    shrinking = xp.maximum(step, 1.0)
+    if interpolation == "area":
+        overlap = xp.minimum(source + 1.0, (target + 1.0) * step) - xp.maximum(source, target * step)
+        box = xp.maximum(overlap, 0.0) / step
+        tent = _interpolating(source, (target + 0.5) * step - 0.5, 1.0, "bilinear", xp)
+        return xp.where(step > 1.0, box, tent)
+    return _interpolating(source, (target + 0.5) * step - 0.5, shrinking, interpolation, xp)
+
+
+def _interpolating(source: Any, place: Any, width: Any, kernel: str, xp: ModuleType) -> Any:
+    weights = _KERNELS[kernel](abs(source - place) / width, xp)
+    return weights / xp.sum(weights, axis=0, keepdims=True)
+
+
+def _arange(size: Any, xp: ModuleType) -> Any:
+    return np.arange(size, dtype=np.float64) if xp is np else tf.range(size, dtype=tf.float64)
+
+
+def _float32(x: Any, xp: ModuleType) -> Any:
+    return np.asarray(x, np.float32) if xp is np else tf.cast(x, tf.float32)
+
+
+def _float64(x: Any, xp: ModuleType) -> Any:
+    return np.asarray(x, np.float64) if xp is np else tf.cast(x, tf.float64)

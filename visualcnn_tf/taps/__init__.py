@@ -1,0 +1,1 @@
+"""Which tensors to read: select them by name, pattern or preset, and capture them while the model runs."""
