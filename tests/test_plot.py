@@ -1,0 +1,238 @@
+"""plot_heatmaps: what is drawn, what is written beside it, and that nothing is cut off."""
+
+import sys
+from itertools import combinations
+
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+from visualcnn_tf.errors import InvalidArgumentError, MissingExtraError
+from visualcnn_tf.plot import plot_heatmaps
+from visualcnn_tf.taps.tap import Tap
+
+RNG = np.random.default_rng(0)
+PREDICTIONS = np.array([[0.1, 0.7, 0.2], [0.25, 0.25, 0.5]])
+
+
+def outputs_of(count=2, size=(6, 8), names=("a", "b"), predictions=PREDICTIONS):
+    heatmaps = {f"heatmap_{name}": RNG.random((count, *size)) for name in names}
+    return {"predictions": predictions[:count], **heatmaps}
+
+
+def panels(figure):
+    """All panels but the colour bar, in the order of drawing: an image, its heatmaps, the next image."""
+    return [ax for ax in figure.axes if ax.get_label() != "colour bar"]
+
+
+def pixels(ax):
+    return np.asarray(ax.images[0].get_array())
+
+
+def test_each_row_is_an_image_and_its_heatmaps():
+    images = RNG.random((2, 6, 8, 3))
+    outputs = outputs_of()
+    axes = panels(plot_heatmaps(images, outputs))
+    assert len(axes) == 6
+    for i in range(2):
+        image, a, b = axes[3 * i : 3 * i + 3]
+        np.testing.assert_array_equal(pixels(image), images[i])
+        np.testing.assert_array_equal(pixels(a), outputs["heatmap_a"][i])
+        np.testing.assert_array_equal(pixels(b), outputs["heatmap_b"][i])
+
+
+def test_heatmaps_share_one_scale_from_0_to_1():
+    faint = {"heatmap_a": np.full((1, 4, 4), 0.25)}
+    figure = plot_heatmaps(np.zeros((1, 4, 4)), faint)
+    assert panels(figure)[1].images[0].get_clim() == (0, 1)
+    assert figure.axes[-1].get_label() == "colour bar"
+    assert [tick.get_text() for tick in figure.axes[-1].get_yticklabels()] == ["0.0", "0.5", "1.0"]
+
+
+def test_uint8_heatmaps_mean_0_to_255():
+    heatmap = np.array([[[0, 51], [102, 255]]], np.uint8)
+    axes = panels(plot_heatmaps(np.zeros((1, 2, 2)), {"heatmap_a": heatmap}))
+    np.testing.assert_allclose(pixels(axes[1]), [[0, 0.2], [0.4, 1]])
+
+
+@pytest.mark.parametrize(
+    ("image", "shown"),
+    [
+        (np.array([[0, 255]], np.uint8), [[0, 1]]),
+        (np.array([[0.25, 0.5]]), [[0.25, 0.5]]),
+        (np.array([[-1.0, 1.0]]), [[0, 1]]),
+        (np.array([[0.0, 300.0]]), [[0, 1]]),
+        (np.array([[7.0, 7.0]]), [[0, 0]]),
+    ],
+    ids=["uint8", "unit range", "-1 to 1", "beyond 255", "constant"],
+)
+def test_grey_images_of_any_range(image, shown):
+    axes = panels(plot_heatmaps(image[None], {"heatmap_a": np.zeros((1, 1, 2))}))
+    np.testing.assert_allclose(pixels(axes[0]), np.repeat(np.array(shown)[..., None], 3, -1))
+
+
+@pytest.mark.parametrize("width", [80, 200, 10])
+def test_a_heatmap_of_its_own_size_covers_the_image(width):
+    figure = plot_heatmaps(np.zeros((1, 20, width)), {"heatmap_a": np.zeros((1, 7, 7))}, labels=[3])
+    figure.draw_without_rendering()
+    for ax in panels(figure):
+        box = ax.get_window_extent()
+        assert box.width / box.height == pytest.approx(width / 20, rel=0.02)
+
+
+def test_titles_tell_layer_and_size():
+    axes = panels(plot_heatmaps(np.zeros((2, 6, 8)), outputs_of()))
+    assert [ax.get_title() for ax in axes] == ["image", "a\n6×8", "b\n6×8", "", "", ""]
+
+
+def test_taps_tell_path_and_size_of_the_layer():
+    taps = [
+        Tap("net/a", "heatmap_a", (None, 3, 4, 16), "deviation"),
+        Tap("net/b", "heatmap_b", (None, 16, None, None), "deviation", data_format="channels_first"),
+    ]
+    axes = panels(plot_heatmaps(np.zeros((1, 6, 8)), outputs_of(1), taps=taps))
+    assert [ax.get_title() for ax in axes] == ["image", "net/a\n3×4", "net/b\n?×?"]
+
+
+def test_long_layer_names_are_broken_where_they_have_joints():
+    outputs = {"heatmap_block_13_expand_depthwise_relu": np.zeros((1, 4, 4)), "heatmap": np.zeros((1, 4, 4))}
+    axes = panels(plot_heatmaps(np.zeros((1, 4, 4)), outputs))
+    assert axes[1].get_title() == "block_13_expand_\ndepthwise_relu\n4×4"
+    assert axes[2].get_title() == "all layers\n4×4"
+
+
+def test_keys_and_titles_are_taken_as_given():
+    outputs = outputs_of(1)
+    axes = panels(plot_heatmaps(np.zeros((1, 6, 8)), outputs, keys=["heatmap_b"], titles=["second"]))
+    assert [ax.get_title() for ax in axes] == ["image", "second"]
+    np.testing.assert_array_equal(pixels(axes[1]), outputs["heatmap_b"][0])
+
+
+def test_row_labels_tell_class_and_probability_and_what_was_misread():
+    figure = plot_heatmaps(
+        np.zeros((2, 6, 8)),
+        outputs_of(),
+        labels=[1, 0],
+        class_names=["cat", "dog", "a newt of rather great length"],
+    )
+    right, wrong = (panels(figure)[i].yaxis.label for i in (0, 3))
+    assert right.get_text() == "dog\n70.0%"
+    assert right.get_color() == "black"
+    assert wrong.get_text() == "a newt of rather great…\n50.0%\ntrue: cat"
+    assert wrong.get_color() == "firebrick"
+
+
+@pytest.mark.parametrize(
+    ("predictions", "labels", "text"),
+    [
+        (np.array([[0.1, 0.9]]), None, "class 1\n90.0%"),
+        (np.array([[-2.0, 3.25]]), None, "class 1\n3.25"),
+        (np.array([[0.5]]), [0], "class 0"),
+        (None, [4], "class 4"),
+        (None, None, ""),
+    ],
+    ids=["probabilities", "logits", "one score", "no predictions", "nothing known"],
+)
+def test_row_labels_without_class_names(predictions, labels, text):
+    outputs = {"heatmap_a": np.zeros((1, 4, 4))}
+    if predictions is not None:
+        outputs["predictions"] = predictions
+    figure = plot_heatmaps(np.zeros((1, 4, 4)), outputs, labels=labels)
+    assert panels(figure)[0].get_ylabel() == text
+
+
+LONG = ["a_rather_long_layer_name", "b"]
+
+
+@pytest.mark.parametrize(
+    ("size", "names"),
+    [
+        ((28, 28), ["conv"]),
+        ((20, 160), LONG),
+        ((160, 20), LONG),
+        ((28, 28), [f"block_{i}_expand_depthwise_relu" for i in range(59)]),
+    ],
+    ids=["small", "wide", "tall", "sixty columns"],
+)
+def test_nothing_is_clipped_and_nothing_overlaps(size, names):
+    figure = plot_heatmaps(
+        np.zeros((2, *size)),
+        outputs_of(2, (4, 4), names),
+        max_columns=30,
+        labels=[0, 0],
+        class_names=["wide: MMMMMMMMMMMMMM", "WWW WWWWWWW WWWWWWWWW", "iiii"],
+    )
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    boxes = [ax.get_tightbbox(renderer) for ax in figure.axes]
+    width, height = figure.canvas.get_width_height()
+    for box in boxes:
+        assert box.x0 >= 0
+        assert box.y0 >= 0
+        assert box.x1 <= width
+        assert box.y1 <= height
+    for a, b in combinations(boxes, 2):
+        across = min(a.x1, b.x1) - max(a.x0, b.x0)
+        down = min(a.y1, b.y1) - max(a.y0, b.y0)
+        assert across <= 1 or down <= 1
+
+
+def test_many_heatmaps_wrap_into_lines_of_equal_length_beside_their_image():
+    figure = plot_heatmaps(np.zeros((1, 4, 4)), outputs_of(1, (4, 4), [str(i) for i in range(13)]))
+    image, *heats = (ax.get_position() for ax in panels(figure))
+    lines = {}
+    for box in heats:
+        lines.setdefault(round(box.y0, 6), []).append(box.x0)
+        assert box.x0 > image.x1
+    assert [len(line) for line in lines.values()] == [7, 6]
+
+
+def test_no_window_is_opened_and_no_global_state_touched():
+    assert plot_heatmaps(np.zeros((1, 4, 4)), {"heatmap_a": np.zeros((1, 4, 4))}).canvas.manager is None
+
+
+def test_the_figure_can_be_saved(tmp_path):
+    figure = plot_heatmaps(np.zeros((2, 6, 8)), outputs_of())
+    figure.savefig(tmp_path / "gallery.png", dpi=50)
+    assert (tmp_path / "gallery.png").read_bytes()[:4] == b"\x89PNG"
+
+
+IMAGES = np.zeros((2, 6, 8))
+
+
+@pytest.mark.parametrize(
+    ("images", "outputs", "options", "message"),
+    [
+        (np.zeros((2, 6, 8, 2)), outputs_of(), {}, r"`images` must be .* Received: \(2, 6, 8, 2\)"),
+        (np.zeros((0, 6, 8)), outputs_of(), {}, r"`images` must be"),
+        (IMAGES, {"predictions": PREDICTIONS}, {}, r"`outputs` must be .* Received: \['predictions'\]"),
+        (IMAGES, outputs_of(1), {}, r"`outputs\['heatmap_a'\]` must be \(2, height, width\)"),
+        (IMAGES, outputs_of(), {"keys": ["heatmap_aa"]}, r"`keys` must be .* Did you mean 'heatmap_a'"),
+        (IMAGES, outputs_of(), {"keys": []}, r"`keys` must be a list of at least one name"),
+        (IMAGES, outputs_of(), {"keys": "heatmap_a"}, r"`keys` must be a list"),
+        (IMAGES, outputs_of(), {"titles": ["x"]}, r"`titles` must be one for each heatmap \(2\)"),
+        (IMAGES, outputs_of(), {"labels": [1]}, r"`labels` must be one for each image \(2\)"),
+        (IMAGES, outputs_of(), {"class_names": ["x"]}, r"`class_names` must be one for each class \(3\)"),
+        (
+            IMAGES,
+            outputs_of(),
+            {"class_names": list("xyz"), "labels": [1, 3]},
+            r"`labels` must be numbers from 0 to 2",
+        ),
+        (IMAGES, outputs_of(), {"max_columns": 0}, r"`max_columns` must be .* Received: 0"),
+        (
+            np.zeros((400, 2, 2)),
+            outputs_of(400, predictions=np.ones((400, 2))),
+            {},
+            "`images` must be few enough",
+        ),
+    ],
+)
+def test_arguments_that_do_not_fit(images, outputs, options, message):
+    with pytest.raises(InvalidArgumentError, match=message):
+        plot_heatmaps(images, outputs, **options)
+
+
+def test_without_matplotlib_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(MissingExtraError, match=r'pip install "visualcnn-tf\[plot\]"'):
+        plot_heatmaps(IMAGES, outputs_of())

@@ -1,0 +1,163 @@
+"""The figure behind ``plot_heatmaps``: where each panel goes, in inches, and the drawing of it.
+
+The sizes of all texts are measured first, so the figure is exactly as large as what it shows: nothing is
+clipped or overlaps. Matplotlib's own layouts need a size to begin with, and long for hundreds of panels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+from visualcnn_tf.errors import InvalidArgumentError, MissingExtraError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+COLORMAP = "inferno"
+_FONT = 8  # points
+_LINE = 1.25 * _FONT / 72  # inches, as are all sizes below
+_PANEL = 1.5  # the longer side of an image
+_GAP = 0.08
+_BAR = 0.12
+_BAR_HEIGHT = 2.5
+_TALLEST = 500.0  # beyond it, the picture would have too many pixels to be saved
+
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One image ``(H, W, 3)`` with its heatmaps, and the text to its left."""
+
+    image: NDArray[Any]
+    heatmaps: Sequence[NDArray[Any]]
+    text: str
+    alarming: bool = False
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Places of all panels. Heatmaps wrap into ``lines`` of ``columns``, to the right of their image."""
+
+    rows: int
+    lines: int
+    columns: int
+    panel: tuple[float, float]
+    cell: float
+    title: float
+    label: float
+
+    @property
+    def size(self) -> tuple[float, float]:
+        """Width and height of the figure."""
+        width = self._x(self.columns) + self.cell + _BAR + 0.45
+        return width, self._bottom(self.rows - 1, self.lines - 1) + _GAP
+
+    def place(self, row: int, heatmap: int | None) -> Box:
+        """The panel of a row's image (None) or of one of its heatmaps: left, bottom, width, height."""
+        line, column = (0, 0) if heatmap is None else divmod(heatmap, self.columns)
+        left = self._x(column + (heatmap is not None)) + (self.cell - self.panel[0]) / 2
+        return self._box(left, self._bottom(row, line), *self.panel)
+
+    def bar(self) -> Box:
+        """The colour bar, beside the first row."""
+        end = min(self.title + _GAP + _BAR_HEIGHT, self._bottom(self.rows - 1, self.lines - 1))
+        return self._box(self._x(self.columns + 1), end, _BAR, end - self.title - _GAP)
+
+    def titled(self, row: int) -> bool:
+        """Whether titles stand above the panels of a row: above all rows when they wrap."""
+        return row == 0 or self.lines > 1
+
+    def _x(self, column: int) -> float:
+        return _GAP + self.label + column * (self.cell + _GAP)
+
+    def _bottom(self, row: int, line: int) -> float:
+        """Distance of a panel's lower edge from the top of the figure."""
+        above = row * self.lines + line
+        titles = above + 1 if self.lines > 1 else 1
+        separators = 2 * _GAP * row if self.lines > 1 else 0.0
+        return titles * self.title + (above + 1) * (self.panel[1] + _GAP) + separators
+
+    def _box(self, left: float, bottom: float, width: float, height: float) -> Box:
+        """Fractions of the figure, whose origin is its lower left corner."""
+        across, down = self.size
+        return left / across, 1 - bottom / down, width / across, height / down
+
+
+def draw(rows: Sequence[Row], titles: Sequence[str], max_columns: int) -> Figure:
+    """Draws the rows below each other; the first title is that of the images."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingExtraError(
+            'Pictures are drawn with matplotlib. Install it with: pip install "visualcnn-tf[plot]"'
+        ) from error
+    grid = _plan(rows, titles, max_columns)
+    figure = Figure(figsize=grid.size)
+    for i, row in enumerate(rows):
+        shown = _draw_row(figure, grid, i, row, titles if grid.titled(i) else [""] * len(titles))
+    bar = figure.colorbar(shown, cax=figure.add_axes(grid.bar(), label="colour bar"), ticks=[0, 0.5, 1])
+    bar.outline.set_visible(False)
+    bar.ax.tick_params(labelsize=_FONT, length=2)
+    return figure
+
+
+def _draw_row(figure: Figure, grid: Grid, number: int, row: Row, titles: Sequence[str]) -> Any:
+    """Draws an image, its text and its heatmaps; returns one of the heatmaps as drawn."""
+    ax = _panel(figure, grid.place(number, None), titles[0])
+    ax.imshow(row.image)
+    colour = "firebrick" if row.alarming else "black"
+    ax.set_ylabel(row.text, fontsize=_FONT, rotation=0, ha="right", va="center", color=colour)
+    height, width = row.image.shape[:2]
+    for j, heatmap in enumerate(row.heatmaps):
+        ax = _panel(figure, grid.place(number, j), titles[j + 1])
+        # A map of its layer's own size is stretched over the image's area.
+        shown = ax.imshow(heatmap, cmap=COLORMAP, vmin=0, vmax=1, extent=(0, width, height, 0))
+    return shown
+
+
+def _plan(rows: Sequence[Row], titles: Sequence[str], max_columns: int) -> Grid:
+    lines = ceil((len(titles) - 1) / max_columns)
+    height, width = rows[0].image.shape[:2]
+    unit = _PANEL / max(height, width)
+    texts = [row.text for row in rows]
+    grid = Grid(
+        rows=len(rows),
+        lines=lines,
+        columns=ceil((len(titles) - 1) / lines),
+        panel=(width * unit, max(height * unit, _height(texts))),
+        cell=max(width * unit, _width(titles)),
+        title=_height(titles) + _GAP,
+        label=_width(texts) + _GAP,
+    )
+    if grid.size[1] > _TALLEST:
+        raise InvalidArgumentError(
+            f"`images` must be few enough for one figure. Received: {len(rows)} images with "
+            f"{len(titles) - 1} heatmaps each. Plot some of them, or some of the heatmaps (`keys`)."
+        )
+    return grid
+
+
+def _panel(figure: Figure, place: Box, title: str) -> Any:
+    ax = figure.add_axes(place, xticks=[], yticks=[])
+    ax.set_title(title, fontsize=_FONT, pad=3)
+    return ax
+
+
+def _height(texts: Sequence[str]) -> float:
+    return max(text.count("\n") + 1 for text in texts) * _LINE
+
+
+def _width(texts: Sequence[str]) -> float:
+    from matplotlib.textpath import TextPath
+
+    lines = {line for text in texts for line in text.split("\n") if line.strip()}
+    return (
+        max((TextPath((0, 0), line, size=_FONT).get_extents().width / 72 for line in lines), default=0.0)
+        + 0.04
+    )
