@@ -40,7 +40,12 @@ class ExplainedModel(keras.Model):
     """
 
     def __init__(
-        self, model: Any, options: Options, plan: Plan | None = None, inputs: ModelInputs | None = None, **kwargs: Any
+        self,
+        model: Any,
+        options: Options,
+        plan: Plan | None = None,
+        inputs: ModelInputs | None = None,
+        **kwargs: Any,
     ) -> None:
         # No autocast: the model casts its inputs itself, as it does without us.
         super().__init__(autocast=False, **kwargs)
@@ -90,7 +95,9 @@ class ExplainedModel(keras.Model):
         super().summary(*args, **kwargs)
         write = kwargs.get("print_fn") or print
         for tap in self.taps:
-            method = tap.method if isinstance(tap.method, str) else getattr(tap.method, "__name__", "callable")
+            method = (
+                tap.method if isinstance(tap.method, str) else getattr(tap.method, "__name__", "callable")
+            )
             write(f" {tap.key}: {method} of {tap.path} {tap.shape}")
 
     # What it does ----------------------------------------------------------------------------------------------
@@ -166,7 +173,9 @@ class ExplainedModel(keras.Model):
         """Keras's ``export``, on the inputs that the model is known to take."""
         if kwargs.get("input_signature") is None:
             self._known()
-            specs = [keras.InputSpec(spec.dtype, spec.shape, name=spec.name) for spec in self.model_inputs.specs]
+            specs = [
+                keras.InputSpec(spec.dtype, spec.shape, name=spec.name) for spec in self.model_inputs.specs
+            ]
             kwargs["input_signature"] = [self.model_inputs.pack(specs)]
         super().export(filepath, format, **kwargs)
 

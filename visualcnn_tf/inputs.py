@@ -57,7 +57,7 @@ class ModelInputs:
     def pack(self, tensors: Sequence[Any]) -> Any:
         """Flat tensors in the structure that the model's call takes."""
         if _flat_dict(self.structure):
-            return dict(zip(self.structure, tensors, strict=True))
+            return dict(zip(self.names, tensors, strict=True))
         return keras.tree.pack_sequence_as(self.structure, list(tensors))
 
     def flatten(self, inputs: Any) -> list[Any]:
@@ -86,7 +86,9 @@ class ModelInputs:
         if isinstance(inputs, Mapping) and not isinstance(self.structure, Mapping):
             missing = sorted(set(self.names) - set(inputs))
             if missing:
-                raise InputShapeError(f"`inputs` lacks {quoted(missing)}. Received: a dict with {quoted(inputs)}.")
+                raise InputShapeError(
+                    f"`inputs` lacks {quoted(missing)}. Received: a dict with {quoted(inputs)}."
+                )
         flat = self.flatten(inputs)
         if len(flat) != len(self.specs):
             raise InputShapeError(
@@ -144,7 +146,9 @@ def model_inputs(model: Any, input_shape: Any = None) -> ModelInputs | None:
     shapes = _normalised_shapes(input_shape)
     if known is None:
         return _from_shapes(shapes, keras.backend.floatx(), fixed=True)
-    flat = ModelInputs(shapes, known.specs).flatten(shapes) if isinstance(shapes, Mapping) else _leaves(shapes)
+    flat = (
+        ModelInputs(shapes, known.specs).flatten(shapes) if isinstance(shapes, Mapping) else _leaves(shapes)
+    )
     if len(flat) != len(known.specs):
         raise bad_value("input_shape", f"a shape for each of the inputs {quoted(known.names)}", input_shape)
     specs = []
@@ -168,12 +172,11 @@ def _symbolic_inputs(model: Any) -> ModelInputs | None:
     if isinstance(structure, (list, tuple)) and len(structure) == 1:
         structure = structure[0]
     flat = keras.tree.flatten(structure)
-    names = list(structure) if _flat_dict(structure) else [tensor.name for tensor in flat]
+    names = [tensor.name for tensor in flat]
     if _flat_dict(structure):
-        flat = [structure[name] for name in names]
-        structure = dict.fromkeys(names, 0)
-    else:
-        structure = keras.tree.map_structure(lambda _: 0, structure)
+        keys = {id(tensor): key for key, tensor in structure.items()}
+        names = [keys[id(tensor)] for tensor in flat]
+    structure = keras.tree.map_structure(lambda _: 0, structure)
     specs = [InputSpec(name, tuple(t.shape), str(t.dtype)) for name, t in zip(names, flat, strict=True)]
     return ModelInputs(structure, tuple(specs))
 

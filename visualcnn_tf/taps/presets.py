@@ -35,17 +35,21 @@ CONV_LAYERS = _classes(
 _BORDER_LAYERS = _classes("ZeroPadding{}", "Cropping{}")
 #: Layers that only move or rescale what others have found. Layer normalisation makes the channels of each place
 #: sum to the same value, so that a mean over channels would see nothing.
-_NO_STAGE = _BORDER_LAYERS + _classes("UpSampling{}", "SpatialDropout{}") + (
-    keras.layers.LayerNormalization,
-    keras.layers.Dropout,
-    keras.layers.GaussianDropout,
-    keras.layers.GaussianNoise,
-    keras.layers.Resizing,
-    keras.layers.Rescaling,
-    keras.layers.Normalization,
-    keras.layers.Reshape,
-    keras.layers.Permute,
-    keras.layers.CenterCrop,
+_NO_STAGE = (
+    _BORDER_LAYERS
+    + _classes("UpSampling{}", "SpatialDropout{}")
+    + (
+        keras.layers.LayerNormalization,
+        keras.layers.Dropout,
+        keras.layers.GaussianDropout,
+        keras.layers.GaussianNoise,
+        keras.layers.Resizing,
+        keras.layers.Rescaling,
+        keras.layers.Normalization,
+        keras.layers.Reshape,
+        keras.layers.Permute,
+        keras.layers.CenterCrop,
+    )
 )
 # From this ratio between the sizes of two maps on, they belong to different resolutions; a valid convolution that
 # trims the border does not start a new stage.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -73,7 +73,6 @@ class Probe:
     outputs: Any
     calls: list[Call]
     layers: dict[str, Any]
-    graph: Any = field(repr=False)
 
 
 class _Trace(Recorder):
@@ -112,15 +111,18 @@ def probe(model: Any, inputs: ModelInputs) -> Probe:
     Raises:
         IncompatibleModelError: when the model can't be traced into a graph.
     """
-    layers = walk(model)
-    trace = _Trace(layers)
     seen: dict[str, Any] = {}
 
     def run(*tensors: Any) -> Any:
-        seen["inputs"] = tensors
+        if not model.built:
+            model(inputs.pack(tensors), training=False)  # building may run layers, too
+        # tf.function traces twice when variables are made: the last trace is the one that counts.
+        layers = walk(model)
+        trace = _Trace(layers)
         with recording(trace, inline=inlined(model, layers.values())):
-            seen["outputs"] = model(inputs.pack(tensors), training=False)
-        return keras.tree.flatten(seen["outputs"])
+            outputs = model(inputs.pack(tensors), training=False)
+        seen.update(inputs=tensors, outputs=outputs, calls=trace.calls, layers=layers)
+        return keras.tree.flatten(outputs)
 
     specs = [tf.TensorSpec(spec.shape, spec.dtype, spec.name) for spec in inputs.specs]
     try:
@@ -130,8 +132,8 @@ def probe(model: Any, inputs: ModelInputs) -> Probe:
             f"`model` must run in a TensorFlow graph on inputs of shape {[spec.shape for spec in inputs.specs]}. "
             f"Received: {model.name!r}, which failed with {type(error).__name__}: {error}"
         ) from error
-    _judge(trace.calls, graph)
-    result = Probe(seen["inputs"], seen["outputs"], trace.calls, layers, graph)
+    result = Probe(**seen)
+    _judge(result.calls, graph)
     _set_data_formats(result)
     return result
 
@@ -149,9 +151,13 @@ def _judge(calls: list[Call], graph: Any) -> None:
         if call.obstacle:
             continue
         if call.tensor is None:
-            call.obstacle = f"it returns {len(outputs)} outputs" if len(outputs) != 1 else "its output is no dense tensor"
+            call.obstacle = (
+                f"it returns {len(outputs)} outputs" if len(outputs) != 1 else "its output is no dense tensor"
+            )
         elif call.tensor.graph is not graph:
-            call.obstacle = "it runs inside a loop, a branch or a tf.function, out of reach of the model's graph"
+            call.obstacle = (
+                "it runs inside a loop, a branch or a tf.function, out of reach of the model's graph"
+            )
 
 
 def _set_data_formats(result: Probe) -> None:
