@@ -14,6 +14,7 @@ import tensorflow as tf
 # 2**7 = 128 powers: (σ₂/σ₁)² = 0.81 decays to 2e-12, below what float32 can tell from zero.
 _SQUARINGS = 7
 _CLEAR_CORRELATION = 0.05
+_CONSTANT = 1e-6
 
 
 def deviation(activations: tf.Tensor) -> tf.Tensor:
@@ -55,20 +56,21 @@ def eigen(activations: tf.Tensor) -> tf.Tensor:
 
     Not centred, as in the paper (Muhammad and Yeasin, arXiv 2008.00299, eq. 4). A singular vector has no sign of
     its own: the map correlates positively with the mean activation or, where the two hardly correlate
-    (``|r| < 0.05``), has a positive largest entry.
+    (``|r| < 0.05``, or one is constant), has a positive largest entry.
     """
     dynamic = tf.shape(activations)
     *space, channels = [known or dynamic[axis + 1] for axis, known in enumerate(activations.shape[1:])]
     matrix = tf.reshape(activations, [-1, functools.reduce(operator.mul, space), channels])
+    # Scaled to a largest entry of 1, so that no square under- or overflows.
+    largest = tf.reduce_max(tf.abs(matrix), [1, 2], keepdims=True)
+    matrix = _divide(matrix, largest)
     projection = tf.matmul(matrix, _right_singular_vector(matrix))[..., 0]
-    projection *= _sign(projection, tf.reduce_mean(matrix, -1))
+    projection *= _sign(projection, tf.reduce_mean(matrix, -1)) * largest[..., 0]
     return tf.reshape(projection, [-1, *space])
 
 
 def _right_singular_vector(matrix: tf.Tensor) -> tf.Tensor:
     """First right singular vector ``(B, C, 1)`` of ``(B, N, C)``, by way of the smaller Gram matrix."""
-    # Scaled to a largest entry of 1, so that no square under- or overflows.
-    matrix = _divide(matrix, tf.reduce_max(tf.abs(matrix), [1, 2], keepdims=True))
 
     def from_channels() -> tf.Tensor:
         return _dominant_vector(tf.matmul(matrix, matrix, transpose_a=True))
@@ -103,9 +105,13 @@ def _sign(projection: tf.Tensor, reference: tf.Tensor) -> tf.Tensor:
     r = reference - tf.reduce_mean(reference, 1, keepdims=True)
     covariance = tf.reduce_sum(p * r, 1, keepdims=True)
     scale = _sqrt(tf.reduce_sum(p * p, 1, keepdims=True)) * _sqrt(tf.reduce_sum(r * r, 1, keepdims=True))
-    largest = tf.reduce_max(projection, 1, keepdims=True) + tf.reduce_min(projection, 1, keepdims=True)
     clear = tf.abs(covariance) >= _CLEAR_CORRELATION * scale
-    decider = tf.where(tf.logical_and(clear, covariance != 0.0), covariance, largest)
+    # The sign of a map that is constant must not hang on rounding; the reference is a mean of numbers up to 1.
+    high, low = tf.reduce_max(projection, 1, keepdims=True), tf.reduce_min(projection, 1, keepdims=True)
+    clear = tf.logical_and(clear, high - low > _CONSTANT * tf.maximum(high, -low))
+    spread = tf.reduce_max(reference, 1, keepdims=True) - tf.reduce_min(reference, 1, keepdims=True)
+    clear = tf.logical_and(clear, spread > _CONSTANT)
+    decider = tf.where(clear, covariance, high + low)
     return tf.where(decider < 0.0, -tf.ones_like(decider), tf.ones_like(decider))
 
 
