@@ -6,6 +6,7 @@ import math
 import numbers
 from typing import TypeAlias
 
+import numpy as np
 import tensorflow as tf
 
 from visualcnn_tf._checks import bad_value, check_choice
@@ -16,6 +17,8 @@ DTYPES = ("float32", "float16", "uint8")
 _ALLOWED = "'minmax', 'max', ('range', low, high) or None"
 # A map that varies by less than this part of its largest value is constant up to float32 rounding.
 _CONSTANT = 1e-6
+# Float32 numbers below this count as zero in most kernels.
+_SMALLEST = float(np.finfo(np.float32).tiny)
 
 
 def check_normalize(normalize: object) -> Normalization:
@@ -23,7 +26,7 @@ def check_normalize(normalize: object) -> Normalization:
 
     Raises:
         InvalidArgumentError: for anything but ``"minmax"``, ``"max"``, ``("range", low, high)`` with finite
-            ``low < high``, or None.
+            ``low < high`` that float32 can hold, or None.
     """
     if normalize is None or (isinstance(normalize, str) and normalize in ("minmax", "max")):
         return normalize  # type: ignore[return-value]
@@ -32,7 +35,10 @@ def check_normalize(normalize: object) -> Normalization:
     low, high = normalize[1:]
     if not all(isinstance(x, numbers.Real) and math.isfinite(x) for x in (low, high)) or not low < high:
         raise bad_value("normalize", "('range', low, high) with finite low < high", normalize)
-    return ("range", float(low), float(high))
+    low, high = float(low), float(high)
+    if max(-low, high, high - low) > tf.float32.max or high - low < _SMALLEST:
+        raise bad_value("normalize", "('range', low, high) with numbers and a difference of float32", normalize)
+    return ("range", low, high)
 
 
 def check_dtype(dtype: object, normalize: Normalization) -> str:
