@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from numbers import Real
 from typing import Any, TypeAlias
 
 import tensorflow as tf
@@ -35,10 +36,12 @@ def resolve_weights(weights: Any, combine: Any, paths: Sequence[str]) -> tuple[f
         return None
     if not isinstance(combine, str):
         raise bad_value("combine_weights", f"None unless `combine` is one of {COMBINATIONS}", weights)
+    if isinstance(weights, str) or not isinstance(weights, Iterable):
+        raise bad_value("combine_weights", f"a dict of patterns or {len(paths)} numbers, one a tap", weights)
     values = methods_for(weights, paths, 1.0) if isinstance(weights, Mapping) else list(weights)
     if len(values) != len(paths):
         raise bad_value("combine_weights", f"a dict of patterns or {len(paths)} numbers, one a tap", weights)
-    if not all(isinstance(v, (int, float)) and 0 <= v < float("inf") for v in values) or not any(values):
+    if not all(isinstance(v, Real) and 0 <= v < float("inf") for v in values) or not any(values):
         raise bad_value("combine_weights", "numbers of at least 0, not all 0", weights)
     return tuple(float(v) for v in values)
 
@@ -81,7 +84,7 @@ def _product(maps: Sequence[Any], weights: Sequence[float]) -> Any:
     combined = tf.ones_like(maps[0])
     for m, weight in zip(maps, weights, strict=True):
         if weight:
-            combined *= m if weight == 1.0 else tf.pow(tf.abs(m), weight)
+            combined *= tf.abs(m) if weight == 1.0 else tf.pow(tf.abs(m), weight)
     return combined
 
 
