@@ -1,7 +1,7 @@
 """The slow, obvious version of a heatmap, in NumPy float64: what the tests compare with.
 
-Nothing here imports the package. Fusions take one image, ``(h, w, C)`` or with any other number of spatial axes;
-the functions below them take batches.
+Nothing here imports the package. A fusion takes one image, ``(h, w, C)`` or with another number of spatial axes;
+all that follows takes batches.
 """
 
 from __future__ import annotations
@@ -47,8 +47,10 @@ def std(image: np.ndarray) -> np.ndarray:
 
 
 def eigen(image: np.ndarray) -> np.ndarray:
-    """Projection on the first right singular vector, with the sign that makes it agree with the mean activation."""
+    """Projection on the first right singular vector, signed so that it agrees with the mean activation."""
     matrix = image.reshape(-1, image.shape[-1])
+    if not matrix.any():
+        return np.zeros(image.shape[:-1])
     _, _, rows = np.linalg.svd(matrix, full_matrices=False)
     projection = matrix @ rows[0]
     if eigen_decider(image, projection) < 0:
@@ -58,17 +60,13 @@ def eigen(image: np.ndarray) -> np.ndarray:
 
 def eigen_decider(image: np.ndarray, projection: np.ndarray) -> float:
     """The number whose sign decides: the correlation or, where that is weak, the largest entry."""
-    r = correlation(projection, image.reshape(-1, image.shape[-1]).mean(1))
-    if abs(r) >= 0.05:
-        return r
+    average = image.reshape(-1, image.shape[-1]).mean(1)
+    # What varies by less than a millionth of the numbers that it comes from is constant but for rounding.
+    if np.ptp(projection) > 1e-6 * abs(projection).max() and np.ptp(average) > 1e-6 * abs(image).max():
+        r = float(np.corrcoef(projection, average)[0, 1])
+        if abs(r) >= 0.05:
+            return r
     return projection[np.argmax(abs(projection))]
-
-
-def correlation(x: np.ndarray, y: np.ndarray) -> float:
-    """Pearson's r; 0 where one of the two is constant."""
-    if np.ptp(x) <= 1e-9 * abs(x).max() or np.ptp(y) <= 1e-9 * abs(y).max():
-        return 0.0
-    return float(np.corrcoef(x, y)[0, 1])
 
 
 def _channels(image: np.ndarray) -> list[np.ndarray]:
@@ -130,7 +128,7 @@ def _weights(i: int, before: int, after: int, interpolation: str) -> dict[int, f
     """How much of each old sample goes into new sample ``i``."""
     step = before / after
     if interpolation == "nearest":
-        # TensorFlow works the place out in float32, which decides between two neighbours that are equally near.
+        # TensorFlow works the place out in float32, which decides between two neighbours equally near.
         place = np.float32(i + 0.5) * (np.float32(before) / np.float32(after))
         return {math.floor(place): 1.0}
     if interpolation == "area" and step > 1:
@@ -212,3 +210,14 @@ def heatmap(
     if size is not None:
         maps = resize(maps, size, interpolation)
     return normalized(maps, normalize)
+
+
+def assert_close(got: Any, want: np.ndarray, tolerance: float = 1e-5, floor: float = 0.0) -> None:
+    """Every image's map within ``tolerance`` of its range (zero included), plus ``floor``."""
+    got = np.asarray(got).astype(np.float64)
+    assert got.shape == want.shape, f"shape {got.shape} instead of {want.shape}"
+    assert np.isfinite(got).all()
+    for b, (one, truth) in enumerate(zip(got, want, strict=True)):
+        allowed = tolerance * (max(truth.max(), 0.0) - min(truth.min(), 0.0)) + floor
+        error = abs(one - truth).max()
+        assert error <= allowed, f"image {b}: off by {error:.3g}, allowed {allowed:.3g}\n{one}\n{truth}"
