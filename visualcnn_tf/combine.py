@@ -41,7 +41,7 @@ def resolve_weights(weights: Any, combine: Any, paths: Sequence[str]) -> tuple[f
     values = methods_for(weights, paths, 1.0) if isinstance(weights, Mapping) else list(weights)
     if len(values) != len(paths):
         raise bad_value("combine_weights", f"a dict of patterns or {len(paths)} numbers, one a tap", weights)
-    if not all(isinstance(v, Real) and 0 <= v < float("inf") for v in values) or not any(values):
+    if not all(isinstance(v, Real) and 0 <= float(v) < float("inf") for v in values) or not any(values):
         raise bad_value("combine_weights", "numbers of at least 0, not all 0", weights)
     return tuple(float(v) for v in values)
 
