@@ -1,0 +1,57 @@
+"""The demo, with a network that is not trained unless the test is marked slow."""
+
+import shlex
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from visualcnn_tf import demo
+from visualcnn_tf.cli import main
+from visualcnn_tf.digits import build_cnn
+
+
+def test_demo_writes_models_and_pictures(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(demo, "train_cnn", lambda digits, seed: build_cnn())  # untrained, to be quick
+    out = tmp_path / "new" / "demo"
+    assert main(["demo", "--out", str(out), "--seed", "5"]) == 0
+    said = capsys.readouterr().out
+    assert "seed 5" in said
+    assert "heatmaps to conv1, conv2, pool, conv3." in said
+    assert {path.name for path in out.iterdir()} == {
+        "digits.keras",
+        "explained.keras",
+        "gallery.png",
+        "digit.png",
+    }
+    assert all(name in said for name in ("digits.keras", "explained.keras", "gallery.png", "digit.png"))
+    image = tf.io.decode_png((out / "digit.png").read_bytes()).numpy()[None] / 255
+    model = keras.saving.load_model(out / "digits.keras")
+    explained = keras.saving.load_model(out / "explained.keras")
+    outputs = explained.predict(image, verbose=0)
+    np.testing.assert_allclose(outputs["predictions"], model.predict(image, verbose=0), atol=1e-6)
+    right = int(said.split("(")[1].split(" of")[0])
+    assert 0 <= right <= 450
+    assert f"Test accuracy {right / 450:.1%}" in said
+
+
+def test_the_commands_that_the_demo_recommends_work(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(demo, "train_cnn", lambda digits, seed: build_cnn())
+    monkeypatch.chdir(tmp_path)
+    main(["demo", "--out", "with a space"])
+    recommended = capsys.readouterr().out.split("Try next:\n")[1].splitlines()
+    assert len(recommended) == 2
+    for line in recommended:
+        program, *words = shlex.split(line)
+        assert program == "visualcnn"
+        assert main(words) == 0
+    assert "conv3  Conv2D        14×14×64  conv, stages, last" in capsys.readouterr().out
+    assert (tmp_path / "heatmaps.png").exists()
+
+
+@pytest.mark.slow
+def test_the_real_demo_reads_95_percent(tmp_path, capsys):
+    assert main(["demo", "--out", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert float(said.split("Test accuracy ")[1].split("%")[0]) >= 95

@@ -1,0 +1,81 @@
+"""The demo: train a small CNN on handwritten digits, attach heatmaps to its layers, draw them."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from visualcnn_tf.attach import attach
+from visualcnn_tf.digits import Digits, load_digits, train_cnn
+from visualcnn_tf.plot import plot_heatmaps
+
+_DPI = 150
+_FILES = {
+    "digits.keras": "the trained network",
+    "explained.keras": "the same network with its heatmaps as outputs",
+    "gallery.png": "digits with the heatmaps of all layers",
+    "digit.png": "one digit, to try commands on",
+}
+
+
+def run(out: Path, seed: int = 0) -> None:
+    """Trains, explains and draws; writes four files and tells what it does.
+
+    Args:
+        out: The folder for the files.
+        seed: Of everything random in the training.
+
+    Raises:
+        MissingExtraError: scikit-learn or matplotlib is not installed.
+    """
+    start = time.perf_counter()
+    out.mkdir(parents=True, exist_ok=True)
+    digits = load_digits()
+    print(f"Training a small CNN on {len(digits.train_labels)} handwritten digits, seed {seed} ...", flush=True)
+    model = train_cnn(digits, seed=seed)
+    print(f"  done after {time.perf_counter() - start:.0f} s")
+    explained = attach(model)
+    print(f"Attached heatmaps to {', '.join(tap.path for tap in explained.taps)}.")
+    outputs = explained.predict(digits.test_images, batch_size=64, verbose=0)
+    right = int(np.sum(outputs["predictions"].argmax(axis=-1) == digits.test_labels))
+    total = len(digits.test_labels)
+    print(f"Test accuracy {right / total:.1%} ({right} of {total}), with heatmaps for all of them.")
+    model.save(out / "digits.keras")
+    explained.save(out / "explained.keras")
+    _gallery(digits, outputs, explained.taps).savefig(out / "gallery.png", dpi=_DPI)
+    tf.io.write_file(str(out / "digit.png"), _png(digits.test_images[0]))
+    _tell(out, time.perf_counter() - start)
+
+
+def _gallery(digits: Digits, outputs: dict[str, Any], taps: Any) -> Any:
+    """The first test picture of each digit, then up to two that were misread."""
+    truth = digits.test_labels
+    mistakes = np.flatnonzero(outputs["predictions"].argmax(axis=-1) != truth)
+    chosen = [*np.unique(truth, return_index=True)[1], *mistakes[:2]]
+    return plot_heatmaps(
+        digits.test_images[chosen],
+        {key: values[chosen] for key, values in outputs.items()},
+        taps=taps,
+        labels=truth[chosen].tolist(),
+        class_names=[str(digit) for digit in range(10)],
+    )
+
+
+def _png(image: NDArray[np.float32]) -> Any:
+    return tf.io.encode_png(tf.image.convert_image_dtype(image, tf.uint8, saturate=True))
+
+
+def _tell(out: Path, seconds: float) -> None:
+    print(f"Wrote to {out}/ ({seconds:.0f} s in all):")
+    for name, what in _FILES.items():
+        print(f"  {name:<16} {what}")
+    print("Try next:")
+    model, image = str(out / "digits.keras"), str(out / "digit.png")
+    for words in (["layers", model], ["show", model, image, "--layers", "stages", "--method", "eigen"]):
+        print(f"  {shlex.join(['visualcnn', *words])}")
