@@ -1,0 +1,8 @@
+"""``python -m visualcnn_tf`` is the command ``visualcnn``."""
+
+import sys
+
+from visualcnn_tf.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,162 @@
+"""The command ``visualcnn``: a demo, a list of what can be tapped, and a picture of heatmaps.
+
+TensorFlow is imported only when a command runs, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from visualcnn_tf.errors import VisualCNNError
+
+_DEMO_HELP = """\
+Trains a small CNN on scikit-learn's handwritten digits, attaches a heatmap to each of its layers, and
+writes the networks and a picture of the heatmaps. Takes half a minute on two cores and needs no network."""
+
+_DEMO_EXAMPLES = """\
+examples:
+  visualcnn demo
+  visualcnn demo --out somewhere --seed 3"""
+
+_LAYERS_HELP = """\
+Lists every layer of which a heatmap can be made: its path (the name for --layers), its type, the shape of
+its output, and which of the presets select it: "conv" (every convolution and pooling layer), "stages" (the
+last layer of each resolution), "last" (the last feature map before the head)."""
+
+_LAYERS_EXAMPLES = """\
+examples:
+  visualcnn layers model.keras
+  visualcnn layers model.h5"""
+
+_SHOW_HELP = """\
+Draws images with the heatmaps of a model's layers beside them, and what the model says they are."""
+
+_SHOW_EXAMPLES = """\
+examples:
+  visualcnn show model.keras cat.jpg dog.png
+  visualcnn show model.keras cat.jpg --layers stages --method eigen -o cat_eigen.png
+  visualcnn show model.keras cat.jpg --layers "block_*_project" out_relu --combine
+  visualcnn show mobilenet.keras cat.jpg --layers stages --preprocess mobilenet_v2 --labels imagenet.txt"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a command; returns its exit code: 0, or 2 for a mistake of the user's."""
+    arguments = _parser().parse_args(_joined(sys.argv[1:] if argv is None else argv))
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        with _silent_stderr():
+            import tensorflow  # noqa: F401
+        from visualcnn_tf import commands
+
+        getattr(commands, arguments.command)(arguments)
+    except (VisualCNNError, OSError) as error:
+        print(f"visualcnn: error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="visualcnn", description="Heatmaps of what the layers of a CNN respond to.")
+    parser.add_argument("--version", action="version", version=f"visualcnn-tf {_version()}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="{demo,layers,show}")
+    _add_demo(_command(commands, "demo", "try it on built-in data, offline", _DEMO_HELP, _DEMO_EXAMPLES))
+    _add_layers(_command(commands, "layers", "list what can be tapped", _LAYERS_HELP, _LAYERS_EXAMPLES))
+    _add_show(_command(commands, "show", "draw heatmaps of images", _SHOW_HELP, _SHOW_EXAMPLES))
+    return parser
+
+
+def _command(commands: Any, name: str, summary: str, description: str, examples: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=summary,
+        description=description,
+        epilog=examples,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    return parser
+
+
+def _add_demo(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, default=Path("visualcnn_demo"), metavar="DIR", help="default: %(default)s")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the training; default: %(default)s")
+
+
+def _add_layers(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", type=Path, metavar="MODEL", help="a .keras or .h5 file")
+
+
+def _add_show(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", type=Path, metavar="MODEL", help="a .keras or .h5 file")
+    parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="JPEG, PNG, BMP or GIF files")
+    parser.add_argument(
+        "--layers",
+        type=_layer,
+        nargs="+",
+        metavar="L",
+        help="a preset (conv, stages, last), or names, paths, patterns and indices; default: conv",
+    )
+    parser.add_argument("--method", default="deviation", metavar="M", help="the fusion; default: %(default)s")
+    parser.add_argument(
+        "--size",
+        nargs="+",
+        metavar="N",
+        help="height and width of the heatmaps, or 'native' for each layer's own; default: the input's",
+    )
+    parser.add_argument("--combine", action="store_true", help="add the mean of all heatmaps")
+    pixels = parser.add_mutually_exclusive_group()
+    pixels.add_argument(
+        "--scale",
+        choices=("none", "0..1", "-1..1"),
+        help="range of the pixel values that the model takes; default: none (0..255) for a model that "
+        "rescales them itself, 0..1 for others",
+    )
+    pixels.add_argument(
+        "--preprocess",
+        metavar="NAME",
+        help="preprocess as this module of keras.applications does, e.g. mobilenet_v2",
+    )
+    parser.add_argument("--labels", type=Path, metavar="FILE", help="class names, one a line")
+    parser.add_argument(
+        "-o", "--out", type=Path, default=Path("heatmaps.png"), metavar="FILE", help="default: %(default)s"
+    )
+
+
+def _joined(words: Sequence[str]) -> list[str]:
+    """The words, with ``--scale -1..1`` as one, because argparse takes ``-1..1`` for an option."""
+    return "\0".join(words).replace("--scale\0-1..1", "--scale=-1..1").split("\0") if words else []
+
+
+def _layer(text: str) -> str | int:
+    """A layer selector; what looks like a number is an index."""
+    try:
+        return int(text)
+    except ValueError:
+        return text
+
+
+def _version() -> str:
+    try:
+        return version("visualcnn-tf")
+    except PackageNotFoundError:
+        return "of a source checkout"
+
+
+@contextmanager
+def _silent_stderr() -> Iterator[None]:
+    """Drops what TensorFlow's libraries write before they read TF_CPP_MIN_LOG_LEVEL."""
+    sys.stderr.flush()
+    saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(nowhere)

@@ -1,0 +1,121 @@
+"""What the commands of ``visualcnn`` do, one function for each."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from visualcnn_tf._checks import bad_value, check_choice
+from visualcnn_tf._files import image_inputs, load_model, read_images, read_labels
+from visualcnn_tf.attach import attach
+from visualcnn_tf.errors import IncompatibleModelError
+from visualcnn_tf.inputs import model_inputs
+from visualcnn_tf.outputs import PREDICTIONS
+from visualcnn_tf.plot import plot_heatmaps
+from visualcnn_tf.taps.presets import PRESETS
+from visualcnn_tf.taps.select import Selector
+from visualcnn_tf.taps.walk import walk
+
+_DPI = 150
+_RESCALING = (keras.layers.Rescaling, keras.layers.Normalization)
+
+
+def demo(arguments: Namespace) -> None:
+    """Trains, explains and draws on built-in data."""
+    from visualcnn_tf.demo import run
+
+    run(arguments.out, seed=arguments.seed)
+
+
+def layers(arguments: Namespace) -> None:
+    """Prints a table of what can be tapped."""
+    model = load_model(arguments.model)
+    inputs = model_inputs(model)
+    if inputs is None:
+        raise IncompatibleModelError(
+            f"`{arguments.model}` doesn't tell what its inputs are. Call the model once before saving it."
+        )
+    selector = Selector(model, inputs)
+    presets = {name: selector.preset(name) for name in PRESETS}
+    rows = [("layer", "type", "output", "in presets")]
+    for call in selector.tappable():
+        chosen = [name for name, calls in presets.items() if call in calls]
+        rows.append((call.path, type(call.layer).__name__, _shape(call.shape), ", ".join(chosen)))
+    if len(rows) == 1:
+        print(f"{model.name} has no layer with a spatial output.")
+        return
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def show(arguments: Namespace) -> None:
+    """Draws images with their heatmaps."""
+    model = load_model(arguments.model)
+    shape = image_inputs(model).specs[0].shape
+    images = read_images(arguments.images, shape)
+    explained = attach(
+        model,
+        layers=_one_or_all(arguments.layers),
+        method=arguments.method,
+        size=_size(arguments.size),
+        combine="mean" if arguments.combine else None,
+    )
+    outputs = explained.predict(_preprocessed(images, model, arguments), verbose=0)
+    names = None
+    if arguments.labels:
+        names = read_labels(arguments.labels, np.shape(outputs.get(PREDICTIONS, np.zeros((0, 0))))[-1])
+    figure = plot_heatmaps(np.round(images).astype(np.uint8), outputs, taps=explained.taps, class_names=names)
+    save_figure(figure, arguments.out)
+    print(f"Wrote {arguments.out} (images: {len(images)}, layers: {len(explained.taps)}).")
+
+
+def save_figure(figure: Any, path: Path) -> None:
+    """Saves a figure, in a format that its name tells."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        figure.savefig(path, dpi=_DPI)
+    except ValueError as error:  # matplotlib's answer to an unknown suffix
+        raise bad_value("--out", "a picture file such as heatmaps.png", str(path)) from error
+
+
+def _shape(shape: tuple[int | None, ...]) -> str:
+    return "×".join("?" if n is None else str(n) for n in shape[1:])
+
+
+def _one_or_all(selectors: list[str | int] | None) -> Any:
+    return selectors[0] if selectors and len(selectors) == 1 else selectors
+
+
+def _size(words: list[str] | None) -> Any:
+    if words is None:
+        return "input"
+    if words == ["native"]:
+        return None
+    if len(words) == 2 and all(word.isdecimal() and int(word) > 0 for word in words):
+        return int(words[0]), int(words[1])
+    raise bad_value("--size", "'native' or a height and a width, such as 56 56", " ".join(words))
+
+
+def _preprocessed(images: NDArray[np.float32], model: Any, arguments: Namespace) -> NDArray[np.float32]:
+    """The pixel values as the model takes them."""
+    if arguments.preprocess:
+        modules = [name for name in dir(keras.applications) if hasattr(_application(name), "preprocess_input")]
+        check_choice("--preprocess", arguments.preprocess, modules)
+        # A copy, because some of these functions change the array that they are given.
+        return np.asarray(_application(arguments.preprocess).preprocess_input(images.copy()))
+    scale = arguments.scale
+    if scale is None:
+        scale = "none" if any(isinstance(layer, _RESCALING) for layer in walk(model).values()) else "0..1"
+        print(f"Pixel values: {'0..255' if scale == 'none' else scale} (--scale or --preprocess change them).")
+    factor, offset = {"none": (1.0, 0.0), "0..1": (255.0, 0.0), "-1..1": (127.5, 1.0)}[scale]
+    return images / np.float32(factor) - np.float32(offset)
+
+
+def _application(name: str) -> Any:
+    return getattr(keras.applications, name)
