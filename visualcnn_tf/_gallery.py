@@ -157,7 +157,4 @@ def _width(texts: Sequence[str]) -> float:
     from matplotlib.textpath import TextPath
 
     lines = {line for text in texts for line in text.split("\n") if line.strip()}
-    return (
-        max((TextPath((0, 0), line, size=_FONT).get_extents().width / 72 for line in lines), default=0.0)
-        + 0.04
-    )
+    return max((TextPath((0, 0), line, size=_FONT).get_extents().width / 72 for line in lines), default=0.0) + 0.04

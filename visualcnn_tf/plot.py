@@ -66,8 +66,7 @@ def plot_heatmaps(
         raise bad_value("max_columns", "a whole number of at least 1", max_columns)
     texts = _texts(outputs.get("predictions"), labels, class_names, len(pictures))
     rows = [
-        _gallery.Row(picture, heatmaps, *text)
-        for picture, text, *heatmaps in zip(pictures, texts, *maps, strict=True)
+        _gallery.Row(picture, heatmaps, *text) for picture, text, *heatmaps in zip(pictures, texts, *maps, strict=True)
     ]
     return _gallery.draw(rows, ["image", *names], max_columns)
 
