@@ -1,6 +1,7 @@
 """The demo, with a network that is not trained unless the test is marked slow."""
 
 import shlex
+import sys
 
 import keras
 import numpy as np
@@ -48,6 +49,15 @@ def test_the_commands_that_the_demo_recommends_work(tmp_path, monkeypatch, capsy
         assert main(words) == 0
     assert "conv3  Conv2D        14×14×64  conv, stages, last" in capsys.readouterr().out
     assert (tmp_path / "heatmaps.png").exists()
+
+
+@pytest.mark.parametrize("absent", ["matplotlib.figure", "sklearn"])
+def test_a_missing_extra_is_told_before_the_training(tmp_path, monkeypatch, capsys, absent):
+    monkeypatch.setitem(sys.modules, absent, None)
+    assert main(["demo", "--out", str(tmp_path)]) == 2
+    said = capsys.readouterr()
+    assert 'pip install "visualcnn-tf[' in said.err
+    assert "Training" not in said.out
 
 
 @pytest.mark.slow

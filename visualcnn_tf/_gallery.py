@@ -89,16 +89,26 @@ class Grid:
         return left / across, 1 - bottom / down, width / across, height / down
 
 
-def draw(rows: Sequence[Row], titles: Sequence[str], max_columns: int) -> Figure:
-    """Draws the rows below each other; the first title is that of the images."""
+def require_matplotlib() -> type[Figure]:
+    """Matplotlib's figure.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise MissingExtraError(
             'Pictures are drawn with matplotlib. Install it with: pip install "visualcnn-tf[plot]"'
         ) from error
+    return Figure
+
+
+def draw(rows: Sequence[Row], titles: Sequence[str], max_columns: int) -> Figure:
+    """Draws the rows below each other; the first title is that of the images."""
+    figure_class = require_matplotlib()
     grid = _plan(rows, titles, max_columns)
-    figure = Figure(figsize=grid.size)
+    figure: Figure = figure_class(figsize=grid.size)
     for i, row in enumerate(rows):
         shown = _draw_row(figure, grid, i, row, titles if grid.titled(i) else [""] * len(titles))
     bar = figure.colorbar(shown, cax=figure.add_axes(grid.bar(), label="colour bar"), ticks=[0, 0.5, 1])

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from visualcnn_tf._gallery import require_matplotlib
 from visualcnn_tf.attach import attach
 from visualcnn_tf.digits import Digits, load_digits, train_cnn
 from visualcnn_tf.plot import plot_heatmaps
@@ -35,6 +36,7 @@ def run(out: Path, seed: int = 0) -> None:
         MissingExtraError: scikit-learn or matplotlib is not installed.
     """
     start = time.perf_counter()
+    require_matplotlib()  # now, and not after the training
     out.mkdir(parents=True, exist_ok=True)
     digits = load_digits()
     print(f"Training a small CNN on {len(digits.train_labels)} handwritten digits, seed {seed} ...", flush=True)
