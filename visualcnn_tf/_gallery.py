@@ -89,8 +89,8 @@ class Grid:
         return left / across, 1 - bottom / down, width / across, height / down
 
 
-def require_matplotlib() -> type[Figure]:
-    """Matplotlib's figure.
+def require_matplotlib() -> Any:
+    """The class of matplotlib's figures.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
