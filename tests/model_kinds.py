@@ -58,20 +58,14 @@ def small_cnn_layers() -> list[Any]:
 
 
 def small_cnn_truth(layers: list[Any], x: np.ndarray, prefix: str = "") -> dict[str, np.ndarray]:
-    return dict(
-        zip(
-            [f"heatmap_{prefix}{n}" for n in ("conv_a", "pool", "conv_b")], chain(x, *layers[:3]), strict=True
-        )
-    )
+    return dict(zip([f"heatmap_{prefix}{n}" for n in ("conv_a", "pool", "conv_b")], chain(x, *layers[:3]), strict=True))
 
 
 @kind
 def sequential_built() -> Kind:
     layers = small_cnn_layers()
     x = images(3, 12, 12, 2)
-    return Kind(
-        keras.Sequential([keras.Input((12, 12, 2)), *layers]), x, small_cnn_truth_later(layers, x), (12, 12)
-    )
+    return Kind(keras.Sequential([keras.Input((12, 12, 2)), *layers]), x, small_cnn_truth_later(layers, x), (12, 12))
 
 
 def small_cnn_truth_later(layers: list[Any], x: np.ndarray, prefix: str = "") -> Any:
@@ -117,9 +111,7 @@ def nested_functional() -> Kind:
     image = keras.Input((12, 12, 2))
     out = L.Dense(3)(L.Flatten()(base(image)))
     x = images(2, 12, 12, 2)
-    first, _, deep = chain(
-        x, base.get_layer("inner_conv"), base.get_layer("relu"), base.get_layer("deep").layers[0]
-    )
+    first, _, deep = chain(x, base.get_layer("inner_conv"), base.get_layer("relu"), base.get_layer("deep").layers[0])
     truth = {"heatmap_backbone_inner_conv": first, "heatmap_backbone_deep_deep_conv": deep}
     return Kind(keras.Model(image, out), x, truth, (12, 12))
 
@@ -129,9 +121,7 @@ def nested_sequential() -> Kind:
     base = backbone()
     model = keras.Sequential([keras.Input((12, 12, 2)), base, L.Flatten(), L.Dense(3)])
     x = images(2, 12, 12, 2)
-    first, _, deep = chain(
-        x, base.get_layer("inner_conv"), base.get_layer("relu"), base.get_layer("deep").layers[0]
-    )
+    first, _, deep = chain(x, base.get_layer("inner_conv"), base.get_layer("relu"), base.get_layer("deep").layers[0])
     truth = {"heatmap_backbone_inner_conv": first, "heatmap_backbone_deep_deep_conv": deep}
     return Kind(model, x, truth, (12, 12))
 
@@ -165,9 +155,7 @@ def inputs_of_two_kinds() -> Kind:
     conv = L.Conv2D(3, 3, name="conv")
     joined = L.Concatenate()([L.Dense(4)(meta), L.GlobalAveragePooling2D()(conv(image))])
     x = [images(3, 5), images(3, 9, 7, 1)]
-    return Kind(
-        keras.Model([meta, image], L.Dense(1)(joined)), x, {"heatmap_conv": conv(x[1]).numpy()}, (9, 7)
-    )
+    return Kind(keras.Model([meta, image], L.Dense(1)(joined)), x, {"heatmap_conv": conv(x[1]).numpy()}, (9, 7))
 
 
 @kind
@@ -176,9 +164,7 @@ def dict_inputs() -> Kind:
     conv = L.Conv2D(3, 3, name="conv")
     joined = L.Concatenate()([L.Dense(4)(inputs["apple"]), L.GlobalAveragePooling2D()(conv(inputs["zebra"]))])
     x = {"zebra": images(3, 9, 7, 1), "apple": images(3, 5)}
-    return Kind(
-        keras.Model(inputs, L.Dense(1)(joined)), x, {"heatmap_conv": conv(x["zebra"]).numpy()}, (9, 7)
-    )
+    return Kind(keras.Model(inputs, L.Dense(1)(joined)), x, {"heatmap_conv": conv(x["zebra"]).numpy()}, (9, 7))
 
 
 @kind

@@ -53,14 +53,10 @@ def test_model_kind(case: Any) -> None:
     assert list(outputs) == list(eager) == explained.output_names
     assert [tap.key for tap in explained.taps] == list(truth) == explained.output_names[own:]
     expected = flat(case.model.predict(case.inputs, verbose=0))
-    order = (
-        np.argsort(explained.output_names[:own]) if isinstance(case.model(case.inputs), dict) else range(own)
-    )
+    order = np.argsort(explained.output_names[:own]) if isinstance(case.model(case.inputs), dict) else range(own)
     for got, want in zip([list(outputs.values())[i] for i in order], expected, strict=True):
         np.testing.assert_allclose(np.asarray(got, "float32"), want, atol=1e-6, rtol=1e-6)
-    for got, want in zip(
-        [list(eager.values())[i] for i in order], flat(case.model(case.inputs)), strict=True
-    ):
+    for got, want in zip([list(eager.values())[i] for i in order], flat(case.model(case.inputs)), strict=True):
         np.testing.assert_allclose(np.asarray(tf.cast(got, tf.float32)), want, atol=1e-6, rtol=1e-6)
     # Half-precision kernels of a compiled graph and of eager TensorFlow round differently before we see anything.
     tolerance = 2e-2 if "mixed" in str(case.model.dtype_policy) else 1e-5
@@ -85,7 +81,7 @@ def test_specs_tell_the_outputs(case: Any) -> None:
         assert len(spec.shape) == len(tensor.shape)
         assert all(a in (None, b) for a, b in zip(spec.shape, tensor.shape, strict=True))
         assert spec.dtype == tensor.dtype.name
-    flat_inputs = explained.model_inputs.flatten(case.inputs)
+    flat_inputs = explained.plan.inputs.flatten(case.inputs)
     for spec, array in zip(explained.inputs, flat_inputs, strict=True):
         assert all(a in (None, b) for a, b in zip(spec.shape[1:], array.shape[1:], strict=True))
 

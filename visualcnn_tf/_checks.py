@@ -47,4 +47,4 @@ def check_choice(argument: str, value: Any, allowed: Sequence[Any], also: str = 
 
 def is_count(value: object) -> bool:
     """Whether ``value`` is an integer of at least 1 (and no bool)."""
-    return hasattr(value, "__index__") and not isinstance(value, bool) and int(value) >= 1  # type: ignore[call-overload, no-any-return]
+    return hasattr(value, "__index__") and not isinstance(value, bool) and int(value) >= 1

@@ -12,7 +12,8 @@ from visualcnn_tf.combine import Combination
 from visualcnn_tf.errors import IncompatibleModelError
 from visualcnn_tf.explained_model import ExplainedModel
 from visualcnn_tf.fusion import Fusion
-from visualcnn_tf.inputs import model_inputs
+from visualcnn_tf.inputs import model_inputs, shaped_inputs
+from visualcnn_tf.layer import check_size
 from visualcnn_tf.normalize import Normalization
 from visualcnn_tf.plan import DEFAULT_METHOD, Options, make_plan
 
@@ -83,11 +84,11 @@ def attach(
     """
     check_model(model)
     options = Options(
-        layers, method, size, interpolation, normalize, dtype, combine, combine_weights, check_numerics
+        layers, method, check_size(size), interpolation, normalize, dtype, combine, combine_weights, check_numerics
     )
-    inputs = model_inputs(model, input_shape)
+    inputs = model_inputs(model) if input_shape is None else shaped_inputs(model, input_shape)
     plan = None if inputs is None else make_plan(model, inputs, options)
-    return ExplainedModel(model, options, plan, inputs, name=name or f"{model.name}_explained")
+    return ExplainedModel(model, options, plan, name=name or f"{model.name}_explained")
 
 
 def check_model(model: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -13,7 +14,7 @@ import tensorflow as tf
 from visualcnn_tf._serial import warn_if_not_loadable
 from visualcnn_tf.combine import combine_maps
 from visualcnn_tf.errors import NanLayerOutputError, NotBuiltError
-from visualcnn_tf.inputs import InputSpec, ModelInputs, model_inputs
+from visualcnn_tf.inputs import InputSpec, model_inputs, shaped_inputs
 from visualcnn_tf.normalize import cast_maps
 from visualcnn_tf.outputs import flat_outputs
 from visualcnn_tf.plan import Options, Plan, make_plan
@@ -39,19 +40,11 @@ class ExplainedModel(keras.Model):
         output_names: the keys of the outputs, in order.
     """
 
-    def __init__(
-        self,
-        model: Any,
-        options: Options,
-        plan: Plan | None = None,
-        inputs: ModelInputs | None = None,
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, model: Any, options: Options, plan: Plan | None = None, **kwargs: Any) -> None:
         # No autocast: the model casts its inputs itself, as it does without us.
         super().__init__(autocast=False, **kwargs)
         self.model = model
         self.options = options
-        self.model_inputs = inputs
         self.plan: Plan | None = None
         if options.check_numerics:
             self.jit_compile = False  # XLA would drop the check
@@ -73,9 +66,9 @@ class ExplainedModel(keras.Model):
     @property
     def inputs(self) -> list[Any]:
         """The inputs as Keras tensors: the model's own where it has them."""
-        self._known()
+        plan = self._known()
         own = getattr(self.model, "inputs", None)
-        return list(own) if own else [_keras_tensor(spec) for spec in self.model_inputs.specs]
+        return list(own) if own else [_keras_tensor(spec) for spec in plan.inputs.specs]
 
     @property
     def outputs(self) -> list[Any]:
@@ -95,30 +88,27 @@ class ExplainedModel(keras.Model):
         super().summary(*args, **kwargs)
         write = kwargs.get("print_fn") or print
         for tap in self.taps:
-            method = (
-                tap.method if isinstance(tap.method, str) else getattr(tap.method, "__name__", "callable")
-            )
+            method = tap.method if isinstance(tap.method, str) else getattr(tap.method, "__name__", "callable")
             write(f" {tap.key}: {method} of {tap.path} {tap.shape}")
 
     # What it does ----------------------------------------------------------------------------------------------
 
     def call(self, inputs: Any, training: bool | None = None) -> dict[str, Any]:
         """Predictions and heatmaps; ``training`` goes to the model."""
-        plan, layers = self._known(), walk(self.model)
+        plan, options, layers = self._known(), self.options, walk(self.model)
         recorder = Outputs({layers[tap.path] for tap in plan.taps})
         with recording(recorder, inline=inlined(self.model, layers.values())):
             predictions = flat_outputs(self.model(inputs, training=training))
         heatmaps = []
-        images = self.model_inputs.flatten(inputs)
+        images = plan.inputs.flatten(inputs)
         for tap, fusion in zip(plan.taps, self.fusions, strict=True):
             activations, count = tap.read(recorder.of(layers[tap.path]))
-            if self.options.check_numerics:
+            if options.check_numerics:
                 activations = tf.debugging.check_numerics(activations, f"{_NOT_FINITE}{tap.path!r}")
-            like = tap.like(images[tap.reference]) if self.options.size == "input" else None
+            like = tap.like(images) if options.size == "input" else None
             heatmaps.append(tap.unfold(fusion(activations, like=like), count))
-        outputs = [*predictions, *(cast_maps(heatmap, self.options.dtype) for heatmap in heatmaps)]
-        if self.options.combine is not None:
-            options = self.options
+        outputs = [*predictions, *(cast_maps(heatmap, options.dtype) for heatmap in heatmaps)]
+        if options.combine is not None:
             combined = combine_maps(heatmaps, options.combine, plan.weights, options.normalize)
             outputs.append(cast_maps(combined, options.dtype))
         return dict(zip(self.output_names, outputs, strict=True))
@@ -145,7 +135,7 @@ class ExplainedModel(keras.Model):
             # Keras's own predict has no answer to that.
             return {name: tensor.numpy() for name, tensor in self(_no_examples(spec)).items()}
         if spec is x:
-            x = self.model_inputs.complete(x)
+            x = self._known().inputs.complete(x)
         with _naming_the_layer():
             outputs = super().predict(x, *args, **kwargs)
         return {name: outputs[name] for name in self.output_names}
@@ -154,10 +144,9 @@ class ExplainedModel(keras.Model):
         """Checks the inputs; at the first call of a model that nobody has described yet, plans from them."""
         if self.plan is None:
             shapes = keras.tree.map_structure(lambda tensor: tuple(tensor.shape[1:]), inputs)
-            described = model_inputs(self.model, shapes)
-            self._adopt(make_plan(self.model, described, self.options))
-            self.model_inputs = model_inputs(self.model) or described
-        self.model_inputs.check(inputs)
+            plan = make_plan(self.model, shaped_inputs(self.model, shapes, fixed=False), self.options)
+            self._adopt(replace(plan, inputs=model_inputs(self.model) or plan.inputs))
+        self._known().inputs.check(inputs)
 
     def _adopt(self, plan: Plan) -> None:
         self.plan = plan
@@ -172,11 +161,9 @@ class ExplainedModel(keras.Model):
     def export(self, filepath: Any, format: str = "tf_saved_model", **kwargs: Any) -> None:
         """Keras's ``export``, on the inputs that the model is known to take."""
         if kwargs.get("input_signature") is None:
-            self._known()
-            specs = [
-                keras.InputSpec(spec.dtype, spec.shape, name=spec.name) for spec in self.model_inputs.specs
-            ]
-            kwargs["input_signature"] = [self.model_inputs.pack(specs)]
+            inputs = self._known().inputs
+            specs = [keras.InputSpec(spec.dtype, spec.shape, name=spec.name) for spec in inputs.specs]
+            kwargs["input_signature"] = [inputs.pack(specs)]
         super().export(filepath, format, **kwargs)
 
     # How it is kept --------------------------------------------------------------------------------------------
@@ -193,7 +180,6 @@ class ExplainedModel(keras.Model):
             "model": keras.saving.serialize_keras_object(self.model),
             "options": self.options.get_config(),
             "plan": plan.get_config(),
-            "inputs": self.model_inputs.get_config(),
         }
 
     @classmethod
@@ -203,7 +189,6 @@ class ExplainedModel(keras.Model):
             keras.saving.deserialize_keras_object(config["model"], custom_objects=custom_objects),
             Options.from_config(config["options"]),
             Plan.from_config(config["plan"]),
-            ModelInputs.from_config(config["inputs"]),
             name=config["name"],
             trainable=config["trainable"],
         )

@@ -86,9 +86,7 @@ class ModelInputs:
         if isinstance(inputs, Mapping) and not isinstance(self.structure, Mapping):
             missing = sorted(set(self.names) - set(inputs))
             if missing:
-                raise InputShapeError(
-                    f"`inputs` lacks {quoted(missing)}. Received: a dict with {quoted(inputs)}."
-                )
+                raise InputShapeError(f"`inputs` lacks {quoted(missing)}. Received: a dict with {quoted(inputs)}.")
         flat = self.flatten(inputs)
         if len(flat) != len(self.specs):
             raise InputShapeError(
@@ -129,26 +127,27 @@ def _text(shape: Shape) -> str:
     return "(" + ", ".join(["B", *("?" if n is None else str(n) for n in shape[1:])]) + ")" if shape else "()"
 
 
-def model_inputs(model: Any, input_shape: Any = None) -> ModelInputs | None:
-    """The inputs of a model, or None when nobody has said yet what they are.
+def model_inputs(model: Any) -> ModelInputs | None:
+    """The inputs of a Keras model, or None when nothing has said yet what they are."""
+    return _symbolic_inputs(model) or _built_inputs(model)
+
+
+def shaped_inputs(model: Any, input_shape: Any, fixed: bool = True) -> ModelInputs:
+    """The inputs of a model that was never built, or whose unknown dimensions are to be fixed.
 
     Args:
         model: a Keras model, built or not.
-        input_shape: shape of one example, without the batch, ``(28, 28, 1)``, or a list or dict of them: for a
-            model that was never built, or to fix unknown dimensions.
+        input_shape: shape of one example, without the batch, ``(28, 28, 1)``, or a list or dict of them.
+        fixed: whether inputs of other sizes are refused.
 
     Raises:
         InvalidArgumentError: for a malformed ``input_shape``, or one that contradicts the model.
     """
-    known = _symbolic_inputs(model) or _built_inputs(model)
-    if input_shape is None:
-        return known
+    known = model_inputs(model)
     shapes = _normalised_shapes(input_shape)
     if known is None:
-        return _from_shapes(shapes, keras.backend.floatx(), fixed=True)
-    flat = (
-        ModelInputs(shapes, known.specs).flatten(shapes) if isinstance(shapes, Mapping) else _leaves(shapes)
-    )
+        return _from_shapes(shapes, keras.backend.floatx(), fixed)
+    flat = ModelInputs(shapes, known.specs).flatten(shapes) if isinstance(shapes, Mapping) else _leaves(shapes)
     if len(flat) != len(known.specs):
         raise bad_value("input_shape", f"a shape for each of the inputs {quoted(known.names)}", input_shape)
     specs = []
@@ -159,7 +158,7 @@ def model_inputs(model: Any, input_shape: Any = None) -> ModelInputs | None:
         if not agrees:
             raise bad_value("input_shape", f"compatible with the model's {_text(spec.shape)}", input_shape)
         merged = tuple(a or b for a, b in zip(shape, spec.shape, strict=True))
-        specs.append(InputSpec(spec.name, merged, spec.dtype, fixed=True))
+        specs.append(InputSpec(spec.name, merged, spec.dtype, fixed))
     return ModelInputs(known.structure, tuple(specs))
 
 

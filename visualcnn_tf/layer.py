@@ -147,9 +147,13 @@ class FeatureMapFusion(keras.layers.Layer):
         like_shape = None if like is None else like.shape
         shape = self.compute_output_shape(activations.shape, like_shape)
         if callable(self.method):
-            # Only running it tells whether a callable returns the right shape.
-            keras.layers.Layer.compute_output_spec(self, activations, like)
+            # Only a trial run tells whether it returns the right shape.
+            spec = tf.TensorSpec(self._channels_last(activations.shape), tf.float32)
+            tf.function(fuse, autograph=False).get_concrete_function(spec, self.method)
         return keras.KerasTensor(shape, dtype=self.heatmap_dtype)
+
+    def _channels_last(self, shape: Any) -> tuple[int | None, ...]:
+        return tuple(shape) if self.data_format == "channels_last" else (shape[0], *shape[2:], shape[1])
 
     def get_config(self) -> dict[str, Any]:
         """All options, serialisable; a callable method as Keras serialises functions."""
@@ -176,7 +180,7 @@ def check_size(size: Any) -> str | tuple[int, ...] | None:
         InvalidArgumentError: unless it is ``"input"``, None or one to three positive integers.
     """
     if size is None or (isinstance(size, str) and size == "input"):
-        return size  # type: ignore[return-value]
+        return size
     if isinstance(size, (tuple, list)) and 1 <= len(size) <= 3 and all(is_count(n) for n in size):
         return tuple(int(n) for n in size)
     raise bad_value("size", "'input', None or positive integers such as (224, 224)", size)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import numpy as np
 import tensorflow as tf
@@ -18,7 +18,7 @@ _ALLOWED = "'minmax', 'max', ('range', low, high) or None"
 # A map that varies by less than this part of its largest value is constant up to float32 rounding.
 _CONSTANT = 1e-6
 # Float32 numbers below this count as zero in most kernels.
-_SMALLEST = float(np.finfo(np.float32).tiny)
+_SMALLEST, _LARGEST = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
 
 
 def check_normalize(normalize: object) -> Normalization:
@@ -29,14 +29,14 @@ def check_normalize(normalize: object) -> Normalization:
             ``low < high`` that float32 can hold, or None.
     """
     if normalize is None or (isinstance(normalize, str) and normalize in ("minmax", "max")):
-        return normalize  # type: ignore[return-value]
+        return normalize
     if not isinstance(normalize, (tuple, list)) or len(normalize) != 3 or normalize[0] != "range":
         raise bad_value("normalize", _ALLOWED, normalize)
     low, high = normalize[1:]
     if not all(isinstance(x, numbers.Real) and math.isfinite(x) for x in (low, high)) or not low < high:
         raise bad_value("normalize", "('range', low, high) with finite low < high", normalize)
     low, high = float(low), float(high)
-    if max(-low, high, high - low) > tf.float32.max or high - low < _SMALLEST:
+    if max(-low, high, high - low) > _LARGEST or high - low < _SMALLEST:
         raise bad_value("normalize", "('range', low, high) with numbers and a difference of float32", normalize)
     return ("range", low, high)
 
@@ -77,7 +77,7 @@ def normalize_maps(maps: tf.Tensor, normalize: Normalization) -> tf.Tensor:
         low = tf.reduce_min(maps, space, keepdims=True)
         high = tf.reduce_max(maps, space, keepdims=True)
         return _scaled(maps - low, high - low, _CONSTANT * tf.maximum(tf.abs(low), tf.abs(high)))
-    _, low, high = normalize
+    _, low, high = cast(tuple[str, float, float], normalize)
     return tf.clip_by_value((maps - low) / (high - low), 0.0, 1.0)
 
 

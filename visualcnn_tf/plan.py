@@ -83,11 +83,13 @@ class Plan:
     """What an explained model reads and returns.
 
     Attributes:
+        inputs: what the model takes.
         taps: in the order of their heatmaps.
         outputs: name, shape and type of every output, in order.
         weights: of each tap in the combined heatmap, or None.
     """
 
+    inputs: ModelInputs
     taps: tuple[Tap, ...]
     outputs: tuple[OutputSpec, ...]
     weights: tuple[float, ...] | None = None
@@ -95,6 +97,7 @@ class Plan:
     def get_config(self) -> dict[str, Any]:
         """Serialisable."""
         return {
+            "inputs": self.inputs.get_config(),
             "taps": [tap.get_config() for tap in self.taps],
             "outputs": [asdict(output) for output in self.outputs],
             "weights": self.weights,
@@ -104,6 +107,7 @@ class Plan:
     def from_config(cls, config: dict[str, Any]) -> Plan:
         """The inverse of :meth:`get_config`."""
         return cls(
+            inputs=ModelInputs.from_config(config["inputs"]),
             taps=tuple(Tap.from_config(tap) for tap in config["taps"]),
             outputs=tuple(OutputSpec(**{**o, "shape": tuple(o["shape"])}) for o in config["outputs"]),
             weights=config["weights"] and tuple(config["weights"]),
@@ -133,7 +137,7 @@ def make_plan(model: Any, inputs: ModelInputs, options: Options) -> Plan:
     heatmaps = [_heatmap_spec(tap, inputs, options) for tap in taps]
     weights = resolve_weights(options.combine_weights, options.combine, [tap.path for tap in taps])
     combined = [] if options.combine is None else [_combined_spec(heatmaps, unique(COMBINED, taken))]
-    return Plan(tuple(taps), (*own, *heatmaps, *combined), weights)
+    return Plan(inputs, tuple(taps), (*own, *heatmaps, *combined), weights)
 
 
 def _tap(call: Call, key: str, method: Any, trial: Probe) -> Tap:
@@ -186,5 +190,7 @@ def _combined_spec(heatmaps: Sequence[OutputSpec], name: str) -> OutputSpec:
             f"{[heatmap.shape for heatmap in heatmaps]}. Select layers of one rank."
         )
     if len({heatmap.shape for heatmap in heatmaps}) > 1:
-        raise bad_value("size", "'input' or (H, W) when `combine` is given", None, "Maps of many sizes can't be combined.")
+        raise bad_value(
+            "size", "'input' or (H, W) when `combine` is given", None, "Maps of many sizes can't be combined."
+        )
     return replace(heatmaps[0], name=name)

@@ -23,7 +23,9 @@ _KERNELS: dict[str, Callable[[Any, Any], Any]] = {
     "bilinear": lambda x, xp: xp.maximum(1.0 - x, 0.0),
     # Keys' cubic convolution with a = -0.5 (IEEE TASSP 29, 1981).
     "bicubic": lambda x, xp: xp.where(
-        x <= 1.0, (1.5 * x - 2.5) * x * x + 1.0, xp.where(x < 2.0, ((-0.5 * x + 2.5) * x - 4.0) * x + 2.0, 0.0 * x)
+        x <= 1.0,
+        (1.5 * x - 2.5) * x * x + 1.0,
+        xp.where(x < 2.0, ((-0.5 * x + 2.5) * x - 4.0) * x + 2.0, 0.0 * x),
     ),
 }
 
@@ -49,9 +51,20 @@ def resize(maps: tf.Tensor, size: Sequence[Any], interpolation: str = "bilinear"
     rotation = [0, maps.shape.rank - 1, *range(1, maps.shape.rank - 1)]
     for before, after in zip(reversed(sizes_in), reversed(list(size)), strict=True):
         if not _same(before, after):
-            maps = tf.matmul(maps, _weights(before, after, interpolation))
+            maps = _product(maps, _weights(before, after, interpolation))
         maps = tf.transpose(maps, rotation) if maps.shape.rank > 2 else maps
     return maps
+
+
+def _product(maps: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    """``maps @ weights``, of any rank."""
+    if maps.shape.rank <= 3:
+        return tf.matmul(maps, weights)
+    # With oneDNN, TensorFlow 2.21 writes out of bounds in a product of rank 4 and rank 2 that has a batch axis of
+    # size 1 (tensorflow/tensorflow#117700): never more than one batch axis, then.
+    depth, height, width = _sizes(maps)
+    flat = tf.matmul(tf.reshape(maps, [-1, height, width]), weights)
+    return tf.reshape(flat, [-1, depth, height, weights.shape[1] or tf.shape(weights)[1]])
 
 
 def _sizes(maps: tf.Tensor) -> list[Any]:

@@ -155,9 +155,7 @@ def _judge(calls: list[Call], graph: Any) -> None:
                 f"it returns {len(outputs)} outputs" if len(outputs) != 1 else "its output is no dense tensor"
             )
         elif call.tensor.graph is not graph:
-            call.obstacle = (
-                "it runs inside a loop, a branch or a tf.function, out of reach of the model's graph"
-            )
+            call.obstacle = "it runs inside a loop, a branch or a tf.function, out of reach of the model's graph"
 
 
 def _set_data_formats(result: Probe) -> None:

@@ -95,8 +95,7 @@ class Selector:
         failure: Exception | None = None
         for size in candidates:
             specs = tuple(
-                replace(spec, shape=(None, *(n or size for n in spec.shape[1:])))
-                for spec in self.inputs.specs
+                replace(spec, shape=(None, *(n or size for n in spec.shape[1:]))) for spec in self.inputs.specs
             )
             try:
                 return probe(self.model, ModelInputs(self.inputs.structure, specs))
@@ -135,11 +134,7 @@ class Selector:
             others = [call.path for call in self.tappable()]
             raise NoFeatureMapError(
                 f"`layers`={name!r} needs a model with a {what}. Received: {self.model.name!r}, which has none"
-                + (
-                    f"; name one of its other layers instead, such as {quoted(others[:3])}."
-                    if others
-                    else "."
-                )
+                + (f"; name one of its other layers instead, such as {quoted(others[:3])}." if others else ".")
             )
         return found
 
@@ -228,7 +223,7 @@ def _shown(selector: Any) -> str:
     return repr(selector.name if isinstance(selector, keras.Operation) else selector)
 
 
-def methods_for(method: Any, paths: Sequence[str], default: str) -> list[Any]:
+def methods_for(method: Any, paths: Sequence[str], default: Any) -> list[Any]:
     """The method of each path: one for all, or the first pattern of a dict that matches.
 
     Raises:

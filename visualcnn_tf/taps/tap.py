@@ -52,8 +52,11 @@ class Tap:
         """Shape of what gives ``size="input"`` its size, from the shape of the reference input."""
         return shape[:1] + shape[2:] if self.has_steps else shape
 
-    def like(self, image: Any) -> Any:
-        """What gives ``size="input"`` its size: the reference input, or its first time step."""
+    def like(self, images: Sequence[Any]) -> Any:
+        """What gives ``size="input"`` its size: the reference among the inputs, or its first time step."""
+        if self.reference is None:
+            return None
+        image = images[self.reference]
         return image[:, 0] if self.has_steps else image
 
     def read(self, calls: Sequence[Any]) -> tuple[Any, Any]:
