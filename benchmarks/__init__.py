@@ -1,0 +1,1 @@
+"""What heatmaps cost, measured. ``python -m benchmarks.overhead`` prints every table again."""

@@ -1,0 +1,62 @@
+"""Is what is timed right? The outputs against the bare model and a plain NumPy float64 version of the heatmap."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from visualcnn_tf import ExplainedModel
+
+#: Half a step of uint8.
+ROUNDING = {"float32": 0.0, "uint8": 0.5 / 255}
+
+
+class MismatchError(Exception):
+    """A timed output is wrong, so its time means nothing."""
+
+
+def difference(what: str, got: Any, want: Any, tolerance: float) -> float:
+    """The largest difference.
+
+    Raises:
+        MismatchError: It is above the tolerance, or not a number.
+    """
+    got, want = (np.asarray(values).astype(np.float64) for values in (got, want))
+    if got.shape != want.shape:
+        raise MismatchError(f"{what}: shape {got.shape} instead of {want.shape}.")
+    largest = float(np.max(np.abs(got - want)))
+    if not largest <= tolerance:
+        raise MismatchError(f"{what}: off by {largest:.2g}, allowed {tolerance:.2g}.")
+    return largest
+
+
+def expected_heatmaps(explained: ExplainedModel, image: np.ndarray) -> dict[str, np.ndarray]:
+    """What the heatmaps ``(H, W)`` of one image ``(H, W, C)`` should be, by their keys.
+
+    The activations are read through a model of Keras's own, so that no code of the package is trusted.
+    """
+    model, taps = explained.model, explained.taps
+    outputs = [model.get_layer(tap.path).output for tap in taps]
+    activations = keras.Model(model.inputs, outputs).predict_on_batch(image[np.newaxis])
+    activations = activations if isinstance(activations, list) else [activations]
+    return {tap.key: expected_heatmap(maps[0], image.shape[:2]) for tap, maps in zip(taps, activations, strict=True)}
+
+
+def expected_heatmap(activations: np.ndarray, size: Sequence[int]) -> np.ndarray:
+    """Deviation of ``(h, w, C)``, bilinear enlargement with half-pixel centres, min–max; zeros for a constant map."""
+    activations = activations.astype(np.float64)
+    heatmap = np.abs(activations - activations.mean((0, 1))).mean(-1)
+    for axis in (0, 1):
+        heatmap = np.apply_along_axis(_enlarged, axis, heatmap, size[axis])
+    low, high = heatmap.min(), heatmap.max()
+    return (heatmap - low) / (high - low) if high > low else np.zeros_like(heatmap)
+
+
+def _enlarged(line: np.ndarray, size: int) -> np.ndarray:
+    if size < len(line):
+        raise ValueError(f"Only an enlargement is known here. Received: {len(line)} to {size}.")
+    places = (np.arange(size) + 0.5) * len(line) / size - 0.5
+    return np.interp(places, np.arange(len(line)), line)

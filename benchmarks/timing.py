@@ -1,0 +1,100 @@
+"""Fair timing on a machine that others use too: contenders take turns, and only times of one round are compared."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+Contender = Callable[[], Any]
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The middle of some numbers, and the quartiles around it."""
+
+    low: float
+    median: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Any) -> Spread:
+        """Quartiles by linear interpolation."""
+        return cls(*(float(quartile) for quartile in np.percentile(values, [25, 50, 75])))
+
+    def __str__(self) -> str:
+        return f"{self.median:.2f} ({self.low:.2f}–{self.high:.2f})"
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Raw seconds of each contender, one number a round."""
+
+    seconds: Mapping[str, list[float]]
+
+    def time(self, name: str) -> Spread:
+        """Seconds of one contender."""
+        return Spread.of(self.seconds[name])
+
+    def ratio(self, name: str, over: str) -> Spread:
+        """How many times as long ``name`` takes as ``over``: of the ratios within each round.
+
+        What slows the machine down for a while slows both of a round, and so leaves their ratio alone; the ratio of
+        two medians would compare a busy minute with a quiet one.
+        """
+        return Spread.of(np.divide(self.seconds[name], self.seconds[over]))
+
+
+def take_turns(
+    contenders: Mapping[str, Contender],
+    rounds: int,
+    warmup: int = 1,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Samples:
+    """Times the contenders in turn, A B C A B C …, after ``warmup`` rounds that do not count."""
+    seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    for turn in range(warmup + rounds):
+        for name, contender in contenders.items():
+            start = clock()
+            result = contender()
+            elapsed = clock() - start
+            del result  # after the clock: giving memory back is not part of the answer
+            if turn >= warmup:
+                seconds[name].append(elapsed)
+    return Samples(seconds)
+
+
+def conditions() -> dict[str, str]:
+    """What a time depends on: the machine, the threads, the versions, the day."""
+    threads = tf.config.threading.get_intra_op_parallelism_threads()
+    versions = {name: metadata.version(name) for name in ("tensorflow", "keras", "numpy")}
+    return {
+        "CPU": f"{_cpu_model()}, {os.cpu_count()} cores",
+        "GPU": ", ".join(gpu.name for gpu in tf.config.list_physical_devices("GPU")) or "none",
+        "threads": str(threads or "TensorFlow's choice: as many as cores"),
+        "load before": _load(),
+        "python": platform.python_version(),
+        **versions,
+        "date": datetime.datetime.now(tz=datetime.timezone.utc).date().isoformat(),
+    }
+
+
+def _cpu_model() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def _load() -> str:
+    """How many processes were waiting for a core in the last minute, this one included."""
+    return f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
