@@ -209,7 +209,11 @@ def heatmap(
     maps = fuse(activations, method)
     if size is not None:
         maps = resize(maps, size, interpolation)
-    return normalized(maps, normalize)
+    maps = normalized(maps, normalize)
+    for b, image in enumerate(np.asarray(activations).astype(np.float64)):
+        if not np.isfinite(image).all():
+            maps[b] = 0
+    return maps
 
 
 def assert_close(got: Any, want: np.ndarray, tolerance: float = 1e-5, floor: float = 0.0) -> None:

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle import assert_close
 
+from visualcnn_tf import fusion
 from visualcnn_tf.errors import InvalidArgumentError
-from visualcnn_tf.fusion import FUSIONS, fuse, resolve_fusion
+from visualcnn_tf.fusion import FUSIONS, resolve_fusion
 
 METHODS = list(oracle.FUSIONS)
 PLAIN = [name for name in METHODS if name != "eigen"]
@@ -23,6 +24,10 @@ ROUNDING = 2e-7
 
 def random(*shape: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng([seed, *shape]).normal(size=shape).astype(np.float32)
+
+
+def fuse(batch: Any, method: Any) -> Any:
+    return fusion.fuse(batch, method)[0]
 
 
 def gapped(rng: Any, places: int, channels: int, gap: float) -> np.ndarray:
@@ -173,7 +178,9 @@ def test_zeros_give_zeros(method: str, shape: tuple[int, ...]) -> None:
 def test_an_image_that_is_not_finite_gets_zeros_and_the_others_their_map(method: str, bad: float, spread: str) -> None:
     batch = random(3, 4, 5, 6)
     batch[(1, 2, 3, 4) if spread == "one entry" else (1, ..., 4) if spread == "one channel" else 1] = bad
-    fused = fuse(batch, method).numpy()
+    maps, finite = fusion.fuse(batch, method)
+    assert finite.numpy().tolist() == [[[True]], [[False]], [[True]]]
+    fused = maps.numpy()
     np.testing.assert_array_equal(fused[1], np.zeros((4, 5)))
     assert fused[0].any()
     assert_close(fused, oracle.fuse(batch, method), floor=1e-6)

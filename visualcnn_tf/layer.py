@@ -102,19 +102,20 @@ class FeatureMapFusion(keras.layers.Layer):
         if self.data_format == "channels_first":
             rank = activations.shape.rank
             activations = tf.transpose(activations, [0, *range(2, rank), 1])
-        maps = fuse(activations, self.method)
-        maps = resize(maps, self._target(maps, like), self.interpolation)
-        return cast_maps(normalize_maps(maps, self.normalize), self.heatmap_dtype)
+        maps, finite = fuse(activations, self.method)
+        if self.size is not None:
+            maps = resize(maps, self._target(maps, like), self.interpolation)
+        maps = normalize_maps(maps, self.normalize)
+        if isinstance(self.normalize, tuple):  # every other normalisation keeps zeros zero
+            maps = tf.where(finite, maps, tf.zeros_like(maps))
+        return cast_maps(maps, self.heatmap_dtype)
 
     def _target(self, maps: Any, like: Any) -> list[Any]:
-        if self.size is None:
-            dynamic = tf.shape(maps)
-            return [known or dynamic[axis] for axis, known in enumerate(maps.shape) if axis]
-        if self.size == "input":
-            dynamic = tf.shape(like)
-            axes = spatial_axes(len(like.shape), maps.shape.rank - 1, self.data_format)
-            return [like.shape[axis] or dynamic[axis] for axis in axes]
-        return list(self.size)
+        if isinstance(self.size, tuple):
+            return list(self.size)
+        dynamic = tf.shape(like)
+        axes = spatial_axes(len(like.shape), maps.shape.rank - 1, self.data_format)
+        return [like.shape[axis] or dynamic[axis] for axis in axes]
 
     def _check_rank(self, rank: int | None, has_like: bool) -> None:
         if rank not in _AXES:

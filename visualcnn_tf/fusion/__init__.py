@@ -37,11 +37,14 @@ def resolve_fusion(method: str | Fusion, argument: str = "method") -> Fusion:
     return FUSIONS[method]
 
 
-def fuse(activations: Any, method: str | Fusion) -> Any:
-    """One map per image, ``(B, h, w)`` in float32, from feature maps ``(B, h, w, C)`` of any float type.
+def fuse(activations: Any, method: str | Fusion) -> tuple[Any, Any]:
+    """One map per image from feature maps ``(B, h, w, C)`` of any float type.
 
     Images whose map is not finite everywhere (NaN or infinite activations) get an all-zero map, so that no NaN
     ever reaches a user of the heatmap.
+
+    Returns:
+        Maps ``(B, h, w)`` in float32, and whether each was finite, ``(B, 1, 1)``.
 
     Raises:
         InvalidArgumentError: for an unknown method, or a callable that returns the wrong shape.
@@ -54,7 +57,7 @@ def fuse(activations: Any, method: str | Fusion) -> Any:
     # x - x is 0 for finite numbers and NaN for all others: true in graphs, under XLA and in TensorFlow Lite, where
     # tf.debugging.check_numerics does nothing.
     finite = tf.reduce_all(fused - fused == 0.0, space, keepdims=True)
-    return tf.where(finite, fused, tf.zeros_like(fused))
+    return tf.where(finite, fused, tf.zeros_like(fused)), finite
 
 
 def _checked(fused: Any, activations: Any, method: Fusion) -> Any:
