@@ -49,7 +49,7 @@ def resolve_weights(weights: Any, combine: Any, paths: Sequence[str]) -> tuple[f
 def combine_maps(
     maps: Sequence[Any], combine: str | Combination, weights: Sequence[float] | None, normalize: Normalization
 ) -> Any:
-    """One map ``(B, H, W)`` from several of the same shape, normalised again.
+    """One map ``(B, H, W)`` from several of the same shape, normalised again (with a range: clipped to [0, 1]).
 
     ``"mean"``: Σ wₖ·mₖ / Σ wₖ. ``"max"``: max wₖ·mₖ. ``"product"``: Π mₖ^wₖ (of magnitudes, for signed maps).
 
@@ -63,10 +63,11 @@ def combine_maps(
                 f"`combine` must return one map of shape {tuple(maps[0].shape)}. "
                 f"Received: {getattr(combined, 'shape', type(combined).__name__)}."
             )
-        combined = tf.cast(combined, tf.float32)
+        combined = tf.ensure_shape(tf.cast(combined, tf.float32), maps[0].shape)
     else:
         combined = _COMBINE[combine](maps, weights or [1.0] * len(maps))
-    return normalize_maps(combined, normalize)
+    # A range is one of raw values, which these maps no longer hold.
+    return normalize_maps(combined, ("range", 0.0, 1.0) if isinstance(normalize, tuple) else normalize)
 
 
 def _mean(maps: Sequence[Any], weights: Sequence[float]) -> Any:
