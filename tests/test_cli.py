@@ -298,22 +298,6 @@ def test_version(capsys):
     assert capsys.readouterr().out.startswith("visualcnn-tf ")
 
 
-def test_the_command_line_itself_loads_neither_tensorflow_nor_numpy():
-    code = f"""
-import sys, types
-package = types.ModuleType("visualcnn_tf")  # in place of the real one, whatever that imports
-package.__path__ = [{str(ROOT / "visualcnn_tf")!r}]
-sys.modules["visualcnn_tf"] = package
-from visualcnn_tf.cli import main
-try:
-    main(["show", "--help"])
-except SystemExit:
-    print(sorted({{"tensorflow", "keras", "numpy"}} & set(sys.modules)))
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.endswith("[]\n")
-
-
 def test_python_dash_m(folder):
     command = [sys.executable, "-m", "visualcnn_tf", "layers", folder / "model.keras"]
     done = subprocess.run(command, capture_output=True, cwd=ROOT, encoding="utf-8")

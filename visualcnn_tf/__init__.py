@@ -16,7 +16,9 @@ from visualcnn_tf.errors import (
 from visualcnn_tf.explained_model import ExplainedModel
 from visualcnn_tf.fusion import FUSIONS
 from visualcnn_tf.layer import FeatureMapFusion
+from visualcnn_tf.plot import plot_heatmaps
 from visualcnn_tf.taps.tap import Tap
+from visualcnn_tf.visualizer import Visualizer
 
 __version__ = "0.1.0"
 
@@ -34,6 +36,8 @@ __all__ = [
     "SmallConvolutionWarning",
     "Tap",
     "VisualCNNError",
+    "Visualizer",
     "attach",
     "errors",
+    "plot_heatmaps",
 ]

@@ -1,19 +1,15 @@
-"""The command ``visualcnn``: a demo, a list of what can be tapped, and a picture of heatmaps.
-
-TensorFlow is imported only when a command runs, so that ``--help`` answers at once.
-"""
+"""The command ``visualcnn``: a demo, a list of what can be tapped, and a picture of heatmaps."""
 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from visualcnn_tf import commands
 from visualcnn_tf.errors import VisualCNNError
 
 _DEMO_HELP = """\
@@ -49,12 +45,7 @@ examples:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command; returns its exit code: 0, or 2 for a mistake of the user's."""
     arguments = _parser().parse_args(_joined(sys.argv[1:] if argv is None else argv))
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
-        with _silent_stderr():
-            import tensorflow  # noqa: F401
-        from visualcnn_tf import commands
-
         getattr(commands, arguments.command)(arguments)
     except (VisualCNNError, OSError) as error:
         print(f"visualcnn: error: {' '.join(str(error).split())}", file=sys.stderr)
@@ -146,17 +137,3 @@ def _version() -> str:
         return version("visualcnn-tf")
     except PackageNotFoundError:
         return "of a source checkout"
-
-
-@contextmanager
-def _silent_stderr() -> Iterator[None]:
-    """Drops what TensorFlow's libraries write before they read TF_CPP_MIN_LOG_LEVEL."""
-    sys.stderr.flush()
-    saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-        os.close(nowhere)
