@@ -42,8 +42,9 @@ class FeatureMapFusion(keras.layers.Layer):
             the ``like`` tensor.
         interpolation: ``"bilinear"``, ``"nearest"``, ``"bicubic"`` or ``"area"``; half-pixel centres, anti-aliased
             where the map is larger than the heatmap (see ``visualcnn_tf.resize``).
-        normalize: ``"minmax"``: each image's heatmap has minimum 0 and maximum 1 exactly, a constant one is all
-            zeros; ``"max"``; ``("range", low, high)``, clipped; or None for raw values.
+        normalize: ``"minmax"``: each image's heatmap has minimum 0 and maximum 1 exactly (under XLA but for
+            rounding), a constant one is all zeros; ``"max"``; ``("range", low, high)``, clipped; or None for raw
+            values.
         dtype: type of the heatmap: ``"float32"``, ``"float16"`` or ``"uint8"`` (0 to 255).
         data_format: ``"channels_last"`` or ``"channels_first"`` feature maps; by default Keras's own setting.
         **kwargs: ``name`` and ``trainable`` of ``keras.layers.Layer``.

@@ -61,9 +61,10 @@ def normalize_maps(maps: tf.Tensor, normalize: Normalization) -> tf.Tensor:
 
     Args:
         maps: finite float32 maps ``(B, H, W)``; any number of spatial axes.
-        normalize: ``"minmax"``: minimum exactly 0 and maximum exactly 1; a constant map becomes zeros. ``"max"``:
-            divided by the largest absolute value, so within [-1, 1], zero stays zero. ``("range", low, high)``:
-            low maps to 0, high to 1, clipped, so that maps can be compared between frames. None: unchanged.
+        normalize: ``"minmax"``: minimum exactly 0 and maximum exactly 1 (under XLA, which may work a map out
+            twice, but for rounding); a constant map becomes zeros. ``"max"``: divided by the largest absolute
+            value, so within [-1, 1], zero stays zero. ``("range", low, high)``: low maps to 0, high to 1, clipped,
+            so that maps can be compared between frames. None: unchanged.
 
     Returns:
         float32 maps of the same shape.
