@@ -84,13 +84,13 @@ FUSIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
-def fuse(activations: Any, method: str) -> np.ndarray:
-    """``(B, h, w)`` from ``(B, h, w, C)``; zeros for an image with a NaN or an infinity."""
+def fuse(activations: Any, method: Any) -> np.ndarray:
+    """``(B, h, w)`` from ``(B, h, w, C)``, by a name or a function; zeros for an image with a NaN or an infinity."""
     batch = np.asarray(activations).astype(np.float64)
     out = np.zeros(batch.shape[:-1])
     for b, image in enumerate(batch):
         if np.isfinite(image).all():
-            out[b] = FUSIONS[method](image)
+            out[b] = method(image) if callable(method) else FUSIONS[method](image)
     return out
 
 
@@ -200,7 +200,7 @@ def combine(maps: Sequence[Any], how: str, weights: Sequence[float] | None = Non
 
 def heatmap(
     activations: Any,
-    method: str = "deviation",
+    method: Any = "deviation",
     size: Sequence[int] | None = None,
     interpolation: str = "bilinear",
     normalize: Any = "minmax",
