@@ -59,9 +59,9 @@ def combine_maps(
     if callable(combine):
         combined = combine(list(maps))
         if not tf.is_tensor(combined) or not combined.shape.is_compatible_with(maps[0].shape):
+            received = combined.shape if tf.is_tensor(combined) else type(combined).__name__
             raise InvalidArgumentError(
-                f"`combine` must return one map of shape {tuple(maps[0].shape)}. "
-                f"Received: {getattr(combined, 'shape', type(combined).__name__)}."
+                f"`combine` must return one map of shape {tuple(maps[0].shape)}. Received: {received}."
             )
         combined = tf.ensure_shape(tf.cast(combined, tf.float32), maps[0].shape)
     else:
