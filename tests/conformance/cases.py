@@ -1,0 +1,226 @@
+"""The registry: one row for everything that the package makes public.
+
+``OPTIONS`` has a row for each name of each table of choices: a model is built with these options, by ``attach`` and
+with ``FeatureMapFusion``, and put through everything in ``test_options.py``. ``PUBLIC`` has a row for each name in
+``visualcnn_tf.__all__``: a function that checks it. ``test_registry.py`` fails when a row is missing.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import keras
+import numpy as np
+import oracle
+import tensorflow as tf
+from oracle import assert_close
+
+import visualcnn_tf as vc
+from visualcnn_tf.combine import COMBINATIONS
+from visualcnn_tf.normalize import DTYPES
+from visualcnn_tf.resize import INTERPOLATIONS
+
+# --- every choice of every option ---
+
+#: The tables of choices. A name that is added to one of them needs a row in ``OPTIONS``.
+TABLES: dict[str, Iterable[str]] = {
+    "fusion": vc.FUSIONS,
+    "interpolation": INTERPOLATIONS,
+    "combination": COMBINATIONS,
+    "dtype": DTYPES,
+}
+
+OPTIONS: dict[tuple[str, str], dict[str, Any]] = {
+    ("fusion", "deviation"): {"method": "deviation"},
+    ("fusion", "mean"): {"method": "mean", "normalize": ("range", -0.5, 1.5)},
+    ("fusion", "mean_abs"): {"method": "mean_abs", "normalize": "max"},
+    ("fusion", "max"): {"method": "max", "normalize": None},
+    ("fusion", "l2"): {"method": "l2", "size": None},
+    ("fusion", "std"): {"method": "std", "size": (9, 13)},
+    ("fusion", "eigen"): {"method": "eigen"},
+    ("interpolation", "bilinear"): {"interpolation": "bilinear", "size": (5, 20)},
+    ("interpolation", "nearest"): {"interpolation": "nearest", "size": (5, 20)},
+    ("interpolation", "bicubic"): {"interpolation": "bicubic", "size": (5, 20)},
+    ("interpolation", "area"): {"interpolation": "area", "size": (5, 20)},
+    ("combination", "mean"): {"combine": "mean", "combine_weights": [1, 0.5, 2]},
+    ("combination", "max"): {"combine": "max"},
+    ("combination", "product"): {"combine": "product", "combine_weights": {"conv_*": 0.5}},
+    ("dtype", "float32"): {"dtype": "float32"},
+    ("dtype", "float16"): {"dtype": "float16", "combine": "mean"},
+    ("dtype", "uint8"): {"dtype": "uint8", "combine": "max"},
+}
+
+IMAGE = (16, 12, 2)
+TAPPED = ("conv_1", "pool", "conv_2")
+
+
+def missing(names: Iterable[str], rows: Iterable[str]) -> list[str]:
+    """The names that have no row, and the rows that stand for nothing any more."""
+    names, rows = set(names), set(rows)
+    return sorted(names - rows) + [f"{row} (no longer there)" for row in sorted(rows - names)]
+
+
+def images(batch: int) -> np.ndarray:
+    return np.random.default_rng(batch).normal(size=(batch, *IMAGE)).astype(np.float32)
+
+
+def tiny_model() -> keras.Model:
+    """Three layers to tap, with a map larger than, as large as and smaller than most heatmaps."""
+    inputs = keras.Input(IMAGE, name="image")
+    x = keras.layers.Conv2D(5, 3, activation="relu", bias_initializer="ones", name="conv_1")(inputs)
+    x = keras.layers.MaxPooling2D(2, name="pool")(x)
+    x = keras.layers.Conv2D(6, 2, padding="same", activation="relu", bias_initializer="ones", name="conv_2")(x)
+    x = keras.layers.GlobalAveragePooling2D(name="average")(x)
+    return keras.Model(inputs, keras.layers.Dense(3, activation="softmax", dtype="float32", name="head")(x))
+
+
+def by_attach(model: keras.Model, options: dict[str, Any]) -> keras.Model:
+    return vc.attach(model, **options)
+
+
+def by_layers(model: keras.Model, options: dict[str, Any]) -> keras.Model:
+    """What ``attach`` makes of a model, made with the public layer; without combination."""
+    options = {"size": "input", **{key: value for key, value in options.items() if "combine" not in key}}
+    outputs = {"predictions": model.output}
+    for name in TAPPED:
+        layer = vc.FeatureMapFusion(**options)
+        outputs[f"heatmap_{name}"] = layer(model.get_layer(name).output, like=model.input)
+    return keras.Model(model.input, outputs)
+
+
+BUILDERS: dict[str, Callable[[keras.Model, dict[str, Any]], keras.Model]] = {"attach": by_attach, "layers": by_layers}
+
+
+def expected(model: keras.Model, batch: np.ndarray, options: dict[str, Any], combined: bool) -> dict[str, np.ndarray]:
+    """What the oracle makes of the layers' own outputs, in float64 and of no dtype yet."""
+    layers = keras.Model(model.input, [model.output, *(model.get_layer(name).output for name in TAPPED)])
+    predictions, *maps = (np.asarray(tf.cast(output, tf.float64)) for output in layers(batch))
+    size = options.get("size", IMAGE[:2])
+    how = [options.get("interpolation", "bilinear"), options.get("normalize", "minmax")]
+    heatmaps = [oracle.heatmap(one, options.get("method", "deviation"), size, *how) for one in maps]
+    outputs = {"predictions": predictions}
+    outputs |= {f"heatmap_{name}": heatmap for name, heatmap in zip(TAPPED, heatmaps, strict=True)}
+    if combined:
+        weights = options.get("combine_weights")
+        if isinstance(weights, dict):
+            weights = [weights["conv_*"] if name.startswith("conv_") else 1 for name in TAPPED]
+        both = oracle.combine(heatmaps, options["combine"], weights)
+        outputs["heatmap"] = oracle.normalized(both, how[1])
+    return outputs
+
+
+# --- every public name ---
+
+
+def check_attach() -> None:
+    model, batch = tiny_model(), images(3)
+    explained = vc.attach(model)
+    outputs = explained(batch)
+    assert list(outputs) == explained.output_names == ["predictions", *(f"heatmap_{name}" for name in TAPPED)]
+    np.testing.assert_array_equal(outputs["predictions"], model(batch))
+    for key, truth in expected(model, batch, {}, False).items():
+        assert_close(outputs[key], truth)
+
+
+def check_explained_model() -> None:
+    explained = vc.attach(tiny_model(), combine="max")
+    assert type(explained) is vc.ExplainedModel
+    outputs = explained.predict(images(3), verbose=0)
+    for key, spec in zip(explained.output_names, explained.outputs, strict=True):
+        assert outputs[key].shape == (3, *spec.shape[1:])
+        assert outputs[key].dtype == spec.dtype
+    assert [tap.path for tap in explained.taps] == list(TAPPED)
+
+
+def check_tap() -> None:
+    for tap in vc.attach(tiny_model(), method={"conv_*": "max"}).taps:
+        assert isinstance(tap, vc.Tap)
+        assert vc.Tap.from_config(json.loads(json.dumps(tap.get_config()))) == tap
+        assert tap.method == ("deviation" if tap.path == "pool" else "max")
+
+
+def check_feature_map_fusion() -> None:
+    layer = vc.FeatureMapFusion("mean", size=(4, 6), dtype="uint8")
+    assert (
+        vc.FeatureMapFusion.from_config(json.loads(json.dumps(layer.get_config()))).get_config() == layer.get_config()
+    )
+    maps = images(3)
+    truth = 255 * oracle.heatmap(maps, "mean", (4, 6))
+    assert abs(layer(maps).numpy() - truth).max() <= 0.51
+
+
+def check_fusions() -> None:
+    maps = images(2)
+    for name, truth in oracle.FUSIONS.items():
+        assert_close(vc.FUSIONS[name](tf.constant(maps)), np.stack([truth(one) for one in maps.astype(np.float64)]))
+
+
+def check_errors() -> None:
+    classes = [each for _, each in inspect.getmembers(vc.errors, inspect.isclass)]
+    assert len(classes) > 10
+    for each in classes:
+        assert each.__module__ == "visualcnn_tf.errors"
+        assert each.__doc__
+        if each is not vc.VisualCNNError:
+            (check_warning if issubclass(each, Warning) else check_error)(each)
+
+
+def check_error(error: type) -> None:
+    assert issubclass(error, vc.VisualCNNError)
+    assert issubclass(error, (ValueError, TypeError))
+    assert not issubclass(error, Warning)
+
+
+def check_base_error() -> None:
+    assert vc.VisualCNNError.__bases__ == (Exception,)
+
+
+def check_warning(warning: type) -> None:
+    assert issubclass(warning, UserWarning)
+    assert not issubclass(warning, vc.VisualCNNError)
+
+
+def check_visualizer() -> None:
+    model, batch = tiny_model(), images(1)
+    heatmaps = vc.Visualizer(model, small_layers=True).heatmap(batch)
+    truth = expected(model, batch, {}, False)
+    assert len(heatmaps) == len(TAPPED)
+    for name, heatmap in zip(TAPPED, heatmaps, strict=True):
+        assert_close(heatmap[None], truth[f"heatmap_{name}"])
+
+
+def check_plot_heatmaps() -> None:
+    outputs = vc.attach(tiny_model())(images(2))
+    figure = vc.plot_heatmaps(images(2)[..., :1], outputs)
+    shown = [np.asarray(image.get_array()) for axes in figure.axes for image in axes.get_images()]
+    for name in TAPPED:
+        for heatmap in outputs[f"heatmap_{name}"].numpy():
+            assert any(one.shape == heatmap.shape and np.allclose(one, heatmap, atol=1e-6) for one in shown)
+
+
+def checks_error(name: str) -> Callable[[], None]:
+    return lambda: check_error(getattr(vc, name))
+
+
+PUBLIC: dict[str, Callable[[], None]] = {
+    "ExplainedModel": check_explained_model,
+    "FUSIONS": check_fusions,
+    "FeatureMapFusion": check_feature_map_fusion,
+    "Image1DError": checks_error("Image1DError"),
+    "ImageTooSmallError": checks_error("ImageTooSmallError"),
+    "IncompatibleModelError": checks_error("IncompatibleModelError"),
+    "InvalidTypeError": checks_error("InvalidTypeError"),
+    "NanLayerOutputError": checks_error("NanLayerOutputError"),
+    "OutputBiggerThanInputError": checks_error("OutputBiggerThanInputError"),
+    "SizeTooSmall": checks_error("SizeTooSmall"),
+    "SmallConvolutionWarning": lambda: check_warning(vc.SmallConvolutionWarning),
+    "Tap": check_tap,
+    "VisualCNNError": check_base_error,
+    "Visualizer": check_visualizer,
+    "attach": check_attach,
+    "errors": check_errors,
+    "plot_heatmaps": check_plot_heatmaps,
+}
