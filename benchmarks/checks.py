@@ -33,6 +33,13 @@ def difference(what: str, got: Any, want: Any, tolerance: float) -> float:
     return largest
 
 
+def require_variety(what: str, values: Any) -> None:
+    """Raises unless some value differs between images by much more than a wrong one may: else checks are blind."""
+    spread = float(np.max(np.ptp(np.asarray(values), axis=0)))
+    if not spread > 1e-4:
+        raise MismatchError(f"{what}: the same for all images but for {spread:.2g}.")
+
+
 def expected_heatmaps(explained: ExplainedModel, image: np.ndarray) -> dict[str, np.ndarray]:
     """What the heatmaps ``(H, W)`` of one image ``(H, W, C)`` should be, by their keys.
 

@@ -20,6 +20,7 @@ import tensorflow as tf
 
 import visualcnn_tf as vc
 from benchmarks import checks, seed
+from benchmarks.models import Subject
 from benchmarks.timing import Contender, Samples, Spread, conditions, take_turns
 from visualcnn_tf.digits import build_cnn
 
@@ -35,15 +36,6 @@ middle = time.perf_counter()
 import visualcnn_tf
 print(middle - start, time.perf_counter() - middle)
 """
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A model, and how many images it gets at once."""
-
-    name: str
-    build: Callable[[], keras.Model]
-    batch: int
 
 
 @dataclass(frozen=True)
@@ -118,9 +110,7 @@ WAYS = {"predict": by_predict, "tf.function": by_function}
 
 def measure_overheads(subject: Subject, size: Size, errors: dict[str, float]) -> Iterator[Overhead]:
     """One row for each choice of taps; bare, float32 and uint8 take turns."""
-    keras.utils.set_random_seed(0)
-    model = subject.build()
-    images = random_images(subject.batch, model)
+    model, images = subject.make()
     for taps in size.taps:
         explained = {dtype: vc.attach(model, layers=taps, dtype=dtype) for dtype in DTYPES}
         expected = checks.expected_heatmaps(explained["float32"], images[0])
@@ -134,16 +124,9 @@ def measure_overheads(subject: Subject, size: Size, errors: dict[str, float]) ->
         yield Overhead(subject.name, subject.batch, images.shape[1], taps, len(expected), ways)
 
 
-def random_images(count: int, model: keras.Model) -> np.ndarray:
-    """Images ``(count, H, W, C)`` of uniform noise as the model takes them, the same each time."""
-    return np.random.default_rng(0).random((count, *model.input_shape[1:]), dtype=np.float32)
-
-
 def measure_seed(rounds: int, errors: dict[str, float]) -> Samples:
     """One image through the seed's CNN, from an array to one array for each of its four layers."""
-    keras.utils.set_random_seed(0)
-    model = build_cnn()
-    images = random_images(1, model)
+    model, images = Subject("the seed's CNN", build_cnn, 1).make()
     explained = vc.attach(model)
     keys = [tap.key for tap in explained.taps]
     compiled = tf.function(lambda batch: explained(batch, training=False))
@@ -186,6 +169,7 @@ def check_outputs(
     what: str, outputs: dict[str, Any], expected: dict[str, np.ndarray], errors: dict[str, float]
 ) -> None:
     """Predictions of every contender against the bare model's, and its first image's heatmaps against NumPy's."""
+    checks.require_variety(f"{what}, bare, predictions", outputs[BARE])
     for dtype in DTYPES:
         predictions = outputs[dtype]["predictions"]
         error = checks.difference(f"{what}, {dtype}, predictions", predictions, outputs[BARE], 1e-6)
@@ -212,10 +196,10 @@ def report(results: Results) -> str:
         "\n".join(f"- {name}: {value}" for name, value in results.conditions.items()),
         "Checked on the timed outputs, largest differences: "
         + ", ".join(f"{what} {error:.1e}" for what, error in results.errors.items())
-        + ".",
+        + f". Rounding to uint8 alone makes {checks.ROUNDING['uint8']:.1e}.",
         "## Beside the bare model",
         "How many times as long as the bare model, which takes turns with it: the median (and quartiles) of the "
-        f"ratios within each of {_rounds(results.overheads[0].ways['predict'])} rounds. Random weights. "
+        f"ratios within each of {_rounds(results.overheads[0].ways['predict'])} rounds. The weights are random. "
         "`predict` is Keras's, from arrays to arrays; `tf.function` is the plain compiled call on a tensor.",
         overhead_table(results.overheads),
         "## Beside the seed",

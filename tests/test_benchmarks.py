@@ -11,6 +11,7 @@ import oracle
 import pytest
 
 from benchmarks import checks, overhead, seed
+from benchmarks.models import awaken, random_images
 from benchmarks.timing import Samples, Spread, conditions, take_turns
 
 
@@ -125,6 +126,23 @@ def test_an_output_that_is_off_is_a_mismatch():
     for wrong in ([1.0, 2.6], [1.0, np.nan], [1.0]):
         with pytest.raises(checks.MismatchError, match=r"^x: "):
             checks.difference("x", wrong, [1.0, 2.0], tolerance=0.5)
+
+
+def test_equal_predictions_for_all_images_are_a_mismatch():
+    checks.require_variety("x", np.array([[0.5, 0.5], [0.4, 0.6]]))
+    with pytest.raises(checks.MismatchError, match="the same for all images"):
+        checks.require_variety("x", np.array([[0.5, 0.5], [0.5, 0.5]]))
+
+
+def test_an_awakened_model_has_normal_activations_and_its_own_momentum():
+    norm = keras.layers.BatchNormalization(momentum=0.9)
+    model = stack(keras.layers.Conv2D(4, 3, bias_initializer="ones"), norm)
+    images = random_images(8, 12, 12, 1)
+    awaken(model, images)
+    outputs = model.predict(images, verbose=0)
+    np.testing.assert_allclose(outputs.mean((0, 1, 2)), 0, atol=1e-3)
+    np.testing.assert_allclose(outputs.std((0, 1, 2)), 1, atol=0.1)
+    assert norm.momentum == 0.9
 
 
 def test_a_wrong_output_ends_the_run_with_a_status_and_no_report(monkeypatch, tmp_path, capsys):
