@@ -14,6 +14,7 @@ from visualcnn_tf.errors import (
     VisualCNNError,
 )
 from visualcnn_tf.explained_model import ExplainedModel
+from visualcnn_tf.export.saved_model import export_saved_model
 from visualcnn_tf.fusion import FUSIONS
 from visualcnn_tf.layer import FeatureMapFusion
 from visualcnn_tf.plot import plot_heatmaps
@@ -39,5 +40,6 @@ __all__ = [
     "Visualizer",
     "attach",
     "errors",
+    "export_saved_model",
     "plot_heatmaps",
 ]

@@ -43,6 +43,10 @@ class NanLayerOutputError(VisualCNNError, ValueError):
     """A layer's activations hold NaN or infinity."""
 
 
+class ExportVerificationError(VisualCNNError, ValueError):
+    """A written model does not give what the model gives."""
+
+
 class MissingExtraError(VisualCNNError, ImportError, ValueError):
     """A feature needs an optional package that is not installed."""
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import inspect
 import json
+import tempfile
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -201,6 +203,15 @@ def check_plot_heatmaps() -> None:
             assert any(one.shape == heatmap.shape and np.allclose(one, heatmap, atol=1e-6) for one in shown)
 
 
+def check_export_saved_model() -> None:
+    explained = vc.attach(tiny_model())
+    with tempfile.TemporaryDirectory() as folder:
+        path = vc.export_saved_model(explained, Path(folder) / "m", signatures=["serving_default"])
+        served = tf.saved_model.load(str(path)).signatures["serving_default"](tf.constant(images(2)))
+        for key, value in explained(images(2)).items():
+            np.testing.assert_allclose(served[key], value, atol=1e-6, err_msg=key)
+
+
 def checks_error(name: str) -> Callable[[], None]:
     return lambda: check_error(getattr(vc, name))
 
@@ -222,5 +233,6 @@ PUBLIC: dict[str, Callable[[], None]] = {
     "Visualizer": check_visualizer,
     "attach": check_attach,
     "errors": check_errors,
+    "export_saved_model": check_export_saved_model,
     "plot_heatmaps": check_plot_heatmaps,
 }

@@ -1,0 +1,1 @@
+"""Explained models as files: SavedModels for TensorFlow Serving."""

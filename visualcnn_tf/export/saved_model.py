@@ -1,0 +1,97 @@
+"""SavedModels: what TensorFlow Serving loads, without Python."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from visualcnn_tf._checks import bad_value, check_choice
+from visualcnn_tf.attach import check_model
+from visualcnn_tf.export.atomic import next_version, whole_folder
+from visualcnn_tf.export.images import ON_ERROR, ImageDecoder, Preprocess, check_preprocess
+from visualcnn_tf.export.signatures import build_signatures, check_signatures, exported_inputs, image_input
+from visualcnn_tf.export.verify import verify_saved_model
+
+
+def export_saved_model(
+    explained: Any,
+    path: str | os.PathLike[str],
+    *,
+    signatures: Sequence[str] | None = None,
+    preprocess: Preprocess = None,
+    on_error: str = "raise",
+    version: int | str | None = None,
+    overwrite: bool = False,
+    verify: bool = True,
+) -> Path:
+    """Writes a SavedModel for TensorFlow Serving, or for any program that loads SavedModels.
+
+    Its signatures, with the batch first in all inputs and outputs:
+
+    - ``serving_default``: the model's own inputs by name to all outputs by name.
+    - ``serving_bytes`` (models of one grey or colour image of a known size): ``image_bytes``, a vector of encoded
+      JPEG, PNG, GIF or BMP images of any sizes, to the same outputs.
+    - ``predict``: the predictions alone, for requests that don't want heatmaps.
+
+    Example:
+        >>> vc.export_saved_model(explained, "export", version="next", preprocess="0..1")    # doctest: +SKIP
+        PosixPath('export/1')
+
+    Args:
+        explained: what ``attach`` returned; a plain Keras model is exported without heatmaps.
+        path: the folder to write; with ``version``, the folder that holds numbered versions.
+        signatures: names of the signatures; by default all that the model can serve.
+        preprocess: what ``serving_bytes`` does with pixels from 0 to 255 before the model: ``"0..1"``, ``"-1..1"``
+            or ``"caffe"`` (as ``keras.applications`` name them: BGR, means subtracted), a callable of TensorFlow
+            operations on ``(B, H, W, C)`` float32 images, or None.
+        on_error: ``"raise"``: an image that can't be read fails its request, with an error that tells its index.
+            ``"blank"``: it gets zeros in every output, and the output ``"valid"`` tells which images were read.
+        version: a number, or ``"next"`` for the next free one: the model is written to ``path/<version>``.
+        overwrite: whether an existing folder is replaced.
+        verify: whether the written model is loaded, run without Keras and compared with the model.
+
+    Returns:
+        The folder of the SavedModel. It is complete or, after an error, not there.
+
+    Raises:
+        InvalidArgumentError: for an option that is not allowed, or an existing path.
+        IncompatibleModelError: for anything but a Keras 3 model.
+        ExportVerificationError: when the written model does not give what the model gives.
+    """
+    check_model(explained)
+    inputs = exported_inputs(explained)
+    image = image_input(inputs)
+    names = check_signatures(signatures, image)
+    check_choice("on_error", on_error, ON_ERROR)
+    decoder = ImageDecoder(image, check_preprocess(preprocess, image)) if image and "serving_bytes" in names else None
+    if preprocess is not None and decoder is None:
+        raise bad_value("preprocess", "None without the signature 'serving_bytes'", preprocess)
+    target = _target(Path(path), version)
+    with whole_folder(target, overwrite) as temporary:
+        functions = build_signatures(explained, inputs, names, decoder, blank=on_error == "blank")
+        _write(explained, functions, temporary)
+        if verify:
+            verify_saved_model(temporary, explained, inputs, functions)
+    return target
+
+
+def _target(path: Path, version: int | str | None) -> Path:
+    if version is None:
+        return path
+    if version == "next":
+        return next_version(path)
+    if isinstance(version, bool) or not isinstance(version, int) or version < 0:
+        raise bad_value("version", "a number of at least 0, 'next' or None", version)
+    return path / str(version)
+
+
+def _write(model: Any, functions: dict[str, Any], folder: Path) -> None:
+    # Saving the Keras model itself gives a SavedModel that only Python can restore: its variables are not found by
+    # the loader of TensorFlow Serving. A plain module that holds the plain variables is.
+    module = tf.Module()
+    module.variables_of_the_model = [variable.value for variable in model.variables]
+    tf.saved_model.save(module, str(folder), signatures=functions)

@@ -1,0 +1,134 @@
+"""The signatures of an exported model: what a client can ask it for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from visualcnn_tf._checks import bad_value, quoted
+from visualcnn_tf.explained_model import ExplainedModel
+from visualcnn_tf.export.images import ImageDecoder
+from visualcnn_tf.inputs import InputSpec, ModelInputs, model_inputs
+from visualcnn_tf.outputs import flat_outputs, prediction_names
+from visualcnn_tf.taps.probe import probe
+
+SIGNATURES = ("serving_default", "serving_bytes", "predict")
+VALID = "valid"
+
+
+def check_signatures(names: Sequence[str] | None, image: InputSpec | None) -> tuple[str, ...]:
+    """The names of the signatures to export: by default all that the model can serve.
+
+    Raises:
+        InvalidArgumentError: for unknown names, no ``serving_default``, or ``serving_bytes`` for a model that does
+            not take one image of a known size.
+    """
+    possible = SIGNATURES if image is not None else tuple(n for n in SIGNATURES if n != "serving_bytes")
+    if names is None:
+        return possible
+    if isinstance(names, str) or not set(names) <= set(SIGNATURES) or "serving_default" not in names:
+        raise bad_value("signatures", f"a list of {quoted(SIGNATURES)}, with 'serving_default'", names)
+    if "serving_bytes" in names and image is None:
+        raise bad_value(
+            "signatures",
+            "without 'serving_bytes' for a model that does not take one grey or colour image of a known size",
+            names,
+            "Attach with `input_shape=(height, width, channels)` where the model leaves its size open.",
+        )
+    return tuple(names)
+
+
+def image_input(inputs: ModelInputs) -> InputSpec | None:
+    """The model's input if it is one image of a known size, grey or colour, channels last; else None."""
+    spec = inputs.specs[0]
+    is_image = len(inputs.specs) == 1 and len(spec.shape) == 4 and spec.shape[3] in (1, 3)
+    return spec if is_image and None not in spec.shape[1:] else None
+
+
+def exported_inputs(model: Any) -> ModelInputs:
+    """What a model takes, the batch open.
+
+    Raises:
+        InvalidArgumentError: when nobody has said it yet.
+    """
+    inputs = model.plan.inputs if isinstance(model, ExplainedModel) and model.plan else model_inputs(model)
+    if inputs is None:
+        raise bad_value(
+            "explained", "a model whose inputs are known", model.name, "Call it on a batch once, or use `input_shape`."
+        )
+    return inputs
+
+
+def build_signatures(
+    model: Any, inputs: ModelInputs, names: Sequence[str], decoder: ImageDecoder | None, blank: bool
+) -> dict[str, Any]:
+    """Each signature as a function with fixed input names; every input and output has the batch first."""
+    run = _explained_outputs(model, inputs)
+    own = _own_outputs(model, inputs)
+    functions = {
+        "serving_default": lambda: _tensors(run, inputs),
+        "predict": lambda: _tensors(own, inputs),
+        "serving_bytes": lambda: _bytes(run, decoder, blank),
+    }
+    return {name: functions[name]() for name in names}
+
+
+def _explained_outputs(model: Any, inputs: ModelInputs) -> Any:
+    if isinstance(model, ExplainedModel):
+        return lambda *tensors: model(inputs.pack(tensors), training=False)
+    return _own_outputs(model, inputs)
+
+
+def _own_outputs(model: Any, inputs: ModelInputs) -> Any:
+    own = model.model if isinstance(model, ExplainedModel) else model
+    names = prediction_names(own, probe(own, inputs).outputs)
+
+    def run(*tensors: Any) -> dict[str, Any]:
+        return dict(zip(names, flat_outputs(own(inputs.pack(tensors), training=False)), strict=True))
+
+    return run
+
+
+def _tensors(run: Any, inputs: ModelInputs) -> Any:
+    specs = [tf.TensorSpec(spec.shape, spec.dtype, spec.name) for spec in inputs.specs]
+    return tf.function(_never_empty(run), input_signature=specs, autograph=False)
+
+
+def _never_empty(run: Any) -> Any:
+    """``run`` for empty batches, too, of which some kernels make errors: a blank example stands in, and is cut off."""
+
+    def guarded(*tensors: Any) -> dict[str, Any]:
+        count = tf.shape(tensors[0])[0]
+
+        def blank(tensor: Any) -> Any:
+            return tf.zeros(tf.concat([[1], tf.shape(tensor)[1:]], 0), tensor.dtype)
+
+        fed = [tf.cond(count > 0, lambda t=t: t, lambda t=t: blank(t)) for t in tensors]
+        for tensor, original in zip(fed, tensors, strict=True):
+            tensor.set_shape(original.shape)
+        return {key: value[:count] for key, value in run(*fed).items()}
+
+    return guarded
+
+
+def _bytes(run: Any, decoder: Any, blank: bool) -> Any:
+    def serve(image_bytes: Any) -> Any:
+        images, valid = decoder(image_bytes)
+        if blank:
+            outputs = {key: _zeroed(tensor, valid) for key, tensor in _never_empty(run)(images).items()}
+            return {**outputs, VALID: valid}
+        wrong = tf.squeeze(tf.where(tf.logical_not(valid)), 1)
+        unreadable = ["`image_bytes` holds no readable JPEG, PNG, GIF or BMP image at index", wrong]
+        with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(valid), unreadable)]):
+            return _never_empty(run)(tf.identity(images))
+
+    spec = tf.TensorSpec([None], tf.string, "image_bytes")
+    return tf.function(serve, input_signature=[spec], autograph=False)
+
+
+def _zeroed(tensor: Any, valid: Any) -> Any:
+    """Zeros in the rows of images that could not be read."""
+    keep = tf.reshape(valid, [-1] + [1] * (tensor.shape.rank - 1))
+    return tf.where(keep, tensor, tf.zeros_like(tensor))
