@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import Sequence
 from io import BytesIO
 from math import ceil, isfinite, sqrt
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from visualcnn_tf._atomic import write_file
 from visualcnn_tf._checks import bad_value
 from visualcnn_tf.errors import (
     Image1DError,
@@ -101,19 +101,6 @@ def as_rgb(image: Array) -> Array:
     if low < 0 or high > 1:
         colors = (colors - low) / ((high - low) or 1.0)
     return np.asarray(np.round(colors * 255), np.uint8)
-
-
-def write_file(path: str | os.PathLike[str], content: bytes) -> Path:
-    """Writes a file at once or not at all, so that nobody ever reads half of one; makes its directory."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path
 
 
 def show(tiles: Sequence[tuple[str, Array]], width: int | None, path: str | os.PathLike[str] | None) -> None:

@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from visualcnn_tf._atomic import write_file
 from visualcnn_tf._checks import bad_value
-from visualcnn_tf._pictures import as_images, as_rgb, check_width, scaled, show, write_file
+from visualcnn_tf._pictures import as_images, as_rgb, check_width, scaled, show
 from visualcnn_tf.attach import attach, check_model
 from visualcnn_tf.errors import (
     ImageTooSmallError,

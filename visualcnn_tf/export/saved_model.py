@@ -9,9 +9,9 @@ from typing import Any
 
 import tensorflow as tf
 
+from visualcnn_tf._atomic import next_version, whole_folder
 from visualcnn_tf._checks import bad_value, check_choice
 from visualcnn_tf.attach import check_model
-from visualcnn_tf.export.atomic import next_version, whole_folder
 from visualcnn_tf.export.images import ON_ERROR, ImageDecoder, Preprocess, check_preprocess
 from visualcnn_tf.export.signatures import build_signatures, check_signatures, exported_inputs, image_input
 from visualcnn_tf.export.verify import verify_saved_model

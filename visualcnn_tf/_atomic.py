@@ -1,7 +1,8 @@
-"""Folders that appear whole or not at all."""
+"""Files and folders that appear whole or not at all."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -42,3 +43,16 @@ def next_version(folder: Path) -> Path:
     """The next free numbered folder inside of ``folder``: one more than the highest."""
     taken = [int(entry.name) for entry in folder.iterdir() if entry.name.isdecimal()] if folder.is_dir() else []
     return folder / str(max(taken, default=0) + 1)
+
+
+def write_file(path: str | os.PathLike[str], content: bytes) -> Path:
+    """Writes a file at once or not at all, so that nobody ever reads half of one; makes its directory."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
