@@ -12,9 +12,11 @@ import tensorflow as tf
 from visualcnn_tf._atomic import next_version, whole_folder
 from visualcnn_tf._checks import bad_value, check_choice
 from visualcnn_tf.attach import check_model
+from visualcnn_tf.export.examples import example_inputs
 from visualcnn_tf.export.images import ON_ERROR, ImageDecoder, Preprocess, check_preprocess
 from visualcnn_tf.export.signatures import build_signatures, check_signatures, exported_inputs, image_input
 from visualcnn_tf.export.verify import verify_saved_model
+from visualcnn_tf.export.warmup import write_warmup
 
 
 def export_saved_model(
@@ -27,6 +29,7 @@ def export_saved_model(
     version: int | str | None = None,
     overwrite: bool = False,
     verify: bool = True,
+    warmup: bool = True,
 ) -> Path:
     """Writes a SavedModel for TensorFlow Serving, or for any program that loads SavedModels.
 
@@ -53,6 +56,9 @@ def export_saved_model(
         version: a number, or ``"next"`` for the next free one: the model is written to ``path/<version>``.
         overwrite: whether an existing folder is replaced.
         verify: whether the written model is loaded, run without Keras and compared with the model.
+        warmup: whether TensorFlow Serving gets requests to warm the model up with when it loads it, one for each
+            signature, so that its first client does not wait. Without the package ``tensorflow-serving-api`` (install
+            it with ``pip install --no-deps``, or it brings a second TensorFlow) they are left out.
 
     Returns:
         The folder of the SavedModel. It is complete or, after an error, not there.
@@ -73,9 +79,12 @@ def export_saved_model(
     target = _target(Path(path), version)
     with whole_folder(target, overwrite) as temporary:
         functions = build_signatures(explained, inputs, names, decoder, blank=on_error == "blank")
+        examples = {name: example_inputs(name, inputs) for name in functions}
         _write(explained, functions, temporary)
+        if warmup:
+            write_warmup(temporary, explained.name, examples)
         if verify:
-            verify_saved_model(temporary, explained, inputs, functions)
+            verify_saved_model(temporary, explained, functions, examples)
     return target
 
 

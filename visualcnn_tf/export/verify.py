@@ -11,22 +11,27 @@ import numpy as np
 import tensorflow as tf
 
 from visualcnn_tf.errors import ExportVerificationError
-from visualcnn_tf.inputs import ModelInputs
 
-_EXAMPLES = 2
 _TOLERANCE = {"float16": 2e-2, "bfloat16": 5e-2, "uint8": 1.0}
 
 
-def verify_saved_model(folder: Path, model: Any, inputs: ModelInputs, functions: dict[str, Any]) -> None:
+def verify_saved_model(
+    folder: Path, model: Any, functions: dict[str, Any], examples: dict[str, dict[str, Any]]
+) -> None:
     """Loads a SavedModel into a session and compares its signatures with the functions that they were made of.
 
     The session restores graph and variables as TensorFlow Serving does. Loading it into Python objects instead would
     also work for models that no server can load.
 
+    Args:
+        folder: of the SavedModel.
+        model: what it was made of, for its name.
+        functions: the signatures, by name.
+        examples: for each signature, inputs by name to run it on.
+
     Raises:
         ExportVerificationError: naming the signature and the output.
     """
-    examples = {name: _examples(name, inputs) for name in functions}
     try:
         served = _served(folder, examples)
     except Exception as error:
@@ -63,19 +68,6 @@ def _without_deprecation_log() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
-
-
-def _examples(name: str, inputs: ModelInputs) -> dict[str, Any]:
-    rng = np.random.default_rng(0)
-    if name == "serving_bytes":
-        height, width, channels = (n or 1 for n in inputs.specs[0].shape[1:])
-        sizes = [(height, width), (height + 3, width + 5)]
-        images = [rng.integers(0, 256, (*size, channels)).astype(np.uint8) for size in sizes]
-        return {"image_bytes": np.array([tf.io.encode_png(image).numpy() for image in images], object)}
-    return {
-        spec.name: rng.uniform(0, 1, (_EXAMPLES, *(n or 64 for n in spec.shape[1:]))).astype(spec.dtype)
-        for spec in inputs.specs
-    }
 
 
 def _compare(what: str, got: Any, want: Any) -> None:
