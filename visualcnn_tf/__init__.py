@@ -15,6 +15,7 @@ from visualcnn_tf.errors import (
 )
 from visualcnn_tf.explained_model import ExplainedModel
 from visualcnn_tf.export.saved_model import export_saved_model
+from visualcnn_tf.export.tflite import export_tflite
 from visualcnn_tf.fusion import FUSIONS
 from visualcnn_tf.layer import FeatureMapFusion
 from visualcnn_tf.plot import plot_heatmaps
@@ -41,5 +42,6 @@ __all__ = [
     "attach",
     "errors",
     "export_saved_model",
+    "export_tflite",
     "plot_heatmaps",
 ]

@@ -47,6 +47,10 @@ class ExportVerificationError(VisualCNNError, ValueError):
     """A written model does not give what the model gives."""
 
 
+class UnsupportedOperationError(VisualCNNError, ValueError):
+    """An operation is not built into the format of an export."""
+
+
 class MissingExtraError(VisualCNNError, ImportError, ValueError):
     """A feature needs an optional package that is not installed."""
 

@@ -22,6 +22,7 @@ from oracle import assert_close
 
 import visualcnn_tf as vc
 from visualcnn_tf.combine import COMBINATIONS
+from visualcnn_tf.export.report import interpreter
 from visualcnn_tf.normalize import DTYPES
 from visualcnn_tf.resize import INTERPOLATIONS
 
@@ -212,6 +213,16 @@ def check_export_saved_model() -> None:
             np.testing.assert_allclose(served[key], value, atol=1e-6, err_msg=key)
 
 
+def check_export_tflite() -> None:
+    explained = vc.attach(tiny_model())
+    with tempfile.TemporaryDirectory() as folder:
+        report = vc.export_tflite(explained, Path(folder) / "m.tflite", batch_size=2)
+        runner = interpreter(report.path.read_bytes()).get_signature_runner("serving_default")
+        served = runner(**{explained.plan.inputs.names[0]: images(2)})
+        for key, value in explained(images(2)).items():
+            np.testing.assert_allclose(served[key], value, atol=1e-5, err_msg=key)
+
+
 def checks_error(name: str) -> Callable[[], None]:
     return lambda: check_error(getattr(vc, name))
 
@@ -234,5 +245,6 @@ PUBLIC: dict[str, Callable[[], None]] = {
     "attach": check_attach,
     "errors": check_errors,
     "export_saved_model": check_export_saved_model,
+    "export_tflite": check_export_tflite,
     "plot_heatmaps": check_plot_heatmaps,
 }

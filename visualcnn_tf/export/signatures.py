@@ -61,18 +61,26 @@ def exported_inputs(model: Any) -> ModelInputs:
     return inputs
 
 
-def build_signatures(
+def served_signatures(
     model: Any, inputs: ModelInputs, names: Sequence[str], decoder: ImageDecoder | None, blank: bool
 ) -> dict[str, Any]:
     """Each signature as a function with fixed input names; every input and output has the batch first."""
-    run = _explained_outputs(model, inputs)
-    own = _own_outputs(model, inputs)
+    run = _never_empty(_explained_outputs(model, inputs))
+    own = _never_empty(_own_outputs(model, inputs))
     functions = {
         "serving_default": lambda: _tensors(run, inputs),
         "predict": lambda: _tensors(own, inputs),
         "serving_bytes": lambda: _bytes(run, decoder, blank),
     }
     return {name: functions[name]() for name in names}
+
+
+def plain_signatures(model: Any, inputs: ModelInputs) -> dict[str, Any]:
+    """``serving_default`` and ``predict`` as functions with fixed input names, for batches that are never empty."""
+    return {
+        "serving_default": _tensors(_explained_outputs(model, inputs), inputs),
+        "predict": _tensors(_own_outputs(model, inputs), inputs),
+    }
 
 
 def _explained_outputs(model: Any, inputs: ModelInputs) -> Any:
@@ -93,7 +101,7 @@ def _own_outputs(model: Any, inputs: ModelInputs) -> Any:
 
 def _tensors(run: Any, inputs: ModelInputs) -> Any:
     specs = [tf.TensorSpec(spec.shape, spec.dtype, spec.name) for spec in inputs.specs]
-    return tf.function(_never_empty(run), input_signature=specs, autograph=False)
+    return tf.function(run, input_signature=specs, autograph=False)
 
 
 def _never_empty(run: Any) -> Any:
@@ -117,12 +125,12 @@ def _bytes(run: Any, decoder: Any, blank: bool) -> Any:
     def serve(image_bytes: Any) -> Any:
         images, valid = decoder(image_bytes)
         if blank:
-            outputs = {key: _zeroed(tensor, valid) for key, tensor in _never_empty(run)(images).items()}
+            outputs = {key: _zeroed(tensor, valid) for key, tensor in run(images).items()}
             return {**outputs, VALID: valid}
         wrong = tf.squeeze(tf.where(tf.logical_not(valid)), 1)
         unreadable = ["`image_bytes` holds no readable JPEG, PNG, GIF or BMP image at index", wrong]
         with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(valid), unreadable)]):
-            return _never_empty(run)(tf.identity(images))
+            return run(tf.identity(images))
 
     spec = tf.TensorSpec([None], tf.string, "image_bytes")
     return tf.function(serve, input_signature=[spec], autograph=False)
