@@ -166,7 +166,7 @@ EXAMPLES: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("options", EXAMPLES, ids=str)
+@pytest.mark.parametrize("options", EXAMPLES, ids=lambda options: "-".join(options))
 def test_config_through_json(options: dict[str, Any]) -> None:
     layer = FeatureMapFusion(**options)
     config = json.loads(json.dumps(layer.get_config()))
