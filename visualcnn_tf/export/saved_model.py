@@ -14,7 +14,7 @@ from visualcnn_tf._checks import bad_value, check_choice
 from visualcnn_tf.attach import check_model
 from visualcnn_tf.export.examples import example_inputs
 from visualcnn_tf.export.images import ON_ERROR, ImageDecoder, Preprocess, check_preprocess
-from visualcnn_tf.export.signatures import build_signatures, check_signatures, exported_inputs, image_input
+from visualcnn_tf.export.signatures import check_signatures, exported_inputs, image_input, served_signatures
 from visualcnn_tf.export.verify import verify_saved_model
 from visualcnn_tf.export.warmup import write_warmup
 
@@ -78,7 +78,7 @@ def export_saved_model(
         raise bad_value("preprocess", "None without the signature 'serving_bytes'", preprocess)
     target = _target(Path(path), version)
     with whole_folder(target, overwrite) as temporary:
-        functions = build_signatures(explained, inputs, names, decoder, blank=on_error == "blank")
+        functions = served_signatures(explained, inputs, names, decoder, blank=on_error == "blank")
         examples = {name: example_inputs(name, inputs) for name in functions}
         _write(explained, functions, temporary)
         if warmup:
