@@ -101,13 +101,16 @@ def test_callable_fusion_and_its_round_trip(model: Any, x: np.ndarray, tmp_path:
     np.testing.assert_allclose(loaded(x)["heatmap_conv_a"], want, atol=1e-6)
 
 
-def test_saving_warns_of_a_callable_that_will_not_load(model: Any, tmp_path: Any) -> None:
-    def local(maps: Any) -> Any:
-        return maps[..., 0]
+def unregistered(maps: Any) -> Any:
+    return maps[..., 0]
 
-    explained = vc.attach(model, "conv_a", method=local)
+
+def test_saving_warns_of_a_callable_that_will_not_load(model: Any, tmp_path: Any) -> None:
+    explained = vc.attach(model, "conv_a", method=unregistered)
     with pytest.warns(vc.errors.NotSerializableWarning, match=r"`method` .*register_keras_serializable"):
         explained.save(tmp_path / "m.keras")
+    with pytest.raises(TypeError, match="unregistered"):
+        keras.models.load_model(tmp_path / "m.keras")
 
 
 @pytest.mark.parametrize("combine", ["mean", "max", "product"])

@@ -244,7 +244,7 @@ BAD_OPTIONS = [
     ({"combine_weights": [1, 1, 1]}, InvalidArgumentError, r"`combine_weights`"),
     ({"combine": "mean", "combine_weights": [1]}, InvalidArgumentError, r"3 numbers"),
     ({"combine": "mean", "combine_weights": [0, 0, 0]}, InvalidArgumentError, r"not all 0"),
-    ({"combine": "mean", "combine_weights": {"zzz": 2}}, LayerNotFoundError, r"zzz"),
+    ({"combine": "mean", "combine_weights": {"zzz": 2}}, LayerNotFoundError, r"`combine_weights` patterns.*zzz"),
     ({"check_numerics": "yes"}, InvalidArgumentError, r"`check_numerics`"),
     ({"input_shape": (13, 12, 2)}, InvalidArgumentError, r"`input_shape` must be compatible with"),
     ({"input_shape": 5}, InvalidArgumentError, r"`input_shape` must be a shape"),

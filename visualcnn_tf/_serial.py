@@ -21,15 +21,14 @@ def callable_from_config(config: Any) -> Any:
 
 
 def warn_if_not_loadable(argument: str, value: Any) -> None:
-    """Warns when Keras would not find a callable again at loading time."""
-    if not callable(value) or keras.saving.get_registered_name(value) != getattr(value, "__name__", None):
+    """Warns when Keras would not find a callable again at loading time: it finds registered ones only."""
+    name = getattr(value, "__name__", type(value).__name__)
+    if not callable(value) or keras.saving.get_registered_name(value) != name:
         return
-    module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", "<lambda>")
-    if module == "__main__" or "<" in name:
-        warnings.warn(
-            f"`{argument}` {name!r} is saved by reference and will not be found when the model is loaded elsewhere. "
-            "Decorate it with @keras.saving.register_keras_serializable(), at the top level of a module that is "
-            "imported before loading.",
-            NotSerializableWarning,
-            stacklevel=3,
-        )
+    warnings.warn(
+        f"`{argument}` {name!r} is saved by reference and will not be found when the model is loaded. Decorate it "
+        "with @keras.saving.register_keras_serializable(), at the top level of a module that is imported before "
+        "loading.",
+        NotSerializableWarning,
+        stacklevel=3,
+    )

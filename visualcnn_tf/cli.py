@@ -1,4 +1,4 @@
-"""The command ``visualcnn``: a demo, a list of what can be tapped, and a picture of heatmaps."""
+"""The command ``visualcnn``: a demo, a list of what can be tapped, pictures, and files for other programs."""
 
 from __future__ import annotations
 
@@ -41,6 +41,16 @@ examples:
   visualcnn show model.keras cat.jpg --layers "block_*_project" out_relu --combine
   visualcnn show mobilenet.keras cat.jpg --layers stages --preprocess mobilenet_v2 --labels imagenet.txt"""
 
+_EXPORT_HELP = """\
+Writes a model with its heatmaps as files for other programs: a SavedModel for TensorFlow Serving, a TensorFlow
+Lite file for phones and browsers, or both. Each is run and compared with the model before it is kept."""
+
+_EXPORT_EXAMPLES = """\
+examples:
+  visualcnn export model.keras --saved-model export --preprocess 0..1
+  visualcnn export model.keras --layers stages --dtype uint8 --tflite model.tflite
+  visualcnn export model.keras --layers last --tflite small.tflite --quantize dynamic"""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command; returns its exit code: 0, or 2 for a mistake of the user's."""
@@ -56,10 +66,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="visualcnn", description="Heatmaps of what the layers of a CNN respond to.")
     parser.add_argument("--version", action="version", version=f"visualcnn-tf {_version()}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="{demo,layers,show}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="{demo,layers,show,export}")
     _add_demo(_command(commands, "demo", "try it on built-in data, offline", _DEMO_HELP, _DEMO_EXAMPLES))
     _add_layers(_command(commands, "layers", "list what can be tapped", _LAYERS_HELP, _LAYERS_EXAMPLES))
     _add_show(_command(commands, "show", "draw heatmaps of images", _SHOW_HELP, _SHOW_EXAMPLES))
+    _add_export(_command(commands, "export", "write files for servers and devices", _EXPORT_HELP, _EXPORT_EXAMPLES))
     return parser
 
 
@@ -86,20 +97,7 @@ def _add_layers(parser: argparse.ArgumentParser) -> None:
 def _add_show(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, metavar="MODEL", help="a .keras or .h5 file")
     parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="JPEG, PNG, BMP or GIF files")
-    parser.add_argument(
-        "--layers",
-        type=_layer,
-        nargs="+",
-        metavar="L",
-        help="a preset (conv, stages, last), or names, paths, patterns and indices; default: conv",
-    )
-    parser.add_argument("--method", default="deviation", metavar="M", help="the fusion; default: %(default)s")
-    parser.add_argument(
-        "--size",
-        nargs="+",
-        metavar="N",
-        help="height and width of the heatmaps, or 'native' for each layer's own; default: the input's",
-    )
+    _add_heatmaps(parser)
     parser.add_argument("--combine", action="store_true", help="add the mean of all heatmaps")
     pixels = parser.add_mutually_exclusive_group()
     pixels.add_argument(
@@ -119,9 +117,44 @@ def _add_show(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_export(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", type=Path, metavar="MODEL", help="a .keras or .h5 file")
+    _add_heatmaps(parser)
+    parser.add_argument("--dtype", default="float32", metavar="T", help="float32, float16 or uint8 heatmaps")
+    parser.add_argument(
+        "--saved-model", type=Path, metavar="DIR", help="write a SavedModel to the next free number in this folder"
+    )
+    parser.add_argument(
+        "--preprocess", metavar="P", help="of the SavedModel's encoded images: 0..1, -1..1 or caffe; default: none"
+    )
+    parser.add_argument("--tflite", type=Path, metavar="FILE", help="write a TensorFlow Lite file")
+    parser.add_argument("--quantize", metavar="Q", help="of the TensorFlow Lite file: float16 or dynamic")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing TensorFlow Lite file")
+
+
+def _add_heatmaps(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--layers",
+        type=_layer,
+        nargs="+",
+        metavar="L",
+        help="a preset (conv, stages, last), or names, paths, patterns and indices; default: conv",
+    )
+    parser.add_argument("--method", default="deviation", metavar="M", help="the fusion; default: %(default)s")
+    parser.add_argument(
+        "--size",
+        nargs="+",
+        metavar="N",
+        help="height and width of the heatmaps, or 'native' for each layer's own; default: the input's",
+    )
+
+
 def _joined(words: Sequence[str]) -> list[str]:
     """The words, with ``--scale -1..1`` as one, because argparse takes ``-1..1`` for an option."""
-    return "\0".join(words).replace("--scale\0-1..1", "--scale=-1..1").split("\0") if words else []
+    text = "\0".join(words)
+    for option in ("--scale", "--preprocess"):
+        text = text.replace(f"{option}\0-1..1", f"{option}=-1..1")
+    return text.split("\0") if words else []
 
 
 def _layer(text: str) -> str | int:

@@ -14,6 +14,8 @@ from visualcnn_tf._checks import bad_value, check_choice
 from visualcnn_tf._files import image_inputs, load_model, read_images, read_labels
 from visualcnn_tf.attach import attach
 from visualcnn_tf.errors import IncompatibleModelError
+from visualcnn_tf.export.saved_model import export_saved_model
+from visualcnn_tf.export.tflite import export_tflite
 from visualcnn_tf.inputs import model_inputs
 from visualcnn_tf.outputs import PREDICTIONS
 from visualcnn_tf.plot import plot_heatmaps
@@ -73,6 +75,25 @@ def show(arguments: Namespace) -> None:
     figure = plot_heatmaps(np.round(images).astype(np.uint8), outputs, taps=explained.taps, class_names=names)
     save_figure(figure, arguments.out)
     print(f"Wrote {arguments.out} (images: {len(images)}, layers: {len(explained.taps)}).")
+
+
+def export(arguments: Namespace) -> None:
+    """Writes the model with its heatmaps for servers and devices."""
+    if arguments.saved_model is None and arguments.tflite is None:
+        raise bad_value("--saved-model", "given, or --tflite, or both", None, "Say what to write.")
+    explained = attach(
+        load_model(arguments.model),
+        layers=_one_or_all(arguments.layers),
+        method=arguments.method,
+        size=_size(arguments.size),
+        dtype=arguments.dtype,
+    )
+    if arguments.saved_model is not None:
+        folder = export_saved_model(explained, arguments.saved_model, version="next", preprocess=arguments.preprocess)
+        print(f"Wrote {folder}: a SavedModel, the same as the model.")
+    if arguments.tflite is not None:
+        options = {"quantize": arguments.quantize, "overwrite": arguments.overwrite}
+        print(export_tflite(explained, arguments.tflite, **options))
 
 
 def save_figure(figure: Any, path: Path) -> None:

@@ -223,8 +223,8 @@ def _shown(selector: Any) -> str:
     return repr(selector.name if isinstance(selector, keras.Operation) else selector)
 
 
-def methods_for(method: Any, paths: Sequence[str], default: Any) -> list[Any]:
-    """The method of each path: one for all, or the first pattern of a dict that matches.
+def methods_for(method: Any, paths: Sequence[str], default: Any, argument: str = "method") -> list[Any]:
+    """The method (or weight) of each path: one for all, or the first pattern of a dict that matches.
 
     Raises:
         LayerNotFoundError: for a pattern that matches no tap.
@@ -234,7 +234,7 @@ def methods_for(method: Any, paths: Sequence[str], default: Any) -> list[Any]:
     for pattern in method:
         if not isinstance(pattern, str) or not any(matches(pattern, path) for path in paths):
             raise LayerNotFoundError(
-                f"`method` patterns must match tapped layers. Received: {pattern!r}, which matches none of "
+                f"`{argument}` patterns must match tapped layers. Received: {pattern!r}, which matches none of "
                 f"{quoted(paths)}."
             )
     return [next((m for pattern, m in method.items() if matches(pattern, path)), default) for path in paths]

@@ -1,0 +1,69 @@
+"""The command ``visualcnn export``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from model_kinds import images, small_cnn_layers
+
+import visualcnn_tf as vc
+from visualcnn_tf.cli import main
+from visualcnn_tf.export.report import interpreter
+
+
+@pytest.fixture(scope="module")
+def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    model = keras.Sequential([keras.Input((12, 12, 1), name="image"), *small_cnn_layers()], name="cnn")
+    path = tmp_path_factory.mktemp("models") / "model.keras"
+    model.save(path)
+    return path
+
+
+def test_export_writes_both_files(model_file: Path, tmp_path: Path, capsys: Any) -> None:
+    words = ["export", str(model_file), "--layers", "pool", "conv_b", "--method", "l2", "--size", "6", "7"]
+    outputs = [
+        "--saved-model",
+        str(tmp_path / "served"),
+        "--preprocess",
+        "-1..1",
+        "--tflite",
+        str(tmp_path / "m.tflite"),
+    ]
+    assert main([*words, "--dtype", "uint8", *outputs]) == 0
+    printed = capsys.readouterr().out
+    assert f"Wrote {tmp_path / 'served' / '1'}" in printed
+    assert "builtin only: yes" in printed
+
+    x = images(1, 12, 12, 1)
+    model = keras.models.load_model(model_file)
+    want = vc.attach(model, ["pool", "conv_b"], method="l2", size=(6, 7), dtype="uint8")(x)
+    served = tf.saved_model.load(str(tmp_path / "served" / "1"))
+    lite = interpreter((tmp_path / "m.tflite").read_bytes()).get_signature_runner("serving_default")
+    for outputs in (served.signatures["serving_default"](image=x), lite(image=x)):
+        assert set(outputs) == {"predictions", "heatmap_pool", "heatmap_conv_b"}
+        for key, value in want.items():
+            difference = np.abs(np.asarray(outputs[key], "float32") - np.asarray(value, "float32"))
+            assert difference.max() <= (1.0 if value.dtype == tf.uint8 else 1e-5), key
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "`--saved-model` must be given, or --tflite"),
+        (["--tflite", "OUT/m.tflite", "--quantize", "int3"], "`quantize` must be one of"),
+        (["--tflite", "OUT/m.tflite", "--layers", "nope"], "'nope'"),
+        (["--saved-model", "OUT/s", "--preprocess", "imagenet"], "`preprocess` must be one of"),
+    ],
+)
+def test_mistakes(model_file: Path, tmp_path: Path, capsys: Any, words: list[str], message: str) -> None:
+    words = [word.replace("OUT", str(tmp_path)) for word in words]
+    assert main(["export", str(model_file), *words]) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert captured.err.startswith("visualcnn: error: ")
+    assert not list(tmp_path.iterdir())
