@@ -23,9 +23,13 @@ def test_demo_writes_models_and_pictures(tmp_path, monkeypatch, capsys):
     assert {path.name for path in out.iterdir()} == {
         "digits.keras",
         "explained.keras",
+        "served",
+        "explained.tflite",
         "gallery.png",
         "digit.png",
     }
+    assert said.count("and Keras differ by at most") == 2
+    assert all(float(line.split("at most ")[1].split(",")[0]) < 1e-4 for line in said.splitlines() if "differ" in line)
     assert all(name in said for name in ("digits.keras", "explained.keras", "gallery.png", "digit.png"))
     image = tf.io.decode_png((out / "digit.png").read_bytes()).numpy()[None] / 255
     model = keras.saving.load_model(out / "digits.keras")

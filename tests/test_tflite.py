@@ -149,6 +149,11 @@ def test_nan_gives_zeros_on_the_device_too(tmp_path: Path) -> None:
         assert not run(report.path, image=x)["heatmap_conv"].any()
 
 
+def test_the_check_of_numbers_is_lost_with_a_warning(cnn: Any, tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match="`check_numerics` vanishes"):
+        vc.export_tflite(vc.attach(cnn, "pool", check_numerics=True), tmp_path / "m.tflite")
+
+
 def test_an_operation_that_is_not_builtin_is_refused_by_name(cnn: Any, tmp_path: Path) -> None:
     def fusion(maps: Any) -> Any:
         return tf.reduce_sum(tf.linalg.svd(maps, compute_uv=False), -1)[..., None] + maps[..., 0]

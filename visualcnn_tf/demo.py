@@ -14,19 +14,24 @@ from numpy.typing import NDArray
 from visualcnn_tf._gallery import require_matplotlib
 from visualcnn_tf.attach import attach
 from visualcnn_tf.digits import Digits, load_digits, train_cnn
+from visualcnn_tf.export.report import interpreter
+from visualcnn_tf.export.saved_model import export_saved_model
+from visualcnn_tf.export.tflite import export_tflite
 from visualcnn_tf.plot import plot_heatmaps
 
 _DPI = 150
 _FILES = {
     "digits.keras": "the trained network",
     "explained.keras": "the same network with its heatmaps as outputs",
+    "served/1": "the same as a SavedModel, for TensorFlow Serving",
+    "explained.tflite": "the same for phones and browsers",
     "gallery.png": "digits with the heatmaps of all layers",
     "digit.png": "one digit, to try commands on",
 }
 
 
 def run(out: Path, seed: int = 0) -> None:
-    """Trains, explains and draws; writes four files and tells what it does.
+    """Trains, explains and draws; writes files and tells what it does.
 
     Args:
         out: The folder for the files.
@@ -50,9 +55,26 @@ def run(out: Path, seed: int = 0) -> None:
     print(f"Test accuracy {right / total:.1%} ({right} of {total}), with heatmaps for all of them.")
     model.save(out / "digits.keras")
     explained.save(out / "explained.keras")
+    _export(explained, digits.test_images[:1], out)
     _gallery(digits, outputs, explained.taps).savefig(out / "gallery.png", dpi=_DPI)
     tf.io.write_file(str(out / "digit.png"), _png(digits.test_images[0]))
     _tell(out, time.perf_counter() - start)
+
+
+def _export(explained: Any, image: NDArray[np.float32], out: Path) -> None:
+    """Writes the model for servers and devices, and shows that they give what Keras gives."""
+    folder = export_saved_model(explained, out / "served" / "1", overwrite=True)
+    export_tflite(explained, out / "explained.tflite", overwrite=True)
+    [name] = explained.plan.inputs.names
+    served = tf.saved_model.load(str(folder))
+    device = interpreter((out / "explained.tflite").read_bytes())
+    expected = explained(image)
+    for runtime, outputs in {
+        "SavedModel": served.signatures["serving_default"](**{name: tf.constant(image)}),
+        "TensorFlow Lite": device.get_signature_runner("serving_default")(**{name: image}),
+    }.items():
+        worst = max(float(np.max(np.abs(np.asarray(outputs[key]) - value.numpy()))) for key, value in expected.items())
+        print(f"{runtime} and Keras differ by at most {worst:.0e}, in any output.")
 
 
 def _gallery(digits: Digits, outputs: dict[str, Any], taps: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from visualcnn_tf._atomic import write_file
 from visualcnn_tf._checks import bad_value, check_choice, is_count
 from visualcnn_tf.attach import check_model
 from visualcnn_tf.errors import ExportVerificationError, UnsupportedOperationError
+from visualcnn_tf.explained_model import ExplainedModel
 from visualcnn_tf.export.report import (
     ExportReport,
     OutputCheck,
@@ -79,6 +81,12 @@ def export_tflite(
     path = Path(path)
     if path.exists() and not overwrite:
         raise bad_value("path", "a path that does not exist yet", str(path), "Pass `overwrite=True` to replace it.")
+    if isinstance(explained, ExplainedModel) and explained.options.check_numerics:
+        warnings.warn(
+            "`check_numerics` vanishes in TensorFlow Lite: an image with NaN or infinite activations gets an all-zero "
+            "heatmap there.",
+            stacklevel=2,
+        )
     inputs = _fixed(exported_inputs(explained), batch_size)
     model = float32_twin(explained) if computes_in_half_precision(explained) else explained
     content = convert(model, inputs, quantize)
