@@ -14,9 +14,6 @@ import visualcnn_tf as vc
 
 openvino = pytest.importorskip("openvino", reason="OpenVINO is not installed: `pip install openvino`")
 
-# A wrong result without an error: whoever runs an exported model in OpenVINO must compare.
-GUARD = pytest.mark.xfail(reason="OpenVINO gives wrong values behind the tf.cond that stands guard for empty batches")
-
 
 def run(folder: Path, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The outputs of ``serving_default``, by name."""
@@ -35,7 +32,6 @@ def assert_same(folder: Path, explained: Any, inputs: dict[str, np.ndarray], giv
         np.testing.assert_allclose(served[key], value, atol=1e-4, err_msg=key)
 
 
-@GUARD
 def test_cnn(tmp_path: Path) -> None:
     explained = vc.attach(seeded_cnn(), combine="mean")
     folder = vc.export_saved_model(explained, tmp_path / "m", preprocess="0..1")
@@ -43,7 +39,6 @@ def test_cnn(tmp_path: Path) -> None:
     assert_same(folder, explained, {"image": x}, x)
 
 
-@GUARD
 @pytest.mark.parametrize("method", ["deviation", "mean", "max", "l2", "std", "eigen"])
 def test_methods(method: str, tmp_path: Path) -> None:
     explained = vc.attach(seeded_cnn(), method=method)

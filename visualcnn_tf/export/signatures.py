@@ -109,11 +109,9 @@ def _never_empty(run: Any) -> Any:
 
     def guarded(*tensors: Any) -> dict[str, Any]:
         count = tf.shape(tensors[0])[0]
-
-        def blank(tensor: Any) -> Any:
-            return tf.zeros(tf.concat([[1], tf.shape(tensor)[1:]], 0), tensor.dtype)
-
-        fed = [tf.cond(count > 0, lambda t=t: t, lambda t=t: blank(t)) for t in tensors]
+        # Not tf.cond, which would spare the copy: OpenVINO computes wrong values behind one.
+        padding = [0, tf.maximum(0, 1 - count)]
+        fed = [tf.pad(tensor, [padding, *[[0, 0]] * (tensor.shape.rank - 1)]) for tensor in tensors]
         for tensor, original in zip(fed, tensors, strict=True):
             tensor.set_shape(original.shape)
         return {key: value[:count] for key, value in run(*fed).items()}
