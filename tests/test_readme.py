@@ -15,7 +15,7 @@ SNIPPETS = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text()
 
 
 def test_there_are_snippets() -> None:
-    assert len(SNIPPETS) == 5
+    assert len(SNIPPETS) == 7
 
 
 def test_snippets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
@@ -40,4 +40,6 @@ def test_snippets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) 
     )
     assert sorted(path.name for path in tmp_path.glob("Heatmap*.png")) == [f"Heatmap{i}.png" for i in (1, 2, 3, 4)]
     assert [heatmap.shape for heatmap in scope["heatmaps"]] == [(28, 28)] * 4
+    assert (tmp_path / "models" / "explained" / "1" / "saved_model.pb").exists()
+    assert scope["report"].builtin_only
     assert scope["two_outputs"](np.ones((2, 64, 64, 3)))["heatmap"].shape == (2, 64, 64)
