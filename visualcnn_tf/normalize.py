@@ -73,20 +73,23 @@ def normalize_maps(maps: tf.Tensor, normalize: Normalization) -> tf.Tensor:
         return maps
     space = list(range(1, maps.shape.rank))
     if normalize == "max":
-        return _scaled(maps, tf.reduce_max(tf.abs(maps), space, keepdims=True), 0.0)
+        largest = tf.reduce_max(tf.abs(maps), space, keepdims=True)
+        return _scaled(maps, tf.zeros_like(largest), largest, 0.0)
     if normalize == "minmax":
         low = tf.reduce_min(maps, space, keepdims=True)
         high = tf.reduce_max(maps, space, keepdims=True)
-        return _scaled(maps - low, high - low, _CONSTANT * tf.maximum(tf.abs(low), tf.abs(high)))
+        return _scaled(maps, low, high - low, _CONSTANT * tf.maximum(tf.abs(low), tf.abs(high)))
     _, low, high = cast(tuple[str, float, float], normalize)
     return tf.clip_by_value((maps - low) / (high - low), 0.0, 1.0)
 
 
-def _scaled(maps: tf.Tensor, span: tf.Tensor, floor: tf.Tensor | float) -> tf.Tensor:
-    """``maps / span``, zero where the span is not above the floor or overflows."""
+def _scaled(maps: tf.Tensor, low: tf.Tensor, span: tf.Tensor, floor: tf.Tensor | float) -> tf.Tensor:
+    """``(maps - low) / span``, zero where the span is not above the floor or overflows."""
     usable = tf.logical_and(span > floor, span - span == 0.0)
-    scaled = maps / tf.where(usable, span, tf.ones_like(span))
-    return tf.where(usable, scaled, tf.zeros_like(scaled))
+    # Decided on one number an image: a choice on the maps would read and write all of them once more.
+    low = tf.where(usable, low, tf.zeros_like(low))
+    span = tf.where(usable, span, tf.fill(tf.shape(span), math.inf))
+    return (maps - low) / span
 
 
 def cast_maps(maps: tf.Tensor, dtype: str) -> tf.Tensor:

@@ -47,12 +47,12 @@ def resize(maps: tf.Tensor, size: Sequence[Any], interpolation: str = "bilinear"
     sizes_in = _sizes(maps)
     if all(_same(before, after) for before, after in zip(sizes_in, size, strict=True)):
         return maps
-    # Each axis in turn is the last one: weigh it, then rotate the axes; after a full turn all stand as before.
-    rotation = [0, maps.shape.rank - 1, *range(1, maps.shape.rank - 1)]
-    for before, after in zip(reversed(sizes_in), reversed(list(size)), strict=True):
+    # The axes rotate, and the last one is weighed, until all stand as before; the large result is never moved.
+    rotation = [0, *range(2, maps.shape.rank), 1]
+    for before, after in zip(sizes_in, size, strict=True):
+        maps = tf.transpose(maps, rotation) if maps.shape.rank > 2 else maps
         if not _same(before, after):
             maps = _product(maps, _weights(before, after, interpolation))
-        maps = tf.transpose(maps, rotation) if maps.shape.rank > 2 else maps
     return maps
 
 
