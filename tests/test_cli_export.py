@@ -51,6 +51,18 @@ def test_export_writes_both_files(model_file: Path, tmp_path: Path, capsys: Any)
             assert difference.max() <= (1.0 if value.dtype == tf.uint8 else 1e-5), key
 
 
+def test_int8_is_calibrated_on_a_folder_of_images(model_file: Path, tmp_path: Path, capsys: Any) -> None:
+    rng = np.random.default_rng(0)
+    for i in range(12):
+        picture = tf.io.encode_png(rng.integers(0, 256, (15, 12, 1)).astype("uint8")).numpy()
+        (tmp_path / f"{i}.png").write_bytes(picture)
+    target = tmp_path / "out" / "m.tflite"
+    words = ["--quantize", "int8", "--calibrate", str(tmp_path), "--preprocess", "-1..1", "--tflite", str(target)]
+    assert main(["export", str(model_file), *words]) == 0
+    assert "int8" in capsys.readouterr().out
+    assert target.exists()
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

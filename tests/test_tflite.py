@@ -124,6 +124,33 @@ def test_quantised_weights(cnn: Any, tmp_path: Path) -> None:
     assert sizes["dynamic"] < 0.3 * sizes[None]
 
 
+@pytest.mark.parametrize("io_dtype", [None, "uint8"])
+def test_int8_models_with_float_heatmaps(cnn: Any, tmp_path: Path, io_dtype: str | None) -> None:
+    data = images(100, 12, 12, 2)
+    explained = vc.attach(cnn, "conv*", combine="mean")
+    report = vc.export_tflite(
+        explained, tmp_path / "m.tflite", quantize="int8", representative_data=[data], io_dtype=io_dtype
+    )
+    assert report.builtin_only
+    assert "QUANTIZE" in report.ops
+    assert all(check.correlation > 0.97 for check in report.outputs.values()), report
+
+
+def test_full_integer(cnn: Any, tmp_path: Path) -> None:
+    options: Any = {"quantize": "int8", "representative_data": [images(100, 12, 12, 2)], "full_integer": True}
+    report = vc.export_tflite(vc.attach(cnn, "conv_a", normalize="max"), tmp_path / "m.tflite", **options)
+    assert report.outputs["heatmap_conv_a"].correlation > 0.99
+    for wrong in (
+        {"method": "eigen"},
+        {"method": lambda maps: maps[..., 0]},
+        {"dtype": "uint8"},
+        {"normalize": "minmax"},
+    ):
+        explained = vc.attach(cnn, "conv_a", **{"normalize": "max", **wrong})
+        with pytest.raises(InvalidArgumentError, match="`full_integer` must be False for"):
+            vc.export_tflite(explained, tmp_path / "refused.tflite", **options)
+
+
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_mixed_precision_is_written_as_its_float32_twin(policy: str, tmp_path: Path) -> None:
     case = KINDS[policy]()
@@ -207,7 +234,14 @@ def test_verification_notices_a_wrong_file(cnn: Any, tmp_path: Path, monkeypatch
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"quantize": "int4"}, r"`quantize` must be one of None, 'float16', 'dynamic'"),
+        ({"quantize": "int4"}, r"`quantize` must be one of None, 'float16', 'dynamic', 'int8'"),
+        ({"quantize": "int8"}, r"`representative_data` must be given"),
+        ({"representative_data": []}, r"`representative_data` must be None unless"),
+        ({"io_dtype": "int8"}, r"`io_dtype` must be None unless"),
+        ({"full_integer": True}, r"`full_integer` must be False unless"),
+        ({"quantize": "int8", "representative_data": [], "io_dtype": "int16"}, r"`io_dtype` must be one of"),
+        ({"quantize": "int8", "representative_data": []}, r"`representative_data` must be examples"),
+        ({"quantize": "int8", "representative_data": 5}, r"`representative_data` must be an iterable"),
         ({"batch_size": 0}, r"`batch_size`"),
         ({"batch_size": 1.5}, r"`batch_size`"),
     ],

@@ -125,10 +125,13 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
         "--saved-model", type=Path, metavar="DIR", help="write a SavedModel to the next free number in this folder"
     )
     parser.add_argument(
-        "--preprocess", metavar="P", help="of the SavedModel's encoded images: 0..1, -1..1 or caffe; default: none"
+        "--preprocess", metavar="P", help="of encoded and calibration images: 0..1, -1..1 or caffe; default: none"
     )
     parser.add_argument("--tflite", type=Path, metavar="FILE", help="write a TensorFlow Lite file")
-    parser.add_argument("--quantize", metavar="Q", help="of the TensorFlow Lite file: float16 or dynamic")
+    parser.add_argument("--quantize", metavar="Q", help="of the TensorFlow Lite file: float16, dynamic or int8")
+    parser.add_argument(
+        "--calibrate", type=Path, metavar="DIR", help="some 100 images for int8, preprocessed as --preprocess says"
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing TensorFlow Lite file")
 
 

@@ -14,6 +14,7 @@ from visualcnn_tf._checks import bad_value, check_choice
 from visualcnn_tf._files import image_inputs, load_model, read_images, read_labels
 from visualcnn_tf.attach import attach
 from visualcnn_tf.errors import IncompatibleModelError
+from visualcnn_tf.export.images import check_preprocess
 from visualcnn_tf.export.saved_model import export_saved_model
 from visualcnn_tf.export.tflite import export_tflite
 from visualcnn_tf.inputs import model_inputs
@@ -92,8 +93,18 @@ def export(arguments: Namespace) -> None:
         folder = export_saved_model(explained, arguments.saved_model, version="next", preprocess=arguments.preprocess)
         print(f"Wrote {folder}: a SavedModel, the same as the model.")
     if arguments.tflite is not None:
-        options = {"quantize": arguments.quantize, "overwrite": arguments.overwrite}
+        data = None if arguments.calibrate is None else [_calibration_images(explained.model, arguments)]
+        options = {"quantize": arguments.quantize, "representative_data": data, "overwrite": arguments.overwrite}
         print(export_tflite(explained, arguments.tflite, **options))
+
+
+def _calibration_images(model: Any, arguments: Namespace) -> Any:
+    """All images of a folder, as the model takes them."""
+    spec = image_inputs(model).specs[0]
+    files = sorted(path for path in arguments.calibrate.iterdir() if path.is_file())
+    if not files:
+        raise bad_value("--calibrate", "a folder of images", str(arguments.calibrate), "It is empty.")
+    return np.asarray(check_preprocess(arguments.preprocess, spec)(read_images(files, spec.shape)))
 
 
 def save_figure(figure: Any, path: Path) -> None:

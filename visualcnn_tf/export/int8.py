@@ -76,6 +76,11 @@ def quantize_int8(
     return quantized
 
 
+def first_batch(representative_data: Iterable[Any], inputs: Mapping[str, Any]) -> Arrays:
+    """The first examples by input, as many as a file with these input details takes."""
+    return next(_batches(_examples(representative_data, inputs), inputs))
+
+
 def _float_tensors(content: bytes, heatmaps: Collection[str]) -> list[str]:
     """The names of the tensors that no prediction depends on."""
     file = flatbuffer_utils.convert_bytearray_to_object(bytearray(content))

@@ -6,7 +6,7 @@ import os
 import re
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,9 +32,14 @@ from visualcnn_tf.export.signatures import exported_inputs, plain_signatures
 from visualcnn_tf.export.twin import computes_in_half_precision, float32_twin
 from visualcnn_tf.inputs import ModelInputs
 
-QUANTIZATIONS = (None, "float16", "dynamic")
+QUANTIZATIONS = (None, "float16", "dynamic", "int8")
 # What a correct file differs by at most, relative to the largest value of an output.
 _TOLERANCE = {None: 1e-4, "float16": 2e-2, "dynamic": 0.5}
+# Integers cost a deep network accuracy, which only the report can judge; below this an output is simply wrong.
+_LOWEST_CORRELATION = 0.5
+IO_DTYPES = ("float32", "int8", "uint8")
+# With all of a heatmap in integers these go wrong, silently or loudly: small divisors round to zero.
+_NOT_IN_INTEGERS = ("eigen",)
 
 
 def export_tflite(
@@ -43,6 +48,9 @@ def export_tflite(
     *,
     batch_size: int | None = 1,
     quantize: str | None = None,
+    representative_data: Iterable[Any] | None = None,
+    io_dtype: str | None = None,
+    full_integer: bool = False,
     overwrite: bool = False,
     verify: bool = True,
 ) -> ExportReport:
@@ -62,7 +70,14 @@ def export_tflite(
         path: the file to write.
         batch_size: fixed number of examples in each call, which is what delegates and browsers need; None for any.
         quantize: None for float32; ``"float16"``: weights in half the space; ``"dynamic"``: weights in int8, a
-            quarter of the space, activations in float32.
+            quarter of the space, activations in float32; ``"int8"``: weights and activations of the model in int8,
+            heatmaps of them in float32.
+        representative_data: for ``"int8"``, some 100 inputs as the model gets them in use, preprocessed: an iterable of
+            batches or examples. They tell the ranges of the activations.
+        io_dtype: for ``"int8"``, type of float inputs and outputs: ``"float32"`` (default), ``"int8"`` or ``"uint8"``.
+        full_integer: for ``"int8"``, whether the heatmaps are computed in integers, too, for devices without float
+            arithmetic. They are coarser then; ``eigen``, callables, uint8 heatmaps and ``normalize="minmax"``, whose
+            spans vanish in integers, are refused.
         overwrite: whether an existing file is replaced.
         verify: whether the file is run in the TensorFlow Lite interpreter and compared with the model.
 
@@ -78,24 +93,78 @@ def export_tflite(
     check_choice("quantize", quantize, QUANTIZATIONS)
     if batch_size is not None and not is_count(batch_size):
         raise bad_value("batch_size", "a number of at least 1, or None for any", batch_size)
+    _check_int8(explained, quantize, representative_data, io_dtype, full_integer)
     path = Path(path)
     if path.exists() and not overwrite:
         raise bad_value("path", "a path that does not exist yet", str(path), "Pass `overwrite=True` to replace it.")
+    _warn_of_lost_check(explained)
+    inputs = _fixed(exported_inputs(explained), batch_size)
+    model = float32_twin(explained) if computes_in_half_precision(explained) else explained
+    examples = _examples(inputs)
+    if quantize == "int8":
+        content, examples = _integers(model, inputs, representative_data, io_dtype or "float32", full_integer)
+    else:
+        content = convert(model, inputs, quantize)
+    ops = count_ops(content)
+    if foreign_ops(ops):
+        raise UnsupportedOperationError(f"The file would hold operations that devices lack: {foreign_ops(ops)}.")
+    checks = _verified(content, model, inputs, quantize, examples) if verify else {}
+    write_file(path, content)
+    return ExportReport(path, len(content), quantize, ops, outside_xnnpack(ops), checks)
+
+
+def _check_int8(
+    explained: Any, quantize: str | None, representative_data: Any, io_dtype: str | None, full_integer: bool
+) -> None:
+    if quantize == "int8":
+        if representative_data is None:
+            raise bad_value(
+                "representative_data", "given for quantize='int8'", None, "Pass some 100 inputs, preprocessed."
+            )
+        check_choice("io_dtype", io_dtype, (None, *IO_DTYPES))
+    else:
+        for name, value in {"representative_data": representative_data, "io_dtype": io_dtype}.items():
+            if value is not None:
+                raise bad_value(name, "None unless quantize='int8'", type(value).__name__)
+    if full_integer and quantize != "int8":
+        raise bad_value("full_integer", "False unless quantize='int8'", full_integer)
+    if full_integer and isinstance(explained, ExplainedModel):
+        methods = [tap.method for tap in explained.taps if callable(tap.method) or tap.method in _NOT_IN_INTEGERS]
+        options = explained.options
+        if methods or options.dtype != "float32" or options.normalize == "minmax":
+            raise bad_value(
+                "full_integer",
+                "False for callable and 'eigen' fusions, for heatmaps that are not float32, and for 'minmax'",
+                {"method": methods, "dtype": options.dtype, "normalize": options.normalize},
+                "Integers take `normalize='max'`, a range or None.",
+            )
+
+
+def _warn_of_lost_check(explained: Any) -> None:
     if isinstance(explained, ExplainedModel) and explained.options.check_numerics:
         warnings.warn(
             "`check_numerics` vanishes in TensorFlow Lite: an image with NaN or infinite activations gets an all-zero "
             "heatmap there.",
-            stacklevel=2,
+            stacklevel=3,
         )
-    inputs = _fixed(exported_inputs(explained), batch_size)
-    model = float32_twin(explained) if computes_in_half_precision(explained) else explained
-    content = convert(model, inputs, quantize)
-    ops = count_ops(content)
-    if foreign_ops(ops):
-        raise UnsupportedOperationError(f"The file would hold operations that devices lack: {foreign_ops(ops)}.")
-    checks = _verified(content, model, inputs, quantize) if verify else {}
-    write_file(path, content)
-    return ExportReport(path, len(content), quantize, ops, outside_xnnpack(ops), checks)
+
+
+def _integers(
+    model: Any, inputs: ModelInputs, data: Any, io_dtype: str, full_integer: bool
+) -> tuple[bytes, dict[str, Any]]:
+    """The content of an int8 file, and the first of the representative examples."""
+    # It stands on parts of TensorFlow that are not public: nothing else may fail where they have moved.
+    from visualcnn_tf.export.int8 import first_batch, quantize_int8
+
+    heatmaps: list[str] = []
+    if isinstance(model, ExplainedModel) and not full_integer:
+        own = len(model.output_names) - len(model.taps) - (model.options.combine is not None)
+        heatmaps = model.output_names[own:]
+    data = list(data) if isinstance(data, Iterable) else data
+    float32 = convert(model, inputs, None)
+    content = quantize_int8(float32, data, heatmaps, io_dtype)
+    details = interpreter(float32).get_signature_runner("serving_default").get_input_details()
+    return content, first_batch(data, {name: details[name] for name in inputs.names})
 
 
 def convert(model: Any, inputs: ModelInputs, quantize: str | None) -> bytes:
@@ -151,24 +220,48 @@ def _named(error: Exception) -> UnsupportedOperationError:
     )
 
 
-def _verified(content: bytes, model: Any, inputs: ModelInputs, quantize: str | None) -> dict[str, OutputCheck]:
+def _verified(
+    content: bytes, model: Any, inputs: ModelInputs, quantize: str | None, examples: dict[str, Any]
+) -> dict[str, OutputCheck]:
+    """Runs the file on examples, and compares it with the model."""
     runner = interpreter(content).get_signature_runner("serving_default")
-    worst: dict[str, OutputCheck] = {}
-    for feeds in _examples(inputs):
-        got = runner(**feeds)
-        want = plain_signatures(model, inputs)["serving_default"](*map(tf.constant, feeds.values()))
-        for name, value in want.items():
-            worst[name] = check_output(got[name], value)
-            scale = max(1.0, float(np.abs(np.asarray(value, np.float64)).max(initial=0.0)))
-            allowed = _TOLERANCE[quantize] * scale + (1.0 if value.dtype == tf.uint8 else 0.0)
-            if not worst[name].max_difference <= allowed:
-                raise ExportVerificationError(
-                    f"The TensorFlow Lite file differs from the model in {name!r} by "
-                    f"{worst[name].max_difference:.3g}, where {allowed:.3g} is allowed."
-                )
-    return worst
+    given, returned = runner.get_input_details(), runner.get_output_details()
+    got = runner(**{name: _in_integers(value, given[name]) for name, value in examples.items()})
+    want = plain_signatures(model, inputs)["serving_default"](*map(tf.constant, examples.values()))
+    checks = {}
+    for name, value in want.items():
+        checks[name] = check_output(_from_integers(got[name], returned[name]), value)
+        _judge(name, checks[name], value, quantize)
+    return checks
 
 
-def _examples(inputs: ModelInputs) -> Iterator[dict[str, Any]]:
+def _judge(name: str, check: OutputCheck, value: Any, quantize: str | None) -> None:
+    if quantize == "int8":
+        right, limit = check.correlation >= _LOWEST_CORRELATION, f"a correlation of {_LOWEST_CORRELATION}"
+    else:
+        scale = max(1.0, float(np.abs(np.asarray(value, np.float64)).max(initial=0.0)))
+        allowed = _TOLERANCE[quantize] * scale + (1.0 if value.dtype == tf.uint8 else 0.0)
+        right, limit = check.max_difference <= allowed, f"a difference of {allowed:.3g}"
+    if not right:
+        raise ExportVerificationError(
+            f"The TensorFlow Lite file differs from the model in {name!r}: difference {check.max_difference:.3g}, "
+            f"correlation {check.correlation:.3g}, where {limit} is allowed. `verify=False` writes it nevertheless."
+        )
+
+
+def _in_integers(value: Any, details: Any) -> Any:
+    scale, zero = details["quantization"]
+    if not scale or value.dtype == details["dtype"]:
+        return value
+    limits = np.iinfo(details["dtype"])
+    return np.clip(np.round(value / scale) + zero, limits.min, limits.max).astype(details["dtype"])
+
+
+def _from_integers(value: Any, details: Any) -> Any:
+    scale, zero = details["quantization"]
+    return (value.astype(np.float32) - zero) * scale if scale else value
+
+
+def _examples(inputs: ModelInputs) -> dict[str, Any]:
     rng = np.random.default_rng(0)
-    yield {spec.name: rng.uniform(0, 1, [n or 1 for n in spec.shape]).astype(spec.dtype) for spec in inputs.specs}
+    return {spec.name: rng.uniform(0, 1, [n or 1 for n in spec.shape]).astype(spec.dtype) for spec in inputs.specs}
