@@ -1,1 +1,1 @@
-"""Explained models as files: SavedModels for TensorFlow Serving."""
+"""Explained models as files: SavedModels for servers, TensorFlow Lite files for devices."""
