@@ -14,7 +14,7 @@ from visualcnn_tf.errors import VisualCNNError
 
 _DEMO_HELP = """\
 Trains a small CNN on scikit-learn's handwritten digits, attaches a heatmap to each of its layers, and
-writes the networks and a picture of the heatmaps. Takes half a minute on two cores and needs no network."""
+writes the networks and a picture of the heatmaps. Takes under a minute on two cores and needs no network."""
 
 _DEMO_EXAMPLES = """\
 examples:
