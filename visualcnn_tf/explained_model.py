@@ -64,6 +64,12 @@ class ExplainedModel(keras.Model):
         return [spec.name for spec in self._known().outputs]
 
     @property
+    def heatmap_names(self) -> list[str]:
+        """The keys of the heatmaps, the combined one last."""
+        own = len(self.output_names) - len(self.taps) - (self.options.combine is not None)
+        return self.output_names[own:]
+
+    @property
     def inputs(self) -> list[Any]:
         """The inputs as Keras tensors: the model's own where it has them."""
         plan = self._known()

@@ -22,11 +22,10 @@ from tensorflow.lite.tools import flatbuffer_utils
 
 from visualcnn_tf._checks import bad_value, check_choice, quoted
 from visualcnn_tf.errors import InputShapeError
-from visualcnn_tf.export.report import interpreter
+from visualcnn_tf.export.report import IO_DTYPES, interpreter
 
 Arrays: TypeAlias = dict[str, Any]
 
-IO_DTYPES = ("float32", "int8", "uint8")
 _FEW = 10
 
 

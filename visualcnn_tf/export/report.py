@@ -14,6 +14,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+#: What the float inputs and outputs of a file may be; integers have a scale and a zero point in the file.
+IO_DTYPES = ("float32", "int8", "uint8")
+
 #: The operations that XNNPACK, the CPU delegate of TensorFlow Lite, has kernels for.
 XNNPACK = frozenset(
     [

@@ -90,8 +90,10 @@ def _explained_outputs(model: Any, inputs: ModelInputs) -> Any:
 
 
 def _own_outputs(model: Any, inputs: ModelInputs) -> Any:
-    own = model.model if isinstance(model, ExplainedModel) else model
-    names = prediction_names(own, probe(own, inputs).outputs)
+    if isinstance(model, ExplainedModel):
+        own, names = model.model, [name for name in model.output_names if name not in model.heatmap_names]
+    else:
+        own, names = model, prediction_names(model, probe(model, inputs).outputs)
 
     def run(*tensors: Any) -> dict[str, Any]:
         return dict(zip(names, flat_outputs(own(inputs.pack(tensors), training=False)), strict=True))

@@ -19,7 +19,9 @@ from visualcnn_tf._checks import bad_value, check_choice, is_count
 from visualcnn_tf.attach import check_model
 from visualcnn_tf.errors import ExportVerificationError, UnsupportedOperationError
 from visualcnn_tf.explained_model import ExplainedModel
+from visualcnn_tf.export.examples import example_inputs
 from visualcnn_tf.export.report import (
+    IO_DTYPES,
     ExportReport,
     OutputCheck,
     check_output,
@@ -37,7 +39,6 @@ QUANTIZATIONS = (None, "float16", "dynamic", "int8")
 _TOLERANCE = {None: 1e-4, "float16": 2e-2, "dynamic": 0.5}
 # Integers cost a deep network accuracy, which only the report can judge; below this an output is simply wrong.
 _LOWEST_CORRELATION = 0.5
-IO_DTYPES = ("float32", "int8", "uint8")
 # With all of a heatmap in integers these go wrong, silently or loudly: small divisors round to zero.
 _NOT_IN_INTEGERS = ("eigen",)
 
@@ -100,7 +101,7 @@ def export_tflite(
     _warn_of_lost_check(explained)
     inputs = _fixed(exported_inputs(explained), batch_size)
     model = float32_twin(explained) if computes_in_half_precision(explained) else explained
-    examples = _examples(inputs)
+    examples = example_inputs("serving_default", inputs)
     if quantize == "int8":
         content, examples = _integers(model, inputs, representative_data, io_dtype or "float32", full_integer)
     else:
@@ -156,10 +157,7 @@ def _integers(
     # It stands on parts of TensorFlow that are not public: nothing else may fail where they have moved.
     from visualcnn_tf.export.int8 import first_batch, quantize_int8
 
-    heatmaps: list[str] = []
-    if isinstance(model, ExplainedModel) and not full_integer:
-        own = len(model.output_names) - len(model.taps) - (model.options.combine is not None)
-        heatmaps = model.output_names[own:]
+    heatmaps = model.heatmap_names if isinstance(model, ExplainedModel) and not full_integer else []
     data = list(data) if isinstance(data, Iterable) else data
     float32 = convert(model, inputs, None)
     content = quantize_int8(float32, data, heatmaps, io_dtype)
@@ -260,8 +258,3 @@ def _in_integers(value: Any, details: Any) -> Any:
 def _from_integers(value: Any, details: Any) -> Any:
     scale, zero = details["quantization"]
     return (value.astype(np.float32) - zero) * scale if scale else value
-
-
-def _examples(inputs: ModelInputs) -> dict[str, Any]:
-    rng = np.random.default_rng(0)
-    return {spec.name: rng.uniform(0, 1, [n or 1 for n in spec.shape]).astype(spec.dtype) for spec in inputs.specs}
