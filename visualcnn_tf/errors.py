@@ -43,6 +43,10 @@ class NanLayerOutputError(VisualCNNError, ValueError):
     """A layer's activations hold NaN or infinity."""
 
 
+class NoGradientError(VisualCNNError, ValueError):
+    """A method needs the gradient of the score, and none leads to the layer."""
+
+
 class ExportVerificationError(VisualCNNError, ValueError):
     """A written model does not give what the model gives."""
 
