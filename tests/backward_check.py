@@ -6,7 +6,7 @@ fails for a rule without a case.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,8 @@ from visualcnn_tf.backward.vjp import vjp
 from visualcnn_tf.export.report import count_ops, foreign_ops, interpreter
 
 TOLERANCE = 2e-6
+#: The runtime has exponentials and roots of its own.
+TFLITE_TOLERANCE = 1e-5
 
 
 @dataclass(frozen=True)
@@ -46,26 +48,23 @@ def arrays(case: Case, dtype: str = "float32") -> list[np.ndarray]:
 
 
 def traced(case: Case, unknown_batch: bool, dtype: str = "float32", own: bool = True) -> tuple[Any, list[Any]]:
-    """Inputs and a seed to the gradients, by the walk or by TensorFlow; and the fallbacks that the walk took."""
+    """A seed and inputs to the output and its gradients, by the walk or by TensorFlow; and the walk's fallbacks."""
     fallbacks: list[Any] = []
-    result = tf.function(case.function, autograph=False).get_concrete_function(
-        *(tf.TensorSpec(shape, dtype) for shape in case.shapes)
-    )
-    batch = [None] if unknown_batch else []
 
-    def gradients(seed: Any, *inputs: Any) -> list[Any]:
+    def gradients(seed: Any, *inputs: Any) -> tuple[Any, list[Any]]:
         # Sources that are no placeholders: a tap never is one.
         inputs = [tf.identity(x) for x in inputs]
         output = case.function(*inputs)
         types = {op.type for op in output.graph.get_operations()}
         assert set(case.ops) <= types, f"the case does not use {set(case.ops) - types}: {sorted(types)}"
         if not own:
-            return tf.gradients(output, inputs, grad_ys=seed)
+            return output, [tf.convert_to_tensor(g) for g in tf.gradients(output, inputs, grad_ys=seed)]
         found = vjp([output], [seed], inputs)
         fallbacks.extend(found.fallbacks)
-        return found.of
+        return output, found.of
 
-    shapes = [result.structured_outputs.shape.as_list(), *map(list, case.shapes)]
+    batch = [None] if unknown_batch else []
+    shapes = [list(seed_of(case).shape), *map(list, case.shapes)]
     specs = [tf.TensorSpec(batch + shape[len(batch) :], dtype) for shape in shapes]
     return tf.function(gradients, autograph=False, input_signature=specs), fallbacks
 
@@ -86,7 +85,7 @@ def check_against_tensorflow(case: Case, unknown_batch: bool) -> None:
     inputs, seed = arrays(case), seed_of(case)
     walk, fallbacks = traced(case, unknown_batch)
     truth, _ = traced(case, unknown_batch, own=False)
-    found, wanted = walk(seed, *inputs), truth(seed, *inputs)
+    (_, found), (_, wanted) = walk(seed, *inputs), truth(seed, *inputs)
     assert fallbacks == []
     for got, want in zip(found, wanted, strict=True):
         assert np.abs(want).max() > 0
@@ -96,8 +95,9 @@ def check_against_tensorflow(case: Case, unknown_batch: bool) -> None:
 def check_finite_differences(case: Case) -> None:
     inputs, seed = arrays(case, "float64"), seed_of(case, "float64")
     walk, _ = traced(case, False, "float64")
+    _, gradients = walk(seed, *inputs)
     step, rng = 1e-6, np.random.default_rng(3)
-    for place, gradient in enumerate(walk(seed, *inputs)):
+    for place, gradient in enumerate(gradients):
         direction = rng.normal(size=inputs[place].shape)
         ends = []
         for sign in (1, -1):
@@ -107,23 +107,27 @@ def check_finite_differences(case: Case) -> None:
         assert abs((ends[0] - ends[1]) / (2 * step) - slope) <= 1e-6 * max(1.0, abs(slope))
 
 
-def check_in_tflite(case: Case) -> None:
-    """Batch of a fixed size, builtin operations only, equal to TensorFlow in the interpreter."""
-    inputs, seed = arrays(case), seed_of(case)
-    walk, _ = traced(case, False)
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([walk.get_concrete_function()])
-    content = converter.convert()
-    assert not foreign_ops(count_ops(content))
-    runner = interpreter(content)
-    runner.allocate_tensors()
-    details = sorted(runner.get_input_details(), key=lambda detail: detail["name"])
-    # Placeholders are named after the arguments: seed, then inputs, inputs_1, …
-    values = {"seed": seed, **{f"inputs_{i}" if i else "inputs": x for i, x in enumerate(inputs)}}
-    for detail in details:
-        name = detail["name"].split(":")[0].removeprefix("serving_default_")
-        runner.set_tensor(detail["index"], values[name])
-    runner.invoke()
-    outputs = sorted(runner.get_output_details(), key=lambda detail: detail["name"])
-    got = [runner.get_tensor(detail["index"]) for detail in outputs]
-    for one, want in zip(got, walk(seed, *inputs), strict=True):
-        assert relative(one, want) <= 1e-5
+def check_in_tflite(cases: Mapping[str, Case]) -> None:
+    """Several cases in one file: batches of a fixed size, builtin operations only, equal to TensorFlow."""
+    walks = {name: traced(case, False)[0] for name, case in cases.items()}
+    values = {name: [seed_of(case), *arrays(case)] for name, case in cases.items()}
+    flat = {f"{name}_{i}": value for name, group in values.items() for i, value in enumerate(group)}
+
+    def together(*inputs: Any) -> dict[str, Any]:
+        rest, outputs = list(inputs), {}
+        for name, group in values.items():
+            own, rest = rest[: len(group)], rest[len(group) :]
+            output, gradients = walks[name].python_function(*own)
+            outputs |= {f"{name}_gradient_{i}": gradient for i, gradient in enumerate(gradients)}
+            outputs[f"{name}_output"] = output
+        return outputs
+
+    specs = [tf.TensorSpec(value.shape, name=name) for name, value in flat.items()]
+    function = tf.function(together, autograph=False, input_signature=specs)
+    content = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()], tf.Module()).convert()
+    assert not foreign_ops(count_ops(content)), foreign_ops(count_ops(content))
+    got = interpreter(content).get_signature_runner()(**flat)
+    want = function(*flat.values())
+    assert got.keys() == want.keys()
+    wrong = {name: off for name in want if not (off := relative(got[name], want[name])) <= TFLITE_TOLERANCE}
+    assert wrong == {}

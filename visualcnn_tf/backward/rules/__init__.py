@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from visualcnn_tf.backward.node import Node, Rule
+from visualcnn_tf.backward.rules import elementwise
 
-RULES: dict[str, Rule] = {}
+RULES: dict[str, Rule] = {**elementwise.RULES}
 
 
 def shortcut(node: Node) -> tuple[Any, Any]:

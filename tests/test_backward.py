@@ -1,0 +1,42 @@
+"""The rules of the backward walk, each against TensorFlow, finite differences and in LiteRT."""
+
+from __future__ import annotations
+
+import backward_cases_convolution
+import backward_cases_elementwise
+import pytest
+from backward_check import Case, check_against_tensorflow, check_finite_differences, check_in_tflite
+
+from visualcnn_tf.backward.rules import RULES
+
+FAMILIES: dict[str, dict[str, Case]] = {
+    "convolution": backward_cases_convolution.CASES,
+    "elementwise": backward_cases_elementwise.CASES,
+}
+CASES = {f"{family}-{name}": case for family, cases in FAMILIES.items() for name, case in cases.items()}
+BATCHES = {
+    f"{family}-{start}": dict(list(convertible.items())[start : start + 10])
+    for family, cases in FAMILIES.items()
+    if (convertible := {name: case for name, case in cases.items() if case.tflite})
+    for start in range(0, len(convertible), 10)
+}
+
+
+@pytest.mark.parametrize("unknown_batch", [False, True], ids=["static", "unknown_batch"])
+@pytest.mark.parametrize("name", CASES)
+def test_equals_tensorflow(name: str, unknown_batch: bool) -> None:
+    check_against_tensorflow(CASES[name], unknown_batch)
+
+
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.smooth])
+def test_equals_finite_differences(name: str) -> None:
+    check_finite_differences(CASES[name])
+
+
+@pytest.mark.parametrize("name", BATCHES)
+def test_in_tflite(name: str) -> None:
+    check_in_tflite(BATCHES[name])
+
+
+def test_every_rule_has_a_case() -> None:
+    assert set(RULES) - {op for case in CASES.values() for op in case.ops} == set()
