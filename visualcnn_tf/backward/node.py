@@ -66,26 +66,31 @@ def static(tensor: Any) -> np.ndarray | None:
     return tf.get_static_value(tensor)
 
 
+def mask(condition: Any, gradient: Any) -> Any:
+    """A condition as zeros and ones, in the type of a gradient."""
+    return tf.cast(condition, gradient.dtype)
+
+
 def reshaped_like(gradient: Any, tensor: Any) -> Any:
     """A gradient in the shape of a tensor, by a constant shape where at most one dimension is unknown."""
-    shape = tensor.shape.as_list()
-    if shape.count(None) > 1:
+    if tensor.shape.rank is None or tensor.shape.as_list().count(None) > 1:
         return tf.reshape(gradient, tf.shape(tensor))
-    return tf.reshape(gradient, [-1 if n is None else n for n in shape])
+    return tf.reshape(gradient, [-1 if n is None else n for n in tensor.shape])
 
 
 def summed_to(gradient: Any, tensor: Any, result: Any) -> Any:
     """The gradient of ``result`` as that of an operand which was broadcast to it: summed over the new places.
 
-    ``NotImplemented`` when unknown dimensions leave open what was broadcast.
+    A size that is unknown in both is taken to be the same, as a batch is: unknown sizes are not broadcast.
+    ``NotImplemented`` where an unknown size became a known one other than 1, which may be a broadcast or not.
     """
     if tensor.shape.rank is None or result.shape.rank is None:
         return NotImplemented
-    before, after = tensor.shape.as_list(), result.shape.as_list()
-    lead = len(after) - len(before)
-    if any(a is None and b != 1 and c is not None for a, b, c in zip(before, before, after[lead:], strict=True)):
+    lead = result.shape.rank - tensor.shape.rank
+    pairs = list(zip(tensor.shape, result.shape[lead:], strict=True))
+    if any(before is None and after not in (None, 1) for before, after in pairs):
         return NotImplemented
     if lead:
         gradient = tf.reduce_sum(gradient, list(range(lead)))
-    axes = [axis for axis, (a, b) in enumerate(zip(before, after[lead:], strict=True)) if a == 1 and b != 1]
+    axes = [axis for axis, (before, after) in enumerate(pairs) if before == 1 and after != 1]
     return tf.reduce_sum(gradient, axes, keepdims=True) if axes else gradient

@@ -18,7 +18,7 @@ from tensorflow.python.framework.ops import get_gradient_function
 
 from visualcnn_tf.backward.calls import inlined_call
 from visualcnn_tf.backward.node import Node, backward_dtype
-from visualcnn_tf.backward.rules import RULES, shortcut
+from visualcnn_tf.backward.rules import FLAT, RULES, shortcut
 from visualcnn_tf.errors import NoGradientError
 
 
@@ -104,7 +104,7 @@ def _downstream(operations: Iterable[Any], sources: set[Any]) -> set[Any]:
     """References of the tensors that depend on the sources and can have a gradient, the sources included."""
     found = set(sources)
     for operation in operations:
-        if any(tensor.ref() in found for tensor in operation.inputs):
+        if operation.type not in FLAT and any(tensor.ref() in found for tensor in operation.inputs):
             found.update(out.ref() for out in operation.outputs if out.dtype.is_floating or out.dtype == tf.variant)
     return found
 

@@ -9,11 +9,21 @@ from __future__ import annotations
 from typing import Any
 
 from visualcnn_tf.backward.node import Node, Rule
-from visualcnn_tf.backward.rules import elementwise
+from visualcnn_tf.backward.rules import activations, elementwise, linear, norm, reductions, shape, slicing
+from visualcnn_tf.backward.rules.gelu import gelu_gradient
 
-RULES: dict[str, Rule] = {**elementwise.RULES}
+RULES: dict[str, Rule] = {
+    **elementwise.RULES,
+    **activations.RULES,
+    **shape.RULES,
+    **slicing.RULES,
+    **reductions.RULES,
+    **linear.RULES,
+    **norm.RULES,
+}
+FLAT = elementwise.FLAT
 
 
 def shortcut(node: Node) -> tuple[Any, Any]:
     """For the last operation of a pattern that must stay whole, what it reads and the gradient; else (None, None)."""
-    return None, None
+    return gelu_gradient(node.op.outputs[0], node.gradient)

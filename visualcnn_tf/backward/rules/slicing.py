@@ -1,0 +1,168 @@
+"""Operations that take a part, or add a border."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import tensorflow as tf
+
+from visualcnn_tf.backward.node import Node, Rule, static
+
+
+def _pad(node: Node) -> Any:
+    paddings = static(node.op.inputs[1])
+    if paddings is None:
+        return NotImplemented
+    ends = zip(paddings.tolist(), node.op.inputs[0].shape, strict=True)
+    inner = [slice(before, -after or None if size is None else before + size) for (before, after), size in ends]
+    return [node.gradient[tuple(inner)]] + [None] * (len(node.wanted) - 1)
+
+
+def _mirror_pad(node: Node) -> Any:
+    """Axis by axis, each border is turned over and added to what it mirrors."""
+    paddings, sizes = static(node.op.inputs[1]), node.op.inputs[0].shape
+    if paddings is None or any(size is None and any(ends) for ends, size in zip(paddings, sizes, strict=True)):
+        return NotImplemented
+    offset = 1 if node.attribute("mode") == "REFLECT" else 0
+    gradient = node.gradient
+    for axis, ((before, after), size) in enumerate(zip(paddings.tolist(), sizes, strict=True)):
+        if before or after:
+            left, middle, right = tf.split(gradient, [before, size, after], axis)
+            gradient = middle
+            if before:
+                gradient += _padded(tf.reverse(left, [axis]), axis, offset, size - offset - before)
+            if after:
+                gradient += _padded(tf.reverse(right, [axis]), axis, size - offset - after, offset)
+    return [gradient, None]
+
+
+def _slice(node: Node) -> list[Any]:
+    x, begin, size = node.op.inputs
+    starts, lengths = static(begin), tf.get_static_value(size, partial=True)
+    paddings = []
+    for axis, (before, after) in enumerate(zip(x.shape, node.op.outputs[0].shape, strict=True)):
+        start = None if starts is None else int(starts[axis])
+        if start is not None and before is not None and after is not None:
+            paddings.append([start, before - start - after])
+        elif start == 0 and lengths is not None and lengths[axis] == -1:
+            paddings.append([0, 0])
+        else:  # a length that is known at run time only
+            rest = tf.shape(x) - begin - tf.shape(node.gradient)
+            return [tf.pad(node.gradient, tf.stack([begin, rest], 1)), None, None]
+    return [tf.pad(node.gradient, paddings), None, None]
+
+
+def _strided_slice(node: Node) -> Any:
+    parts = _parts(node)
+    if parts is None:
+        return NotImplemented
+    gradient = node.gradient
+    if node.attribute("new_axis_mask") or node.attribute("shrink_axis_mask"):
+        sizes = [part.length for part in parts]
+        if sizes.count(None) > 1:
+            return NotImplemented
+        gradient = tf.reshape(gradient, [-1 if size is None else size for size in sizes])
+    for axis, (part, size) in enumerate(zip(parts, node.op.inputs[0].shape, strict=True)):
+        if isinstance(part.taken, range):
+            gradient = _put(gradient, axis, part.taken, size)
+        else:
+            gradient = _padded(gradient, axis, *part.taken)
+    return [gradient, None, None, None]
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What a slice takes of one axis.
+
+    Attributes:
+        taken: the places, or, of an axis of unknown size, how many it leaves out before and after.
+        length: how many it takes, None if that is unknown.
+    """
+
+    taken: range | tuple[int, int]
+    length: int | None
+
+
+def _parts(node: Node) -> list[_Part] | None:
+    """One for each axis of the input; None where they are known at run time only."""
+    shape = node.op.inputs[0].shape
+    numbers = [tf.get_static_value(tensor, partial=True) for tensor in node.op.inputs[1:]]
+    if shape.rank is None or any(found is None for found in numbers):
+        return None
+    masks = {name: node.attribute(f"{name}_mask") for name in ("begin", "end", "ellipsis", "new_axis", "shrink_axis")}
+    bits = [{name for name in masks if masks[name] >> i & 1} for i in range(len(numbers[0]))]
+    entries = [entry for entry in zip(bits, *numbers, strict=True) if "new_axis" not in entry[0]]
+    ellipsis = next((i for i, entry in enumerate(entries) if "ellipsis" in entry[0]), len(entries))
+    used = len(entries) - any("ellipsis" in entry[0] for entry in entries)
+    entries[ellipsis : ellipsis + 1] = [({"begin", "end"}, 0, 0, 1)] * (shape.rank - used)
+    parts = [_part(*entry, size) for entry, size in zip(entries, shape, strict=True)]
+    return None if None in parts else parts  # type: ignore[return-value]
+
+
+def _part(bits: set[str], begin: Any, end: Any, step: Any, size: int | None) -> _Part | None:
+    if "shrink_axis" in bits:
+        bits, end, step = {"end"} if begin == -1 else set(), None if begin is None else begin + 1, 1
+    start, stop = None if "begin" in bits else begin, None if "end" in bits else end
+    if step is None or (start is None and "begin" not in bits) or (stop is None and "end" not in bits):
+        return None
+    if size is not None:
+        taken = range(size)[start:stop:step]
+        return _Part(taken, len(taken))
+    if step == 1 and (start is None or start >= 0) and (stop is None or stop < 0):
+        return _Part((int(start or 0), -int(stop or 0)), None)
+    return None
+
+
+def _gather(node: Node) -> Any:
+    """Constant indices; for others TensorFlow's gradient."""
+    indices, axis = static(node.op.inputs[1]), static(node.op.inputs[2])
+    sizes = node.op.inputs[0].shape.as_list()
+    if indices is None or axis is None or node.attribute("batch_dims") or sizes[int(axis)] is None:
+        return NotImplemented
+    if sizes.count(None) > 1:
+        return NotImplemented
+    at = int(axis) % len(sizes)
+    shape = [*sizes[:at], indices.size, *sizes[at + 1 :]]
+    gradient = tf.reshape(node.gradient, [-1 if size is None else size for size in shape])
+    return [_put(gradient, at, indices.ravel().tolist(), sizes[at]), None, None]
+
+
+def _gather_nd(node: Node) -> list[Any]:
+    x, indices = node.op.inputs
+    return [tf.scatter_nd(indices, node.gradient, tf.shape(x, indices.dtype)), None]
+
+
+def _put(gradient: Any, axis: int, places: Sequence[int], size: int) -> Any:
+    """The slices of a gradient along an axis at their places among ``size``, zeros elsewhere; equal places add up."""
+    first = places[0] if places else 0
+    if list(places) == list(range(first, first + len(places))):
+        return _padded(gradient, axis, first, size - first - len(places))
+    # Gathered, not scattered, which TensorFlow Lite can do along the first axis only: from a slice of zeros behind
+    # the last, where there is none (left) for a place.
+    with_zeros = _padded(gradient, axis, 0, 1)
+    left = {place: [i for i, other in enumerate(places) if other == place] for place in range(size)}
+    total = None
+    while total is None or any(left.values()):
+        order = [left[place].pop() if left[place] else len(places) for place in range(size)]
+        part = tf.gather(with_zeros, tf.constant(order, tf.int32), axis=axis)
+        total = part if total is None else total + part
+    return total
+
+
+def _padded(gradient: Any, axis: int, before: int, after: int) -> Any:
+    if before == after == 0:
+        return gradient
+    return tf.pad(gradient, [[before, after] if i == axis else [0, 0] for i in range(gradient.shape.rank)])
+
+
+RULES: dict[str, Rule] = {
+    "GatherNd": _gather_nd,
+    "GatherV2": _gather,
+    "MirrorPad": _mirror_pad,
+    "Pad": _pad,
+    "PadV2": _pad,
+    "Slice": _slice,
+    "StridedSlice": _strided_slice,
+}
