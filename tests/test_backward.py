@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import backward_cases_activations
 import backward_cases_convolution
 import backward_cases_elementwise
+import backward_cases_linear
+import backward_cases_shape
 import pytest
 from backward_check import Case, check_against_tensorflow, check_finite_differences, check_in_tflite
 
@@ -11,7 +14,10 @@ from visualcnn_tf.backward.rules import RULES
 
 FAMILIES: dict[str, dict[str, Case]] = {
     "convolution": backward_cases_convolution.CASES,
+    "activations": backward_cases_activations.CASES,
     "elementwise": backward_cases_elementwise.CASES,
+    "linear": backward_cases_linear.CASES,
+    "shape": backward_cases_shape.CASES,
 }
 CASES = {f"{family}-{name}": case for family, cases in FAMILIES.items() for name, case in cases.items()}
 BATCHES = {

@@ -99,7 +99,7 @@ _DIVIDE = binary(lambda g, a, b, y: g / b, lambda g, a, b, y: -g * y / b)
 
 RULES: dict[str, Rule] = {
     **{name: unary(derivative) for name, derivative in _DERIVATIVES.items()},
-    **dict.fromkeys(("CheckNumerics", "EnsureShape", "Identity", "Snapshot"), _unchanged),
+    **dict.fromkeys(("CheckNumerics", "EnsureShape", "Identity"), _unchanged),
     "Add": _ADD,
     "AddN": _add_n,
     "AddV2": _ADD,

@@ -1,4 +1,4 @@
-"""Operations that take a part, or add a border."""
+"""Operations that take a part of a tensor, or add a border."""
 
 from __future__ import annotations
 
@@ -134,6 +134,14 @@ def _gather_nd(node: Node) -> list[Any]:
     return [tf.scatter_nd(indices, node.gradient, tf.shape(x, indices.dtype)), None]
 
 
+def _top_k(node: Node) -> Any:
+    size = node.op.inputs[0].shape[-1]
+    if size is None or node.gradient is None:
+        return NotImplemented
+    places = tf.one_hot(node.op.outputs[1], size, dtype=node.gradient.dtype)
+    return [tf.reduce_sum(node.gradient[..., tf.newaxis] * places, -2), None]
+
+
 def _put(gradient: Any, axis: int, places: Sequence[int], size: int) -> Any:
     """The slices of a gradient along an axis at their places among ``size``, zeros elsewhere; equal places add up."""
     first = places[0] if places else 0
@@ -165,4 +173,5 @@ RULES: dict[str, Rule] = {
     "PadV2": _pad,
     "Slice": _slice,
     "StridedSlice": _strided_slice,
+    "TopKV2": _top_k,
 }
