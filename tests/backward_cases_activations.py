@@ -38,14 +38,15 @@ CASES: dict[str, Case] = {
     "gelu": case(tf.nn.gelu, "Erfc"),
     "gelu_of_older_tensorflow": case(lambda x: 0.5 * x * (1.0 + tf.math.erf(x / 1.4142135623730951)), "Erf"),
     "gelu_tanh": case(lambda x: tf.nn.gelu(x, approximate=True), "Tanh"),
-    # A gradient that users wrote is theirs: it is not that of the operations inside.
     "silu_with_beta": case(lambda x: tf.nn.silu(x, 1.5), "IdentityN"),
 }
 #: The others, such as `get`, are no functions of one tensor.
-_NOT_ALONE = ("deserialize", "get", "serialize", "threshold")
+_NOT_ALONE = ("deserialize", "get", "serialize", "sparsemax", "threshold")
 CASES |= {
-    f"keras_{name}": case(getattr(keras.activations, name), smooth=name != "sparsemax")
+    f"keras_{name}": case(getattr(keras.activations, name))
     for name in dir(keras.activations)
     if callable(getattr(keras.activations, name)) and name not in _NOT_ALONE
 }
 CASES["keras_threshold"] = case(lambda x: keras.activations.threshold(x, 0.5, 0.1))
+# Of values further apart it is constant.
+CASES["keras_sparsemax"] = Case(keras.activations.sparsemax, [S], ("TopKV2", "Cumsum"), smooth=True)

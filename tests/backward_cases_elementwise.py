@@ -39,9 +39,7 @@ CASES: dict[str, Case] = {
     "divide_v1": Case(lambda a, b: tf.raw_ops.Div(x=a, y=b), [S, S], ("Div",), draw=positive, tflite=False),
     "divide_no_nan": Case(tf.math.divide_no_nan, [S, (2, 3, 1)], ("DivNoNan",), draw=positive),
     "divide_no_nan_by_zero": Case(tf.math.divide_no_nan, [S, S], ("DivNoNan",), draw=with_ties),
-    "squared_difference": Case(
-        tf.math.squared_difference, [S, (2, 3, 1)], ("SquaredDifference",), smooth=True
-    ),
+    "squared_difference": Case(tf.math.squared_difference, [S, (2, 3, 1)], ("SquaredDifference",), smooth=True),
     "maximum": Case(tf.maximum, [S, (2, 1, 4)], ("Maximum",), smooth=True),
     "maximum_ties": Case(tf.maximum, [S, S], ("Maximum",), draw=with_ties),
     "minimum": Case(tf.minimum, [(2, 1, 4), S], ("Minimum",), smooth=True),
@@ -68,9 +66,7 @@ CASES: dict[str, Case] = {
     "identity": Case(lambda a: tf.identity(a) * 2.0, [S], ("Identity",)),
     "identity_n": Case(lambda a, b: tf.add_n(tf.identity_n([a, b, a])), [S, S], ("IdentityN",)),
     "ensure_shape": Case(lambda a: tf.ensure_shape(a, [None, 3, 4]) * 2.0, [S], ("EnsureShape",)),
-    "check_numerics": Case(
-        lambda a: tf.debugging.check_numerics(a, "") * 2.0, [S], ("CheckNumerics",), tflite=False
-    ),
+    "check_numerics": Case(lambda a: tf.debugging.check_numerics(a, "") * 2.0, [S], ("CheckNumerics",), tflite=False),
     "select": Case(lambda a, b: tf.where(a > b, a * 2.0, b), [S, (2, 1, 4)], ("SelectV2",), smooth=True),
     "select_scalar": Case(lambda a: tf.where(a > 0.0, 2.0 * a, 0.5), [S], ("SelectV2",), smooth=True),
     "select_v1": Case(

@@ -75,7 +75,7 @@ PRODUCTS: dict[str, Case] = {
         for tb in (False, True)
     },
     "batch_matmul_broadcast": case(tf.matmul, "BatchMatMulV2", shapes=[(2, 1, 3, 4), (2, 3, 4, 5)]),
-    "batch_matmul_of_lower_rank": case(lambda x: tf.matmul(weights(x, 2, 5, 3), x), "BatchMatMulV2"),
+    "batch_matmul_of_lower_rank": case(lambda x: tf.matmul(weights(x, 5, 3), x), "BatchMatMulV2"),
     "batch_matmul_by_matrix": case(lambda x: tf.matmul(x, weights(x, 4, 5)), "BatchMatMulV2", shapes=[(2, 1, 3, 4)]),
     "batch_matmul_by_transposed_matrix": case(
         lambda x: tf.matmul(x, weights(x, 5, 4), transpose_b=True), "BatchMatMulV2"
@@ -98,6 +98,7 @@ NORMALISATION: dict[str, Case] = {
         "FusedBatchNorm" + (f"V{version}" if version > 1 else ""),
         shapes=[(2, 3, 3, 4)],
         smooth=False,
+        tflite=version == 3,
     )
     for version in (1, 2, 3)
 }

@@ -42,9 +42,7 @@ MOVING: dict[str, Case] = {
     "expand_dims": case(lambda x: tf.expand_dims(x, -2), "ExpandDims"),
     "transpose": case(lambda x: tf.transpose(x, [2, 0, 1]), "Transpose"),
     "concat": case(lambda a, b: tf.concat([a, 2.0 * b, a], -1), "ConcatV2", inputs=2),
-    "concat_with_constant": case(
-        lambda a: tf.concat([tf.ones([2, 1, 4], a.dtype), a[:2]], 1), "ConcatV2", shape=(2, 3, 4)
-    ),
+    "concat_with_constant": case(lambda x: tf.concat([tf.zeros_like(x)[:, 1:], x], 1), "ConcatV2"),
     "stack": case(lambda a, b: tf.stack([a, b, a], 1), "Pack", inputs=2),
     "unstack": case(unstacked, "Unpack"),
     "split": case(pieces, "Split"),
@@ -52,20 +50,17 @@ MOVING: dict[str, Case] = {
     "tile": case(lambda x: tf.tile(x, [1, 3, 2]), "Tile"),
     "tile_the_batch": case(lambda x: tf.tile(x, [2, 1, 1]), "Tile"),
     "repeat": case(lambda x: tf.repeat(x, 2, axis=1), "Tile"),
-    "broadcast_to": case(lambda x: tf.broadcast_to(x[:2], [2, 3, 4]), "BroadcastTo", shape=(2, 1, 4)),
-    "broadcast_to_a_batch": case(
-        lambda x: tf.broadcast_to(x, [tf.shape(x)[0], 3, 4]), "BroadcastTo", shape=(2, 1, 4)
-    ),
+    "broadcast_to": case(lambda x: tf.broadcast_to(x, [tf.shape(x)[0], 3, 4]), "BroadcastTo", shape=(2, 1, 4)),
     "reverse": case(lambda x: tf.reverse(x, [1, -1]), "ReverseV2"),
     "roll": case(lambda x: tf.roll(x, [1, -2], [1, 2]), "Roll"),
     "space_to_depth": case(lambda x: tf.nn.space_to_depth(x, 2), "SpaceToDepth", shape=IMAGE),
     "depth_to_space": case(lambda x: tf.nn.depth_to_space(x, 2), "DepthToSpace", shape=IMAGE),
     "space_to_batch": case(lambda x: tf.space_to_batch(x, [2, 3], [[1, 1], [0, 3]]), "SpaceToBatchND", shape=IMAGE),
     "batch_to_space": case(
-        lambda x: tf.nn.batch_to_space(x, [2, 2], [[1, 0], [0, 2]]), "BatchToSpaceND", shape=(4, 2, 3, 2)
+        lambda x: tf.batch_to_space(x, [2, 2], [[1, 0], [0, 2]]), "BatchToSpaceND", shape=(4, 2, 3, 2)
     ),
     "space_to_batch_of_a_signal": case(
-        lambda x: tf.nn.batch_to_space(tf.space_to_batch(x, [2], [[1, 1]]) ** 2, [2], [[0, 1]]),
+        lambda x: tf.batch_to_space(tf.space_to_batch(x, [2], [[1, 1]]) ** 2, [2], [[0, 1]]),
         "SpaceToBatchND",
         "BatchToSpaceND",
         shape=(2, 4, 3),
@@ -85,6 +80,8 @@ PARTS: dict[str, Case] = {
     "range": case(lambda x: x[:, 1:3, :-1], "StridedSlice"),
     "beyond_the_end": case(lambda x: x[:, 1:9, -9:2], "StridedSlice"),
     "range_of_the_batch": case(lambda x: x[1:, :, 1], "StridedSlice"),
+    "first_of_the_batch": case(lambda x: x[0], "StridedSlice"),
+    "some_of_the_batch": case(lambda x: x[1:5, 1], "StridedSlice"),
     "end_of_the_batch": case(lambda x: x[:-1], "StridedSlice"),
     "every_second": case(lambda x: x[:, ::2, 1::2], "StridedSlice"),
     "backwards": case(lambda x: x[:, ::-1, 3:0:-2], "StridedSlice"),

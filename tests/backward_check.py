@@ -63,9 +63,10 @@ def traced(case: Case, unknown_batch: bool, dtype: str = "float32", own: bool = 
         fallbacks.extend(found.fallbacks)
         return output, found.of
 
-    batch = [None] if unknown_batch else []
-    shapes = [list(seed_of(case).shape), *map(list, case.shapes)]
-    specs = [tf.TensorSpec(batch + shape[len(batch) :], dtype) for shape in shapes]
+    shapes = [seed_of(case).shape, *case.shapes]
+    if unknown_batch:
+        shapes = [(None, *shape[1:]) if shape else shape for shape in shapes]
+    specs = [tf.TensorSpec(shape, dtype) for shape in shapes]
     return tf.function(gradients, autograph=False, input_signature=specs), fallbacks
 
 
@@ -86,10 +87,10 @@ def check_against_tensorflow(case: Case, unknown_batch: bool) -> None:
     walk, fallbacks = traced(case, unknown_batch)
     truth, _ = traced(case, unknown_batch, own=False)
     (_, found), (_, wanted) = walk(seed, *inputs), truth(seed, *inputs)
-    assert fallbacks == []
+    assert not fallbacks, fallbacks
     for got, want in zip(found, wanted, strict=True):
-        assert np.abs(want).max() > 0
-        assert relative(got, want) <= TOLERANCE
+        assert np.abs(want).max() > 0, "the gradient is zero"
+        assert relative(got, want) <= TOLERANCE, relative(got, want)
 
 
 def check_finite_differences(case: Case) -> None:
@@ -130,4 +131,4 @@ def check_in_tflite(cases: Mapping[str, Case]) -> None:
     want = function(*flat.values())
     assert got.keys() == want.keys()
     wrong = {name: off for name in want if not (off := relative(got[name], want[name])) <= TFLITE_TOLERANCE}
-    assert wrong == {}
+    assert not wrong, wrong

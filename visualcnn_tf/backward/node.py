@@ -63,7 +63,8 @@ def value(tensor: Any) -> Any:
 
 def static(tensor: Any) -> np.ndarray | None:
     """The value of a tensor that is constant, else None."""
-    return tf.get_static_value(tensor)
+    found: np.ndarray | None = tf.get_static_value(tensor)
+    return found
 
 
 def mask(condition: Any, gradient: Any) -> Any:

@@ -35,7 +35,7 @@ def _of_first(g: Any, a: Any, b: Any, transpose_a: bool, transpose_b: bool) -> A
         return reshaped_like(tf.matmul(flat, b, transpose_b=not transpose_b), a)
     else:
         found = tf.matmul(g, b, transpose_b=not transpose_b)
-    return summed_to(found, a, found)
+    return found if found.shape.rank == 2 else summed_to(found, a, found)
 
 
 def _of_second(g: Any, a: Any, b: Any, transpose_a: bool, transpose_b: bool) -> Any:
@@ -43,7 +43,7 @@ def _of_second(g: Any, a: Any, b: Any, transpose_a: bool, transpose_b: bool) -> 
         found = tf.matmul(g, a, transpose_a=True, transpose_b=transpose_a)
     else:
         found = tf.matmul(a, g, transpose_a=not transpose_a)
-    return summed_to(found, b, found)
+    return found if found.shape.rank == 2 else summed_to(found, b, found)
 
 
 def _einsum(node: Node) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -61,19 +62,35 @@ def _all_gradients(node: Node) -> list[Any]:
 
 
 def _tile(node: Node) -> Any:
-    """Copies are summed on axes of their own, put before those that were repeated."""
-    x, multiples = node.op.inputs[0], static(node.op.inputs[1])
-    sizes = x.shape.as_list()
-    if multiples is None or sizes.count(None) > 1:
+    counts, sizes = _copies(node), node.op.inputs[0].shape.as_list()
+    if None in counts or sizes.count(None) > 1:
         return NotImplemented
-    shape: list[int] = []
-    copies: list[int] = []
-    for size, count in zip(sizes, multiples, strict=True):
+    gradient = node.gradient
+    shape = [None if size is None else size * count for size, count in zip(sizes, counts, strict=True)]
+    for axis, (size, count) in enumerate(zip(sizes, counts, strict=True)):
         if count != 1:
-            copies.append(len(shape))
-            shape.append(int(count))
-        shape.append(-1 if size is None else size)
-    return [tf.reduce_sum(tf.reshape(node.gradient, shape), copies) if copies else node.gradient, None]
+            # Never more than three axes: XNNPACK refuses some sums over more.
+            before, after = _number(shape[:axis]), _number([size, *shape[axis + 1 :]])
+            gradient = tf.reduce_sum(tf.reshape(gradient, [before, count, after]), 1)
+        shape[axis] = size
+    return [tf.reshape(gradient, [-1 if size is None else size for size in sizes]), None]
+
+
+def _copies(node: Node) -> list[int | None]:
+    """Along each axis; None where the number is known at run time only."""
+    x, result = node.op.inputs[0].shape, node.op.outputs[0].shape
+    counts = tf.get_static_value(node.op.inputs[1], partial=True)
+    counts = [None] * x.rank if counts is None else counts
+    # TensorFlow's inference of shapes sees through more operations than the above.
+    return [
+        after // before if count is None and before and after else count
+        for count, before, after in zip(counts, x, result, strict=True)
+    ]
+
+
+def _number(sizes: list[int | None]) -> int:
+    """Of all values, -1 where one of the sizes is not known."""
+    return -1 if None in sizes else math.prod(size or 0 for size in sizes)
 
 
 def _broadcast_to(node: Node) -> list[Any]:
@@ -103,7 +120,7 @@ def _batch_to_space(node: Node) -> list[Any]:
 
 def _space_to_batch(node: Node) -> list[Any]:
     _, block, paddings = node.op.inputs
-    return [tf.raw_ops.BatchToSpaceND(input=node.gradient, block_shape=block, crops=paddings), None, None]
+    return [tf.batch_to_space(node.gradient, block, paddings), None, None]
 
 
 RULES: dict[str, Rule] = {

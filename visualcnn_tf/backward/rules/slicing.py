@@ -58,17 +58,19 @@ def _strided_slice(node: Node) -> Any:
     parts = _parts(node)
     if parts is None:
         return NotImplemented
-    gradient = node.gradient
+    x, gradient = node.op.inputs[0], node.gradient
     if node.attribute("new_axis_mask") or node.attribute("shrink_axis_mask"):
         sizes = [part.length for part in parts]
         if sizes.count(None) > 1:
             return NotImplemented
         gradient = tf.reshape(gradient, [-1 if size is None else size for size in sizes])
-    for axis, (part, size) in enumerate(zip(parts, node.op.inputs[0].shape, strict=True)):
+    for axis, (part, size) in enumerate(zip(parts, x.shape, strict=True)):
         if isinstance(part.taken, range):
             gradient = _put(gradient, axis, part.taken, size)
         else:
-            gradient = _padded(gradient, axis, *part.taken)
+            before, after = part.taken
+            rest = tf.shape(x)[axis] - before - tf.shape(gradient)[axis] if after is None else after
+            gradient = _padded(gradient, axis, before, rest)
     return [gradient, None, None, None]
 
 
@@ -77,11 +79,12 @@ class _Part:
     """What a slice takes of one axis.
 
     Attributes:
-        taken: the places, or, of an axis of unknown size, how many it leaves out before and after.
+        taken: the places, or, of an axis of unknown size, how many it leaves out before and after, the latter None
+            if that is unknown.
         length: how many it takes, None if that is unknown.
     """
 
-    taken: range | tuple[int, int]
+    taken: range | tuple[int, int | None]
     length: int | None
 
 
@@ -93,7 +96,7 @@ def _parts(node: Node) -> list[_Part] | None:
         return None
     masks = {name: node.attribute(f"{name}_mask") for name in ("begin", "end", "ellipsis", "new_axis", "shrink_axis")}
     bits = [{name for name in masks if masks[name] >> i & 1} for i in range(len(numbers[0]))]
-    entries = [entry for entry in zip(bits, *numbers, strict=True) if "new_axis" not in entry[0]]
+    entries: list[Any] = [entry for entry in zip(bits, *numbers, strict=True) if "new_axis" not in entry[0]]
     ellipsis = next((i for i, entry in enumerate(entries) if "ellipsis" in entry[0]), len(entries))
     used = len(entries) - any("ellipsis" in entry[0] for entry in entries)
     entries[ellipsis : ellipsis + 1] = [({"begin", "end"}, 0, 0, 1)] * (shape.rank - used)
@@ -103,15 +106,17 @@ def _parts(node: Node) -> list[_Part] | None:
 
 def _part(bits: set[str], begin: Any, end: Any, step: Any, size: int | None) -> _Part | None:
     if "shrink_axis" in bits:
-        bits, end, step = {"end"} if begin == -1 else set(), None if begin is None else begin + 1, 1
+        bits = bits - {"begin", "end"} | ({"end"} if begin == -1 else set())
+        end, step = None if begin is None else begin + 1, 1
     start, stop = None if "begin" in bits else begin, None if "end" in bits else end
     if step is None or (start is None and "begin" not in bits) or (stop is None and "end" not in bits):
         return None
     if size is not None:
         taken = range(size)[start:stop:step]
         return _Part(taken, len(taken))
-    if step == 1 and (start is None or start >= 0) and (stop is None or stop < 0):
-        return _Part((int(start or 0), -int(stop or 0)), None)
+    if step == 1 and (start is None or start >= 0):
+        rest = 0 if stop is None else int(-stop) if stop < 0 else None
+        return _Part((int(start or 0), rest), 1 if "shrink_axis" in bits else None)
     return None
 
 
@@ -159,8 +164,8 @@ def _put(gradient: Any, axis: int, places: Sequence[int], size: int) -> Any:
     return total
 
 
-def _padded(gradient: Any, axis: int, before: int, after: int) -> Any:
-    if before == after == 0:
+def _padded(gradient: Any, axis: int, before: int, after: Any) -> Any:
+    if isinstance(after, int) and before == after == 0:
         return gradient
     return tf.pad(gradient, [[before, after] if i == axis else [0, 0] for i in range(gradient.shape.rank)])
 
