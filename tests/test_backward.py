@@ -5,7 +5,9 @@ from __future__ import annotations
 import backward_cases_activations
 import backward_cases_convolution
 import backward_cases_elementwise
+import backward_cases_layers
 import backward_cases_linear
+import backward_cases_pooling
 import backward_cases_shape
 import pytest
 from backward_check import Case, check_against_tensorflow, check_finite_differences, check_in_tflite
@@ -16,7 +18,9 @@ FAMILIES: dict[str, dict[str, Case]] = {
     "convolution": backward_cases_convolution.CASES,
     "activations": backward_cases_activations.CASES,
     "elementwise": backward_cases_elementwise.CASES,
+    "layers": backward_cases_layers.CASES,
     "linear": backward_cases_linear.CASES,
+    "pooling": backward_cases_pooling.CASES,
     "shape": backward_cases_shape.CASES,
 }
 CASES = {f"{family}-{name}": case for family, cases in FAMILIES.items() for name, case in cases.items()}

@@ -100,11 +100,12 @@ def _parts(node: Node) -> list[_Part] | None:
     ellipsis = next((i for i, entry in enumerate(entries) if "ellipsis" in entry[0]), len(entries))
     used = len(entries) - any("ellipsis" in entry[0] for entry in entries)
     entries[ellipsis : ellipsis + 1] = [({"begin", "end"}, 0, 0, 1)] * (shape.rank - used)
-    parts = [_part(*entry, size) for entry, size in zip(entries, shape, strict=True)]
+    parts = [_part(entry, size) for entry, size in zip(entries, shape, strict=True)]
     return None if None in parts else parts  # type: ignore[return-value]
 
 
-def _part(bits: set[str], begin: Any, end: Any, step: Any, size: int | None) -> _Part | None:
+def _part(entry: Any, size: int | None) -> _Part | None:
+    bits, begin, end, step = entry
     if "shrink_axis" in bits:
         bits = bits - {"begin", "end"} | ({"end"} if begin == -1 else set())
         end, step = None if begin is None else begin + 1, 1
