@@ -9,7 +9,19 @@ from __future__ import annotations
 from typing import Any
 
 from visualcnn_tf.backward.node import Node, Rule
-from visualcnn_tf.backward.rules import activations, elementwise, linear, norm, reductions, shape, slicing
+from visualcnn_tf.backward.rules import (
+    activations,
+    conv,
+    depthwise,
+    elementwise,
+    linear,
+    norm,
+    pool,
+    reductions,
+    resize,
+    shape,
+    slicing,
+)
 from visualcnn_tf.backward.rules.gelu import gelu_gradient
 
 RULES: dict[str, Rule] = {
@@ -20,6 +32,10 @@ RULES: dict[str, Rule] = {
     **reductions.RULES,
     **linear.RULES,
     **norm.RULES,
+    **conv.RULES,
+    **depthwise.RULES,
+    **pool.RULES,
+    **resize.RULES,
 }
 FLAT = elementwise.FLAT
 
