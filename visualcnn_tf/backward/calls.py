@@ -21,7 +21,7 @@ def inlined_call(op: Any) -> tuple[list[Any], list[Any]] | None:
     inputs = [tf.identity(tensor) if tensor.dtype.is_floating else tensor for tensor in op.inputs]
     outputs = tf.graph_util.import_graph_def(
         body,
-        name=f"{definition.signature.name.lstrip('_')}_body",  # a scope must not begin with an underscore
+        name="body",  # its own name may not be valid as a scope
         input_map={f"{arg.name}:0": tensor for arg, tensor in zip(arguments, inputs, strict=True)},
         return_elements=[names[definition.ret[out.name]] for out in definition.signature.output_arg],
     )

@@ -57,6 +57,7 @@ def vjp(results: Sequence[Any], seeds: Sequence[Any], sources: Sequence[Any]) ->
 
     def add(tensor: Any, gradient: Any) -> None:
         if gradient is not None and tensor.ref() in on_the_way:
+            gradient.set_shape(tensor.shape)
             known = sums.get(tensor.ref())
             sums[tensor.ref()] = gradient if known is None else known + gradient
 
@@ -140,15 +141,23 @@ def _registered(node: Node) -> list[Any]:
         for gradient, output in zip(node.gradients, node.op.outputs, strict=True)
     ]
     try:
-        found = get_gradient_function(node.op)(node.op, *gradients)
+        function = get_gradient_function(node.op)
+        # None for an operation that is registered as one without a gradient: constant to whatever reads it.
+        found = [None] * len(node.wanted) if function is None else function(node.op, *gradients)
     except Exception as error:
         raise NoGradientError(
             f"The operation {node.op.type!r} ({node.op.name!r}) between the layer and the score has no gradient: "
             f"{error}. Tap a layer after it, or use a method without gradients, such as 'reciprocam' or 'deviation'."
         ) from error
     found = list(found) if isinstance(found, (list, tuple)) else [found]
-    return [None if gradient is None else _cast(gradient, backward_dtype(gradient.dtype)) for gradient in found]
+    dense = [None if gradient is None else tf.convert_to_tensor(gradient) for gradient in found]
+    return [None if gradient is None else _cast(gradient, backward_dtype(gradient.dtype)) for gradient in dense]
 
 
 def _cast(gradient: Any, dtype: tf.DType) -> Any:
     return tf.cast(gradient, dtype) if dtype.is_floating else gradient
+
+
+def _dense(gradient: Any) -> Any:
+    """In the type of gradients; TensorFlow's of gathered values come as slices."""
+    return _cast(tf.convert_to_tensor(gradient), backward_dtype(gradient.dtype))

@@ -50,4 +50,5 @@ def _tanh_derivative(x: Any) -> Any:
     square = x * x
     tanh = tf.tanh(x * (_TANH_SCALE + _TANH_SCALE * _TANH_CUBIC * square))
     slope = _TANH_SCALE + 3.0 * _TANH_SCALE * _TANH_CUBIC * square
-    return 0.5 * (1.0 + tanh) + 0.5 * x * slope * (1.0 - tanh * tanh)
+    # Not with 0.5 · x: the converter would share that product with the forward graph, and leave GELU in pieces.
+    return 0.5 * (1.0 + tanh + x * slope * (1.0 - tanh * tanh))
