@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import backward_cases_activations
 import backward_cases_convolution
 import backward_cases_elementwise
@@ -9,10 +12,13 @@ import backward_cases_layers
 import backward_cases_linear
 import backward_cases_pooling
 import backward_cases_shape
+import backward_cases_spatial_layers
 import pytest
 from backward_check import Case, check_against_tensorflow, check_finite_differences, check_in_tflite
 
-from visualcnn_tf.backward.rules import RULES
+from visualcnn_tf.backward.rules import FLAT, RULES
+
+PAGE = Path(__file__).parents[1] / "docs" / "backward.md"
 
 FAMILIES: dict[str, dict[str, Case]] = {
     "convolution": backward_cases_convolution.CASES,
@@ -22,6 +28,7 @@ FAMILIES: dict[str, dict[str, Case]] = {
     "linear": backward_cases_linear.CASES,
     "pooling": backward_cases_pooling.CASES,
     "shape": backward_cases_shape.CASES,
+    "spatial_layers": backward_cases_spatial_layers.CASES,
 }
 CASES = {f"{family}-{name}": case for family, cases in FAMILIES.items() for name, case in cases.items()}
 BATCHES = {
@@ -49,4 +56,10 @@ def test_in_tflite(name: str) -> None:
 
 
 def test_every_rule_has_a_case() -> None:
-    assert set(RULES) - {op for case in CASES.values() for op in case.ops} == set()
+    assert (set(RULES) | FLAT) - {op for case in CASES.values() for op in case.ops} == set()
+
+
+def test_the_page_lists_every_rule() -> None:
+    rows = [line for line in PAGE.read_text().splitlines() if line.startswith("| ")]
+    named = [name for row in rows for name in re.findall(r"`([A-Z]\w*)`", row.split("|")[2])]
+    assert sorted(named) == sorted(set(RULES) | FLAT)

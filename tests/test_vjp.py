@@ -11,11 +11,8 @@ import pytest
 import tensorflow as tf
 from backward_check import relative
 
-from visualcnn_tf.backward.node import Node, summed_to
-from visualcnn_tf.backward.rules import shortcut
 from visualcnn_tf.backward.vjp import connected, vjp
 from visualcnn_tf.errors import NoGradientError
-from visualcnn_tf.export.report import count_ops, interpreter
 
 X = np.linspace(-1.0, 2.0, 12, dtype=np.float32).reshape(3, 4)
 Forward = Callable[[Any], tuple[Any, Sequence[Any]]]
@@ -257,76 +254,3 @@ def test_an_operation_without_gradient() -> None:
 
     with pytest.raises(NoGradientError, match=r"'PreventGradient' \('wall'\).*has no gradient.*'reciprocam'"):
         walked(forward)
-
-
-# --- patterns that must stay whole ---
-
-
-@pytest.mark.parametrize("approximate", [False, True])
-def test_gelu_stays_one_operation_in_tflite(approximate: bool) -> None:
-    @tf.function(input_signature=[tf.TensorSpec(X.shape, name="x")], autograph=False)
-    def graph(x: Any) -> dict[str, Any]:
-        y = tf.nn.gelu(x * 2.0, approximate)
-        result = tf.nn.gelu(y * y, approximate)
-        return {"result": result, "gradient": vjp([result], [tf.ones_like(result)], [x]).of[0]}
-
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([graph.get_concrete_function()], tf.Module())
-    content = converter.convert()
-    assert count_ops(content)["GELU"] == 2
-    got, want = interpreter(content).get_signature_runner()(x=X), graph(X)
-    # The runtime's own GELU is an approximation.
-    assert relative(got["result"], want["result"]) <= 1e-3
-    assert relative(got["gradient"], want["gradient"]) <= 1e-3
-
-
-def test_what_looks_like_gelu_is_not_taken_for_it() -> None:
-    def forward(x: Any) -> tuple[Any, list[Any]]:
-        return 0.5 * x * tf.math.erfc(-x * 0.9), [x]
-
-    @tf.function(autograph=False)
-    def gradient(x: Any) -> Any:
-        return tf.gradients(forward(x)[0], x)[0]
-
-    assert relative(walked(forward)[0], gradient(X)) <= 2e-6
-    with tf.Graph().as_default():
-        result, _ = forward(tf.identity(tf.constant(X)))
-        assert shortcut(Node(result.op, [tf.ones_like(result)], [True, True])) == (None, None)
-
-
-# --- broadcasts ---
-
-
-@pytest.mark.parametrize(
-    ("operand", "result"),
-    [
-        ((None, 3), (None, 3)),
-        ((1, 3), (None, 3)),
-        ((1, 3), (5, 3)),
-        ((1, 3), (1, 3)),
-        ((3,), (None, 2, 3)),
-        ((2, 1), (None, 2, 3)),
-        ((), (None, 3)),
-        ((None, 1), (None, None)),
-        ((None, 1, 3), (None, None, 3)),
-    ],
-)
-def test_sums_over_what_was_broadcast(operand: Any, result: Any) -> None:
-    shape = [4 if size is None else size for size in result]
-    values = np.ones([4 if size is None else size for size in operand], np.float32)
-    gradient = np.random.default_rng(2).normal(size=shape).astype(np.float32)
-    with tf.GradientTape() as tape:
-        tape.watch(x := tf.constant(values))
-        spread = tf.broadcast_to(x, shape)
-    summed = tf.function(
-        lambda x, gradient: summed_to(gradient, x, gradient),
-        input_signature=[tf.TensorSpec(operand), tf.TensorSpec(result)],
-        autograph=False,
-    )
-    assert relative(summed(values, gradient), tape.gradient(spread, x, gradient)) <= 1e-6
-
-
-def test_an_unknown_size_that_became_known_leaves_open_what_was_broadcast() -> None:
-    with tf.Graph().as_default():
-        x, y = (tf.raw_ops.Placeholder(dtype=tf.float32, shape=shape) for shape in [(None, 3), (5, 3)])
-        assert summed_to(y, x, y) is NotImplemented
-        assert summed_to(y, tf.raw_ops.Placeholder(dtype=tf.float32, shape=None), y) is NotImplemented

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -121,20 +120,6 @@ def _part(entry: Any, size: int | None) -> _Part | None:
     return None
 
 
-def _gather(node: Node) -> Any:
-    """Constant indices; for others TensorFlow's gradient."""
-    indices, axis = static(node.op.inputs[1]), static(node.op.inputs[2])
-    sizes = node.op.inputs[0].shape.as_list()
-    if indices is None or axis is None or node.attribute("batch_dims") or sizes[int(axis)] is None:
-        return NotImplemented
-    if sizes.count(None) > 1:
-        return NotImplemented
-    at = int(axis) % len(sizes)
-    shape = [*sizes[:at], indices.size, *sizes[at + 1 :]]
-    gradient = tf.reshape(node.gradient, [-1 if size is None else size for size in shape])
-    return [_put(gradient, at, indices.ravel().tolist(), sizes[at]), None, None]
-
-
 def _gather_nd(node: Node) -> list[Any]:
     x, indices = node.op.inputs
     return [tf.scatter_nd(indices, node.gradient, tf.shape(x, indices.dtype)), None]
@@ -148,21 +133,14 @@ def _top_k(node: Node) -> Any:
     return [tf.reduce_sum(node.gradient[..., tf.newaxis] * places, -2), None]
 
 
-def _put(gradient: Any, axis: int, places: Sequence[int], size: int) -> Any:
-    """The slices of a gradient along an axis at their places among ``size``, zeros elsewhere; equal places add up."""
-    first = places[0] if places else 0
-    if list(places) == list(range(first, first + len(places))):
+def _put(gradient: Any, axis: int, places: range, size: int) -> Any:
+    """The slices of a gradient along an axis at their places among ``size``, zeros elsewhere."""
+    if places.step == 1 or len(places) < 2:
+        first = places[0] if places else 0
         return _padded(gradient, axis, first, size - first - len(places))
-    # Gathered, not scattered, which TensorFlow Lite can do along the first axis only: from a slice of zeros behind
-    # the last, where there is none (left) for a place.
-    with_zeros = _padded(gradient, axis, 0, 1)
-    left = {place: [i for i, other in enumerate(places) if other == place] for place in range(size)}
-    total = None
-    while total is None or any(left.values()):
-        order = [left[place].pop() if left[place] else len(places) for place in range(size)]
-        part = tf.gather(with_zeros, tf.constant(order, tf.int32), axis=axis)
-        total = part if total is None else total + part
-    return total
+    # Gathered, since TensorFlow Lite can scatter along the first axis only; what is not taken, from a slice of zeros.
+    order = [places.index(place) if place in places else len(places) for place in range(size)]
+    return tf.gather(_padded(gradient, axis, 0, 1), order, axis=axis)
 
 
 def _padded(gradient: Any, axis: int, before: int, after: Any) -> Any:
@@ -173,7 +151,6 @@ def _padded(gradient: Any, axis: int, before: int, after: Any) -> Any:
 
 RULES: dict[str, Rule] = {
     "GatherNd": _gather_nd,
-    "GatherV2": _gather,
     "MirrorPad": _mirror_pad,
     "Pad": _pad,
     "PadV2": _pad,
