@@ -16,7 +16,7 @@ IMAGE = (2, 4, 4, 6)
 SIGNAL = (2, 5, 6)
 
 
-def case(build: Callable[[], Any], *shapes: tuple[int, ...], as_list: bool = False) -> Case:
+def case(build: Callable[[], Any], *shapes: tuple[int, ...], as_list: bool = False, **more: Any) -> Case:
     """A layer with random weights, which are constants in the graph: variables of an export are frozen."""
 
     @functools.cache
@@ -34,7 +34,7 @@ def case(build: Callable[[], Any], *shapes: tuple[int, ...], as_list: bool = Fal
             layer, *weights = made()
         return layer.stateless_call(*weights, *([list(x)] if as_list else x))[0]
 
-    return Case(function, shapes, ())
+    return Case(function, shapes, (), **more)
 
 
 CASES: dict[str, Case] = {

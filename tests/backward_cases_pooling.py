@@ -1,4 +1,4 @@
-"""Cases of the rules for pooling and resizing."""
+"""Cases of the rules for pooling and resizing, and for picking by indices."""
 
 from __future__ import annotations
 
@@ -34,6 +34,10 @@ def resize(op: str, shape: tuple[int, ...], size: Sequence[int], convention: str
     operation = getattr(tf.raw_ops, op)
     options = {"align_corners": convention == "corners", "half_pixel_centers": convention == "centers"}
     return Case(lambda x: operation(images=x, size=list(size), **options), [shape], (op,), tflite=tflite)
+
+
+def gather(shape: tuple[int, ...], indices: Any, axis: int) -> Case:
+    return Case(lambda x: tf.gather(x, indices, axis=axis), [shape], ("GatherV2",), smooth=True)
 
 
 BILINEAR, NEAREST = "ResizeBilinear", "ResizeNearestNeighbor"
@@ -89,4 +93,9 @@ CASES: dict[str, Case] = {
     "bilinear_one_row": resize(BILINEAR, (8, 1, 8, 7), (8, 6), "centers"),
     "bilinear_from_one_pixel": resize(BILINEAR, (1, 1, 1, 3), (3, 4), "centers"),
     "bilinear_same_size": resize(BILINEAR, (2, 3, 4, 3), (3, 4), "centers"),
+    "gather_repeated": gather((2, 5, 3, 2), [4, 0, 0, 2, 4, 4], 1),
+    "gather_channels": gather((2, 2, 3, 5), [1, 1, 3], -1),
+    "gather_shuffled": gather((2, 2, 3, 4), [2, 0, 3, 1], 3),
+    "gather_one": gather((2, 5, 3), 2, 1),
+    "gather_a_table": gather((2, 5, 3), [[0, 4, 1], [4, 1, 2]], 1),
 }

@@ -14,6 +14,7 @@ from visualcnn_tf.backward.rules import (
     conv,
     depthwise,
     elementwise,
+    gather,
     linear,
     norm,
     pool,
@@ -36,6 +37,7 @@ RULES: dict[str, Rule] = {
     **depthwise.RULES,
     **pool.RULES,
     **resize.RULES,
+    **gather.RULES,
 }
 FLAT = elementwise.FLAT
 

@@ -36,11 +36,11 @@ def _to_first_maximum(gradient: Any, x: Any, maxima: Any, window: Window, axis: 
     if window.kernel == window.stride == 1:
         return gradient
     rest, highest = _lined_up(gradient, axis), _lined_up(maxima, axis)
-    elements, parts = _cut(_lined_up(x, axis), window), []
-    for element in elements:
-        part = tf.where(tf.equal(element, highest), rest, tf.zeros([], rest.dtype))
-        rest = rest - part
-        parts.append(part)
+    zero, parts = tf.zeros([], rest.dtype), []
+    for element in _cut(_lined_up(x, axis), window):
+        hit = tf.equal(element, highest)
+        parts.append(tf.where(hit, rest, zero))
+        rest = tf.where(hit, zero, rest)
     return tf.reshape(_put(parts, window), [-1, *x.shape[1:]])
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from visualcnn_tf.backward.node import Node, Rule, backward_dtype
+from visualcnn_tf.backward.rules._products import weighed
 
 
 def _resize(node: Node) -> Any:
@@ -21,17 +22,10 @@ def _resize(node: Node) -> Any:
     blocks = [after[axis] // before[axis] for axis in (1, 2)]
     if all(map(_repeats, weights)):
         return [tf.nn.avg_pool2d(gradient, blocks, blocks, "VALID") * float(np.prod(blocks)), None]
-    # The weights on the right: on the left, quantisation to integers would spoil them.
-    maps = _weighed(tf.transpose(gradient, [0, 3, 1, 2]), weights[1])
-    maps = _weighed(tf.transpose(maps, [0, 1, 3, 2]), weights[0])
+    rows, columns = (tf.constant(plan, gradient.dtype) for plan in weights)
+    maps = weighed(tf.transpose(gradient, [0, 3, 1, 2]), columns)
+    maps = weighed(tf.transpose(maps, [0, 1, 3, 2]), rows)
     return [tf.transpose(maps, [0, 3, 2, 1]), None]
-
-
-def _weighed(maps: Any, weights: np.ndarray) -> Any:
-    """``maps @ weights``, as a product of two matrices: of rank 4 and rank 2 it may write out of bounds."""
-    sizes, (before, after) = maps.shape[1:-1], weights.shape
-    flat = tf.matmul(tf.reshape(maps, [-1, before]), tf.constant(weights, maps.dtype))
-    return tf.reshape(flat, [-1, *sizes, after])
 
 
 def _repeats(weights: np.ndarray) -> bool:
