@@ -161,6 +161,22 @@ def test_the_limits_of_float32_give_no_nan(how: Any, values: tuple[float, float]
             assert_close(normalized, oracle.normalized(maps, how))
 
 
+@pytest.mark.parametrize("how", HOWS, ids=str)
+@pytest.mark.parametrize("values", [*EXTREMES[:3], (0.0, 0.0), (5.3, 5.3), (1.0, 2.0)], ids=str)
+def test_gradients_are_finite(how: Any, values: tuple[float, float]) -> None:
+    def gradient(maps: Any) -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch(maps)
+            normalized = normalize_maps(maps, how)
+            total = tf.reduce_sum(normalized * [[0.5, -0.25], [1.0, 2.0]])
+        return tape.gradient(total, maps)
+
+    maps = np.full((1, 2, 2), values[0], np.float32)
+    maps[0, 0, 0] = values[1]
+    for run in in_every_mode(gradient):
+        assert np.isfinite(run(tf.constant(maps))).all()
+
+
 def test_a_spread_beyond_float32_gives_zeros() -> None:
     maps = tf.constant([[[-3e38, 3e38], [0, 1]], [[-1.5e38, 1.5e38], [0, 1.5e38]]])
     normalized = normalize_maps(maps, "minmax")

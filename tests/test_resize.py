@@ -157,6 +157,24 @@ def test_planned_weights_sum_to_one_and_cannot_be_changed() -> None:
         weights[0, 0] = 1
 
 
+# By powers of two TensorFlow's own op enlarges, by all other factors a product of matrices.
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ((7, 14), (224, 56)),
+        ((3, 5), (12, 5)),
+        ((112,), (224,)),
+        ((1, 5), (16, 10)),
+        ((2, 3, 5), (4, 3, 20)),
+        ((37, 37), (299, 299)),
+    ],
+)
+def test_enlarging(before: tuple[int, ...], after: tuple[int, ...]) -> None:
+    maps = random(2, *before)
+    for function in (resize, tf.function(resize), tf.function(resize, jit_compile=True)):
+        assert_close(function(tf.constant(maps), after), oracle.resize(maps, after, "bilinear"), floor=2e-7)
+
+
 # --- in graphs ---
 
 

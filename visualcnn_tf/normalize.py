@@ -74,22 +74,23 @@ def normalize_maps(maps: tf.Tensor, normalize: Normalization) -> tf.Tensor:
     space = list(range(1, maps.shape.rank))
     if normalize == "max":
         largest = tf.reduce_max(tf.abs(maps), space, keepdims=True)
-        return _scaled(maps, tf.zeros_like(largest), largest, 0.0)
+        return maps / tf.where(largest > 0.0, largest, tf.fill(tf.shape(largest), math.inf))
     if normalize == "minmax":
-        low = tf.reduce_min(maps, space, keepdims=True)
-        high = tf.reduce_max(maps, space, keepdims=True)
-        return _scaled(maps, low, high - low, _CONSTANT * tf.maximum(tf.abs(low), tf.abs(high)))
+        return _minmax(maps, tf.reduce_min(maps, space, keepdims=True), tf.reduce_max(maps, space, keepdims=True))
     _, low, high = cast(tuple[str, float, float], normalize)
     return tf.clip_by_value((maps - low) / (high - low), 0.0, 1.0)
 
 
-def _scaled(maps: tf.Tensor, low: tf.Tensor, span: tf.Tensor, floor: tf.Tensor | float) -> tf.Tensor:
-    """``(maps - low) / span``, zero where the span is not above the floor or overflows."""
-    usable = tf.logical_and(span > floor, span - span == 0.0)
-    # Decided on one number an image: a choice on the maps would read and write all of them once more.
-    low = tf.where(usable, low, tf.zeros_like(low))
-    span = tf.where(usable, span, tf.fill(tf.shape(span), math.inf))
-    return (maps - low) / span
+def _minmax(maps: tf.Tensor, low: tf.Tensor, high: tf.Tensor) -> tf.Tensor:
+    """``(maps - low) / (high - low)``, zero where the maps are constant or the span overflows."""
+    span = high - low
+    floor = _CONSTANT * tf.maximum(tf.abs(low), tf.abs(high))
+    # 1 or 0, and then zero plus or minus infinity, by arithmetic on one number an image: XNNPACK has no comparison and
+    # no choice, and would cut the model and its heatmaps into pieces there. On the maps, a choice would also read and
+    # write all of them once more.
+    usable = tf.clip_by_value(tf.minimum((span - floor) * _LARGEST, _LARGEST - span), 0.0, 1.0)
+    usable = tf.stop_gradient(usable)  # infinite where it is not 0
+    return (maps - low * usable) / (span + (1.0 / usable - 1.0))
 
 
 def cast_maps(maps: tf.Tensor, dtype: str) -> tf.Tensor:
