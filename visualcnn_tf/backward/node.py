@@ -15,7 +15,7 @@ class Node:
     """An operation with the gradients of the score with respect to its outputs.
 
     Attributes:
-        op: the operation of the forward graph.
+        op: the operation of the forward graph, of tensors of known rank.
         gradients: of each output, None where the score does not depend on it; never all None. Float32 whatever
             the model computes in, or float64 where it computes in that.
         wanted: for each input, whether its gradient is wanted; never all False.
@@ -74,7 +74,7 @@ def mask(condition: Any, gradient: Any) -> Any:
 
 def reshaped_like(gradient: Any, tensor: Any) -> Any:
     """A gradient in the shape of a tensor, by a constant shape where at most one dimension is unknown."""
-    if tensor.shape.rank is None or tensor.shape.as_list().count(None) > 1:
+    if tensor.shape.as_list().count(None) > 1:
         return tf.reshape(gradient, tf.shape(tensor))
     return tf.reshape(gradient, [-1 if n is None else n for n in tensor.shape])
 
@@ -85,8 +85,6 @@ def summed_to(gradient: Any, tensor: Any, result: Any) -> Any:
     A size that is unknown in both is taken to be the same, as a batch is: unknown sizes are not broadcast.
     ``NotImplemented`` where an unknown size became a known one other than 1, which may be a broadcast or not.
     """
-    if tensor.shape.rank is None or result.shape.rank is None:
-        return NotImplemented
     lead = result.shape.rank - tensor.shape.rank
     pairs = list(zip(tensor.shape, result.shape[lead:], strict=True))
     if any(before is None and after not in (None, 1) for before, after in pairs):

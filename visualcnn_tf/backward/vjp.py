@@ -7,7 +7,7 @@ TensorFlow's registered gradient only where there is no rule.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -81,8 +81,15 @@ def vjp(results: Sequence[Any], seeds: Sequence[Any], sources: Sequence[Any]) ->
 
 def connected(results: Sequence[Any], source: Any) -> bool:
     """Whether a differentiable path leads from ``source`` to one of the results."""
-    on_the_way = _downstream(_upstream(results), {source.ref()})
+    on_the_way = downstream_of([source], results)
     return any(result.ref() in on_the_way for result in results)
+
+
+def downstream_of(
+    sources: Iterable[Any], results: Sequence[Any], through: Callable[[Any], bool] = lambda tensor: True
+) -> set[Any]:
+    """References of the tensors between the sources and the results, both included, on paths through some of them."""
+    return _downstream(_upstream(results), {source.ref() for source in sources}, through)
 
 
 def _upstream(results: Sequence[Any]) -> list[Any]:
@@ -101,12 +108,15 @@ def _upstream(results: Sequence[Any]) -> list[Any]:
     return list(order)
 
 
-def _downstream(operations: Iterable[Any], sources: set[Any]) -> set[Any]:
+def _downstream(
+    operations: Iterable[Any], sources: set[Any], through: Callable[[Any], bool] = lambda tensor: True
+) -> set[Any]:
     """References of the tensors that depend on the sources and can have a gradient, the sources included."""
     found = set(sources)
     for operation in operations:
         if operation.type not in FLAT and any(tensor.ref() in found for tensor in operation.inputs):
-            found.update(out.ref() for out in operation.outputs if out.dtype.is_floating or out.dtype == tf.variant)
+            differentiable = [o for o in operation.outputs if o.dtype.is_floating or o.dtype == tf.variant]
+            found.update(output.ref() for output in differentiable if through(output))
     return found
 
 
@@ -115,7 +125,9 @@ def _gradients(node: Node, fallbacks: list[tuple[str, str]]) -> Sequence[Any]:
     if inner is not None:
         return _through_call(node, *inner, fallbacks)
     rule = RULES.get(node.op.type)
-    found = NotImplemented if rule is None else rule(node)
+    # The rules may rely on known ranks; further outputs, such as space that is reserved, may have none.
+    ranked = all(tensor.shape.rank is not None for tensor in (*node.op.inputs, node.op.outputs[0]))
+    found = NotImplemented if rule is None or not ranked else rule(node)
     if found is NotImplemented or any(gradient is NotImplemented for gradient in found):
         fallbacks.append((node.op.type, node.op.name))
         return _registered(node)

@@ -13,7 +13,7 @@ from visualcnn_tf.backward.node import Node, Rule, mask, static
 def _axes(node: Node) -> list[int] | None:
     """The reduced axes, None where they are known at run time only."""
     axes, rank = static(node.op.inputs[1]), node.op.inputs[0].shape.rank
-    return None if axes is None or rank is None else sorted(int(axis) % rank for axis in np.atleast_1d(axes))
+    return None if axes is None else sorted(int(axis) % rank for axis in np.atleast_1d(axes))
 
 
 def _kept(node: Node, tensor: Any, axes: list[int]) -> Any:

@@ -54,70 +54,82 @@ def _slice(node: Node) -> list[Any]:
 
 
 def _strided_slice(node: Node) -> Any:
-    parts = _parts(node)
-    if parts is None:
+    x, entries, gradient = node.op.inputs[0], _entries(node), node.gradient
+    if entries is None:
         return NotImplemented
-    x, gradient = node.op.inputs[0], node.gradient
-    if node.attribute("new_axis_mask") or node.attribute("shrink_axis_mask"):
-        sizes = [part.length for part in parts]
-        if sizes.count(None) > 1:
-            return NotImplemented
-        gradient = tf.reshape(gradient, [-1 if size is None else size for size in sizes])
+    of_result = [entry for entry in entries if entry.kind != "shrink_axis"]
+    of_input = [entry for entry in entries if entry.kind != "new_axis"]
+    parts = [_part(entry, size) for entry, size in zip(of_input, x.shape, strict=True)]
+    if None in parts:
+        return NotImplemented
+    added = [axis for axis, entry in enumerate(of_result) if entry.kind == "new_axis"]
+    gradient = tf.squeeze(gradient, added) if added else gradient
+    for axis, entry in enumerate(of_input):
+        gradient = tf.expand_dims(gradient, axis) if entry.kind == "shrink_axis" else gradient
     for axis, (part, size) in enumerate(zip(parts, x.shape, strict=True)):
-        if isinstance(part.taken, range):
-            gradient = _put(gradient, axis, part.taken, size)
+        if isinstance(part, range):
+            gradient = _put(gradient, axis, part, size)
         else:
-            before, after = part.taken
+            before, after = part
             rest = tf.shape(x)[axis] - before - tf.shape(gradient)[axis] if after is None else after
             gradient = _padded(gradient, axis, before, rest)
     return [gradient, None, None, None]
 
 
 @dataclass(frozen=True)
-class _Part:
-    """What a slice takes of one axis.
+class _Entry:
+    """What a slice says of one axis: the numbers are None where they are known at run time only.
 
     Attributes:
-        taken: the places, or, of an axis of unknown size, how many it leaves out before and after, the latter None
-            if that is unknown.
-        length: how many it takes, None if that is unknown.
+        kind: whether it adds an axis of size 1 ("new_axis"), takes one place and drops the axis ("shrink_axis"),
+            or takes a range ("range").
+        open: which ends of the range are left out, of "begin" and "end".
     """
 
-    taken: range | tuple[int, int | None]
-    length: int | None
+    kind: str
+    open: frozenset[str]
+    begin: int | None
+    end: int | None
+    step: int | None
 
 
-def _parts(node: Node) -> list[_Part] | None:
-    """One for each axis of the input; None where they are known at run time only."""
-    shape = node.op.inputs[0].shape
-    numbers = [tf.get_static_value(tensor, partial=True) for tensor in node.op.inputs[1:]]
-    if shape.rank is None or any(found is None for found in numbers):
+def _entries(node: Node) -> list[_Entry] | None:
+    """One for each axis of the input and each new one; None where nothing is known before run time."""
+    numbers: list[Any] = [tf.get_static_value(tensor, partial=True) for tensor in node.op.inputs[1:]]
+    if any(found is None for found in numbers):
         return None
-    masks = {name: node.attribute(f"{name}_mask") for name in ("begin", "end", "ellipsis", "new_axis", "shrink_axis")}
-    bits = [{name for name in masks if masks[name] >> i & 1} for i in range(len(numbers[0]))]
-    entries: list[Any] = [entry for entry in zip(bits, *numbers, strict=True) if "new_axis" not in entry[0]]
-    ellipsis = next((i for i, entry in enumerate(entries) if "ellipsis" in entry[0]), len(entries))
-    used = len(entries) - any("ellipsis" in entry[0] for entry in entries)
-    entries[ellipsis : ellipsis + 1] = [({"begin", "end"}, 0, 0, 1)] * (shape.rank - used)
-    parts = [_part(entry, size) for entry, size in zip(entries, shape, strict=True)]
-    return None if None in parts else parts  # type: ignore[return-value]
+
+    def marked(mask: str, i: int) -> bool:
+        return bool(node.attribute(f"{mask}_mask") >> i & 1)
+
+    entries: list[_Entry] = []
+    ellipsis, count = None, len(numbers[0])
+    for i, (begin, end, step) in enumerate(zip(*numbers, strict=True)):
+        if marked("ellipsis", i):
+            ellipsis = i
+            continue
+        kind = next((kind for kind in ("new_axis", "shrink_axis") if marked(kind, i)), "range")
+        left_out = frozenset(side for side in ("begin", "end") if marked(side, i))
+        entries.append(_Entry(kind, left_out, begin, end, step))
+    used = sum(entry.kind != "new_axis" for entry in entries)
+    whole = [_Entry("range", frozenset(["begin", "end"]), 0, 0, 1)] * (node.op.inputs[0].shape.rank - used)
+    place = count if ellipsis is None else ellipsis
+    return entries[:place] + whole + entries[place:]
 
 
-def _part(entry: Any, size: int | None) -> _Part | None:
-    bits, begin, end, step = entry
-    if "shrink_axis" in bits:
-        bits = bits - {"begin", "end"} | ({"end"} if begin == -1 else set())
-        end, step = None if begin is None else begin + 1, 1
-    start, stop = None if "begin" in bits else begin, None if "end" in bits else end
-    if step is None or (start is None and "begin" not in bits) or (stop is None and "end" not in bits):
+def _part(entry: _Entry, size: int | None) -> range | tuple[int, int | None] | None:
+    """The places that are taken; of an axis of unknown size how many are left out before and, if known, after."""
+    begin, end, step, left_out = entry.begin, entry.end, entry.step, entry.open
+    if entry.kind == "shrink_axis":
+        end, step, left_out = None if begin is None else begin + 1, 1, frozenset({"end"} if begin == -1 else ())
+    if step is None or (begin is None and "begin" not in left_out) or (end is None and "end" not in left_out):
         return None
+    start, stop = None if "begin" in left_out else begin, None if "end" in left_out else end
     if size is not None:
-        taken = range(size)[start:stop:step]
-        return _Part(taken, len(taken))
-    if step == 1 and (start is None or start >= 0):
-        rest = 0 if stop is None else int(-stop) if stop < 0 else None
-        return _Part((int(start or 0), rest), 1 if "shrink_axis" in bits else None)
-    return None
+        return range(size)[start:stop:step]
+    if step != 1 or (start or 0) < 0:
+        return None
+    return int(start or 0), 0 if stop is None else int(-stop) if stop < 0 else None
 
 
 def _gather_nd(node: Node) -> list[Any]:

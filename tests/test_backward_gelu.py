@@ -1,4 +1,4 @@
-"""Functions of several operations that must stay whole, and operands that were broadcast."""
+"""GELU, whose operations must stay alone in the graph."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from backward_check import relative
 
-from visualcnn_tf.backward.node import Node, summed_to
+from visualcnn_tf.backward.node import Node
 from visualcnn_tf.backward.rules import shortcut
 from visualcnn_tf.backward.vjp import vjp
 from visualcnn_tf.export.report import count_ops, interpreter
@@ -42,42 +42,3 @@ def test_what_looks_like_gelu_is_not_taken_for_it() -> None:
         return [vjp([y], [tf.ones_like(y)], [x]).of[0], tf.gradients(y, x)[0]]
 
     assert relative(*graph(X)) <= 2e-6
-
-
-# --- broadcasts ---
-
-
-@pytest.mark.parametrize(
-    ("operand", "result"),
-    [
-        ((None, 3), (None, 3)),
-        ((1, 3), (None, 3)),
-        ((1, 3), (5, 3)),
-        ((1, 3), (1, 3)),
-        ((3,), (None, 2, 3)),
-        ((2, 1), (None, 2, 3)),
-        ((), (None, 3)),
-        ((None, 1), (None, None)),
-        ((None, 1, 3), (None, None, 3)),
-    ],
-)
-def test_sums_over_what_was_broadcast(operand: Any, result: Any) -> None:
-    shape = [4 if size is None else size for size in result]
-    values = np.ones([4 if size is None else size for size in operand], np.float32)
-    gradient = np.random.default_rng(2).normal(size=shape).astype(np.float32)
-    with tf.GradientTape() as tape:
-        tape.watch(x := tf.constant(values))
-        spread = tf.broadcast_to(x, shape)
-    summed = tf.function(
-        lambda x, gradient: summed_to(gradient, x, gradient),
-        input_signature=[tf.TensorSpec(operand), tf.TensorSpec(result)],
-        autograph=False,
-    )
-    assert relative(summed(values, gradient), tape.gradient(spread, x, gradient)) <= 1e-6
-
-
-def test_an_unknown_size_that_became_known_leaves_open_what_was_broadcast() -> None:
-    with tf.Graph().as_default():
-        x, y = (tf.raw_ops.Placeholder(dtype=tf.float32, shape=shape) for shape in [(None, 3), (5, 3)])
-        assert summed_to(y, x, y) is NotImplemented
-        assert summed_to(y, tf.raw_ops.Placeholder(dtype=tf.float32, shape=None), y) is NotImplemented
