@@ -55,8 +55,8 @@ def fuse(activations: Any, method: str | Fusion) -> tuple[Any, Any]:
         fused = _checked(fused, activations, method)
     space = list(range(1, fused.shape.rank))
     # x - x is 0 for finite numbers and NaN for all others: true in graphs, under XLA and in TensorFlow Lite, where
-    # tf.debugging.check_numerics does nothing.
-    finite = tf.reduce_all(fused - fused == 0.0, space, keepdims=True)
+    # tf.debugging.check_numerics does nothing. Their mean, unlike a comparison of each, is a thing for XNNPACK.
+    finite = tf.reduce_mean(fused - fused, space, keepdims=True) == 0.0
     return tf.where(finite, fused, tf.zeros_like(fused)), finite
 
 
