@@ -59,14 +59,14 @@ def _strided_slice(node: Node) -> Any:
         return NotImplemented
     of_result = [entry for entry in entries if entry.kind != "shrink_axis"]
     of_input = [entry for entry in entries if entry.kind != "new_axis"]
-    parts = [_part(entry, size) for entry, size in zip(of_input, x.shape, strict=True)]
-    if None in parts:
-        return NotImplemented
     added = [axis for axis, entry in enumerate(of_result) if entry.kind == "new_axis"]
     gradient = tf.squeeze(gradient, added) if added else gradient
     for axis, entry in enumerate(of_input):
         gradient = tf.expand_dims(gradient, axis) if entry.kind == "shrink_axis" else gradient
-    for axis, (part, size) in enumerate(zip(parts, x.shape, strict=True)):
+    for axis, (entry, size) in enumerate(zip(of_input, x.shape, strict=True)):
+        part = _part(entry, size)
+        if part is None:
+            return NotImplemented
         if isinstance(part, range):
             gradient = _put(gradient, axis, part, size)
         else:
