@@ -219,17 +219,40 @@ def test_outputs_are_compared_by_difference_and_correlation() -> None:
 
 def test_verification_notices_a_wrong_file(cnn: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     explained = vc.attach(cnn)
-    content = tflite.convert(explained, tflite._fixed(explained.plan.inputs, 1), None)
+    content = vc.export_tflite(explained, tmp_path / "m.tflite").path.read_bytes()
     monkeypatch.setattr(tflite, "convert", lambda *_: content)
     weight = cnn.weights[0]
     before = weight.numpy()
     weight.assign(before * 2)
     try:
         with pytest.raises(ExportVerificationError, match="differs from the model"):
-            vc.export_tflite(explained, tmp_path / "m.tflite")
+            vc.export_tflite(explained, tmp_path / "wrong.tflite")
     finally:
         weight.assign(before)
-    assert not list(tmp_path.iterdir())
+    assert [entry.name for entry in tmp_path.iterdir()] == ["m.tflite"]
+
+
+def test_heatmaps_are_traced_once(tmp_path: Path) -> None:
+    traced = []
+
+    def fusion(maps: Any) -> Any:
+        traced.append(maps)
+        return maps[..., 0]
+
+    model = keras.Sequential([keras.Input((9, 9, 1)), L.Conv2D(3, 3, name="conv"), L.Flatten()])
+    explained = vc.attach(model, "conv", method=fusion)
+    traced.clear()
+    vc.export_tflite(explained, tmp_path / "m.tflite")
+    assert len(traced) == 1
+
+
+def test_a_heatmap_leaves_xnnpack_only_to_look_for_nan(tmp_path: Path) -> None:
+    # Every operation outside of it cuts the model into pieces, at each of which its threads wait for each other.
+    model = keras.Sequential([keras.Input((16, 16, 3)), L.Conv2D(8, 3, strides=2, padding="same", name="conv")])
+    report = vc.export_tflite(vc.attach(model, "conv"), tmp_path / "m.tflite")
+    assert report.outside_xnnpack == ("EQUAL", "SELECT_V2")
+    assert (report.ops["EQUAL"], report.ops["SELECT_V2"]) == (1, 1)
+    assert report.ops["RESIZE_BILINEAR"] == 2
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,8 @@ XNNPACK = frozenset(
         "PAD",
         "PRELU",
         "QUANTIZE",
+        "REDUCE_MAX",
+        "REDUCE_MIN",
         "RELU",
         "RELU6",
         "RELU_0_TO_1",

@@ -102,14 +102,16 @@ def export_tflite(
     inputs = _fixed(exported_inputs(explained), batch_size)
     model = float32_twin(explained) if computes_in_half_precision(explained) else explained
     examples = example_inputs("serving_default", inputs)
+    functions = {name: one.get_concrete_function() for name, one in plain_signatures(model, inputs).items()}
     if quantize == "int8":
-        content, examples = _integers(model, inputs, representative_data, io_dtype or "float32", full_integer)
+        float32 = convert(model, functions, None)
+        content, examples = _integers(float32, model, inputs, representative_data, io_dtype or "float32", full_integer)
     else:
-        content = convert(model, inputs, quantize)
+        content = convert(model, functions, quantize)
     ops = count_ops(content)
     if foreign_ops(ops):
         raise UnsupportedOperationError(f"The file would hold operations that devices lack: {foreign_ops(ops)}.")
-    checks = _verified(content, model, inputs, quantize, examples) if verify else {}
+    checks = _verified(content, functions["serving_default"], quantize, examples) if verify else {}
     write_file(path, content)
     return ExportReport(path, len(content), quantize, ops, outside_xnnpack(ops), checks)
 
@@ -151,27 +153,25 @@ def _warn_of_lost_check(explained: Any) -> None:
 
 
 def _integers(
-    model: Any, inputs: ModelInputs, data: Any, io_dtype: str, full_integer: bool
+    float32: bytes, model: Any, inputs: ModelInputs, data: Any, io_dtype: str, full_integer: bool
 ) -> tuple[bytes, dict[str, Any]]:
-    """The content of an int8 file, and the first of the representative examples."""
+    """The content of an int8 file made of a float32 one, and the first of the representative examples."""
     # It stands on parts of TensorFlow that are not public: nothing else may fail where they have moved.
     from visualcnn_tf.export.int8 import first_batch, quantize_int8
 
     heatmaps = model.heatmap_names if isinstance(model, ExplainedModel) and not full_integer else []
     data = list(data) if isinstance(data, Iterable) else data
-    float32 = convert(model, inputs, None)
     content = quantize_int8(float32, data, heatmaps, io_dtype)
     details = interpreter(float32).get_signature_runner("serving_default").get_input_details()
     return content, first_batch(data, {name: details[name] for name in inputs.names})
 
 
-def convert(model: Any, inputs: ModelInputs, quantize: str | None) -> bytes:
-    """The content of a TensorFlow Lite file for a float32 model.
+def convert(model: Any, functions: dict[str, Any], quantize: str | None) -> bytes:
+    """The content of a TensorFlow Lite file with these signatures of a float32 model.
 
     Raises:
         UnsupportedOperationError: for an operation that is not built into TensorFlow Lite.
     """
-    functions = plain_signatures(model, inputs)
     module = tf.Module()
     # As for SavedModels: of Keras's own tracking a converter would make variables that nobody initialises.
     module.variables_of_the_model = [variable.value for variable in model.variables]
@@ -218,14 +218,12 @@ def _named(error: Exception) -> UnsupportedOperationError:
     )
 
 
-def _verified(
-    content: bytes, model: Any, inputs: ModelInputs, quantize: str | None, examples: dict[str, Any]
-) -> dict[str, OutputCheck]:
-    """Runs the file on examples, and compares it with the model."""
+def _verified(content: bytes, function: Any, quantize: str | None, examples: dict[str, Any]) -> dict[str, OutputCheck]:
+    """Runs the file on examples, and compares it with the function that it was made of."""
     runner = interpreter(content).get_signature_runner("serving_default")
     given, returned = runner.get_input_details(), runner.get_output_details()
     got = runner(**{name: _in_integers(value, given[name]) for name, value in examples.items()})
-    want = plain_signatures(model, inputs)["serving_default"](*map(tf.constant, examples.values()))
+    want = function(*map(tf.constant, examples.values()))
     checks = {}
     for name, value in want.items():
         checks[name] = check_output(_from_integers(got[name], returned[name]), value)
