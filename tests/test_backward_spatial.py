@@ -108,18 +108,6 @@ def test_half_precision_has_gradients_in_float32(dtype: str) -> None:
     assert relative(got, want) <= TOLERANCE
 
 
-def test_max_pooling_of_infinite_gradients_stays_with_the_maxima() -> None:
-    x = np.array([[1.0, 3.0], [3.0, 2.0]], "float32").reshape(1, 2, 2, 1)
-
-    @tf.function
-    def gradient(x: Any) -> Any:
-        x = tf.identity(x)
-        output = tf.nn.max_pool2d(x, 2, 2, "SAME")
-        return vjp([output], [tf.fill(output.shape, np.float32(np.inf))], [x]).of[0]
-
-    assert gradient(x).numpy().ravel().tolist() == [0, np.inf, 0, 0]
-
-
 def test_xla() -> None:
     """Windows, strides, dilations and groups compile, to the same gradients."""
 

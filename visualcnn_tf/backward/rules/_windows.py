@@ -99,6 +99,6 @@ def read_by_windows(spread_gradient: Any, border: list[list[int]], axes: Sequenc
     return padded(spread_gradient, border), "VALID"
 
 
-def padded(tensor: Any, border: list[list[int]]) -> Any:
-    """With zeros around it."""
-    return tf.pad(tensor, border) if any(map(any, border)) else tensor
+def padded(tensor: Any, border: list[list[int]], fill: float = 0.0) -> Any:
+    """With zeros or another value around it."""
+    return tf.pad(tensor, border, constant_values=fill) if any(map(any, border)) else tensor

@@ -6,12 +6,13 @@ Those over volumes are left to TensorFlow: TensorFlow Lite has no such operation
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from visualcnn_tf.backward.node import Node, Rule, value
+from visualcnn_tf.backward.node import Node, Rule, mask, value
 from visualcnn_tf.backward.rules._windows import Window, padded, spread, windows
 
 
@@ -36,11 +37,11 @@ def _to_first_maximum(gradient: Any, x: Any, maxima: Any, window: Window, axis: 
     if window.kernel == window.stride == 1:
         return gradient
     rest, highest = _lined_up(gradient, axis), _lined_up(maxima, axis)
-    zero, parts = tf.zeros([], rest.dtype), []
+    parts = []
     for element in _cut(_lined_up(x, axis), window):
-        hit = tf.equal(element, highest)
-        parts.append(tf.where(hit, rest, zero))
-        rest = tf.where(hit, zero, rest)
+        # Products and differences, not a choice between tensors: TensorFlow does these in place.
+        parts.append(rest * mask(tf.equal(element, highest), rest))
+        rest = rest - parts[-1]
     return tf.reshape(_put(parts, window), [-1, *x.shape[1:]])
 
 
@@ -55,9 +56,10 @@ def _avg_pool(node: Node) -> Any:
         kernel = [rows.kernel, columns.kernel]
         mean = tf.nn.avg_pool2d(padded(*spread(shared, axes)), kernel, 1, "VALID")
         return [mean * float(np.prod(kernel))]
-    tall = _put([_lined_up(shared, 1)] * rows.kernel, rows)
+    tall = _put([_lined_up(shared, 1)] * len(_elements(rows)), rows)
     tall = tf.reshape(tall, [-1, columns.places, shared.shape[-1]])
-    return [tf.reshape(_put([tall] * columns.kernel, columns), [-1, *node.op.inputs[0].shape[1:]])]
+    wide = _put([tall] * len(_elements(columns)), columns)
+    return [tf.reshape(wide, [-1, *node.op.inputs[0].shape[1:]])]
 
 
 def _counts(window: Window) -> np.ndarray:
@@ -76,37 +78,61 @@ def _lined_up(tensor: Any, axis: int) -> Any:
     return tf.reshape(tensor, [-1, tensor.shape[axis], int(np.prod(tensor.shape[axis + 1 :]))])
 
 
-def _cut(x: Any, window: Window) -> list[Any]:
-    """Each element of the windows at all places ``(N, places, inner)``, of ``(N, size, inner)``.
+@dataclass(frozen=True)
+class _Element:
+    """Where one element of the windows stands, its stride an axis of its own: slices with steps are much slower.
 
-    A stride becomes an axis, as slices with steps are several times slower.
+    Attributes:
+        at: which of the elements between two strides it is.
+        first, last: the strides that it reads, in the input.
+        before, after: the places at which it reads the padding.
     """
-    steps, inner = _steps(window), x.shape[-1]
-    border = [window.before, steps * window.stride - window.before - window.size]
-    if any(border):
-        x = tf.pad(x, [[0, 0], border, [0, 0]], constant_values=x.dtype.min)
-    x = tf.reshape(x, [-1, steps, window.stride * inner])
-    starts = [divmod(element, window.stride) for element in range(window.kernel)]
-    return [x[:, step : step + window.places, at * inner : (at + 1) * inner] for step, at in starts]
+
+    at: int
+    first: int
+    last: int
+    before: int
+    after: int
+
+
+def _elements(window: Window) -> list[_Element]:
+    """Of each element of the windows that reads the input anywhere."""
+    found, strides = [], _strides(window)
+    for element in range(window.kernel):
+        start, at = divmod(element - window.before, window.stride)
+        first, last = max(start, 0), min(start + window.places, strides)
+        if first < last:
+            found.append(_Element(at, first, last, first - start, start + window.places - last))
+    return found
+
+
+def _cut(x: Any, window: Window) -> list[Any]:
+    """Each element of the windows at all places ``(N, places, inner)``, of ``(N, size, inner)``."""
+    strides, inner, lowest = _strides(window), x.shape[-1], x.dtype.min
+    x = padded(x, [[0, 0], [0, strides * window.stride - window.size], [0, 0]], lowest)
+    x = tf.reshape(x, [-1, strides, window.stride * inner])
+    return [
+        padded(x[:, e.first : e.last, e.at * inner : (e.at + 1) * inner], [[0, 0], [e.before, e.after], [0, 0]], lowest)
+        for e in _elements(window)
+    ]
 
 
 def _put(parts: Sequence[Any], window: Window) -> Any:
     """The sum of elements ``(N, places, inner)``, each put where :func:`_cut` found it: ``(N, size, inner)``."""
-    steps, inner = _steps(window), parts[0].shape[-1]
-    phases: list[list[Any]] = [[] for _ in range(window.stride)]
-    for element, part in enumerate(parts):
-        step, at = divmod(element, window.stride)
-        phases[at].append(padded(part, [[0, 0], [step, steps - window.places - step], [0, 0]]))
-    nothing = tf.zeros_like(phases[0][0]) if window.stride > window.kernel else None
-    sums = [tf.add_n(phase) if phase else nothing for phase in phases]
-    found = tf.reshape(tf.concat(sums, -1), [-1, steps * window.stride, inner])
-    return found[:, window.before : window.before + window.size]
+    strides, inner = _strides(window), parts[0].shape[-1]
+    sums: list[Any] = [None] * window.stride
+    for e, part in zip(_elements(window), parts, strict=True):
+        inside = part[:, e.before : window.places - e.after]
+        whole = padded(inside, [[0, 0], [e.first, strides - e.last], [0, 0]])
+        sums[e.at] = whole if sums[e.at] is None else sums[e.at] + whole
+    nothing = tf.zeros_like(next(known for known in sums if known is not None)) if None in sums else None
+    apart = tf.concat([nothing if known is None else known for known in sums], -1)
+    return tf.reshape(apart, [-1, strides * window.stride, inner])[:, : window.size]
 
 
-def _steps(window: Window) -> int:
-    """Strides that cover the input with its padding."""
-    covered = -(-(window.before + window.size) // window.stride)
-    return max(covered, window.places + (window.kernel - 1) // window.stride)
+def _strides(window: Window) -> int:
+    """That cover the input."""
+    return -(-window.size // window.stride)
 
 
 RULES: dict[str, Rule] = {"AvgPool": _avg_pool, "MaxPool": _max_pool}
