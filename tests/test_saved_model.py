@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +20,7 @@ from model_kinds import KINDS, images, small_cnn_layers
 from tensorflow.core.protobuf import saved_model_pb2
 
 import visualcnn_tf as vc
-from visualcnn_tf.errors import ExportVerificationError, InvalidArgumentError
+from visualcnn_tf.errors import ExportVerificationError, InvalidArgumentError, PathNotWritableError
 from visualcnn_tf.export.images import MAX_PIXELS, PREPROCESS, claimed_pixels
 
 LOADER = Path(__file__).with_name("c_loader.py")
@@ -231,14 +233,41 @@ def test_nothing_half_written_is_left(cnn: Any, tmp_path: Path, monkeypatch: pyt
     explained = vc.attach(cnn, "pool")
     save = tf.saved_model.save
 
-    def disk_full(module: Any, path: str, **options: Any) -> None:
-        save(module, path, **options)
-        raise OSError("no space left on device")
+    full = os.strerror(errno.ENOSPC)
+    for error in (OSError(errno.ENOSPC, full), tf.errors.ResourceExhaustedError(None, None, f"x; {full}")):
 
-    monkeypatch.setattr(tf.saved_model, "save", disk_full)
-    with pytest.raises(OSError, match="no space left"):
-        vc.export_saved_model(explained, tmp_path / "m")
-    assert not list(tmp_path.iterdir())
+        def disk_full(module: Any, path: str, error: Exception = error, **options: Any) -> None:
+            save(module, path, **options)
+            raise error
+
+        monkeypatch.setattr(tf.saved_model, "save", disk_full)
+        with pytest.raises(PathNotWritableError, match=f"`path` must be .*{tmp_path / 'm'}': .*{full}"):
+            vc.export_saved_model(explained, tmp_path / "m")
+        assert not list(tmp_path.iterdir())
+
+
+def test_an_older_version_survives_a_full_disk(cnn: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = vc.export_saved_model(cnn, tmp_path / "m", signatures=["serving_default"])
+    rename = Path.rename
+
+    def rename_or_fail(self: Path, target: Path) -> Path:
+        if target == folder and not self.name.endswith(".old"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", rename_or_fail)
+    with pytest.raises(PathNotWritableError):
+        vc.export_saved_model(cnn, folder, signatures=["serving_default"], overwrite=True)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["m"]
+    assert (folder / "saved_model.pb").exists()
+
+
+def test_a_folder_below_a_file_is_refused(cnn: Any, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("kept")
+    for version in (None, 1):
+        with pytest.raises(PathNotWritableError, match="`path` must be a place that can be written to"):
+            vc.export_saved_model(vc.attach(cnn, "pool"), tmp_path / "file" / "m", version=version)
+    assert [entry.read_text() for entry in tmp_path.iterdir()] == ["kept"]
 
 
 def test_verification_notices_a_wrong_model(cnn: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

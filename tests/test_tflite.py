@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,12 @@ from keras import layers as L  # noqa: N812
 from model_kinds import KINDS, images, small_cnn_layers
 
 import visualcnn_tf as vc
-from visualcnn_tf.errors import ExportVerificationError, InvalidArgumentError, UnsupportedOperationError
+from visualcnn_tf.errors import (
+    ExportVerificationError,
+    InvalidArgumentError,
+    PathNotWritableError,
+    UnsupportedOperationError,
+)
 from visualcnn_tf.export import tflite
 from visualcnn_tf.export.report import check_output, count_ops, interpreter
 from visualcnn_tf.export.twin import float32_twin
@@ -230,6 +237,22 @@ def test_verification_notices_a_wrong_file(cnn: Any, tmp_path: Path, monkeypatch
     finally:
         weight.assign(before)
     assert [entry.name for entry in tmp_path.iterdir()] == ["m.tflite"]
+
+
+def test_what_cannot_be_written(cnn: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("kept")
+    with pytest.raises(PathNotWritableError, match="`path` must be a place that can be written to"):
+        vc.export_tflite(cnn, tmp_path / "file" / "m.tflite")
+    write = Path.write_bytes
+
+    def disk_full(path: Path, content: bytes) -> int:
+        write(path, content[:100])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", disk_full)
+    with pytest.raises(PathNotWritableError, match=f"{tmp_path / 'm.tflite'}': {os.strerror(errno.ENOSPC)}"):
+        vc.export_tflite(cnn, tmp_path / "m.tflite")
+    assert [entry.read_text() for entry in tmp_path.iterdir()] == ["kept"]
 
 
 def test_heatmaps_are_traced_once(tmp_path: Path) -> None:

@@ -59,6 +59,10 @@ class MissingExtraError(VisualCNNError, ImportError, ValueError):
     """A feature needs an optional package that is not installed."""
 
 
+class PathNotWritableError(VisualCNNError, OSError, ValueError):
+    """A file or folder can't be written: no permission, a full disk, or a file where a folder should be."""
+
+
 class ImageReadError(VisualCNNError, ValueError):
     """A file is not an image that can be read."""
 

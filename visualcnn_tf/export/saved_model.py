@@ -9,7 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from visualcnn_tf._atomic import next_version, whole_folder
+from visualcnn_tf._atomic import next_version, whole_folder, writing
 from visualcnn_tf._checks import bad_value, check_choice
 from visualcnn_tf.attach import check_model
 from visualcnn_tf.export.examples import example_inputs
@@ -66,6 +66,7 @@ def export_saved_model(
     Raises:
         InvalidArgumentError: for an option that is not allowed, or an existing path.
         IncompatibleModelError: for anything but a Keras 3 model.
+        PathNotWritableError: when the folder can't be written.
         ExportVerificationError: when the written model does not give what the model gives.
     """
     check_model(explained)
@@ -80,9 +81,10 @@ def export_saved_model(
     with whole_folder(target, overwrite) as temporary:
         functions = served_signatures(explained, inputs, names, decoder, blank=on_error == "blank")
         examples = {name: example_inputs(name, inputs) for name in functions}
-        _write(explained, functions, temporary)
-        if warmup:
-            write_warmup(temporary, explained.name, examples)
+        with writing(target):
+            _write(explained, functions, temporary)
+            if warmup:
+                write_warmup(temporary, explained.name, examples)
         if verify:
             verify_saved_model(temporary, explained, functions, examples)
     return target

@@ -88,6 +88,7 @@ def export_tflite(
     Raises:
         InvalidArgumentError: for an option that is not allowed, an input of unknown size, or an existing file.
         UnsupportedOperationError: for an operation that is not built into TensorFlow Lite, naming it and its layer.
+        PathNotWritableError: when the file can't be written.
         ExportVerificationError: when the file does not give what the model gives.
     """
     check_model(explained)
