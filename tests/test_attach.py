@@ -17,6 +17,7 @@ from keras import layers as L  # noqa: N812
 from model_kinds import Subclassed, images, small_cnn_layers
 
 import visualcnn_tf as vc
+from visualcnn_tf.fusion import ACTIVATION_FUSIONS
 from visualcnn_tf.combine import combine_maps
 
 
@@ -49,7 +50,7 @@ def test_outputs_are_a_flat_dict_in_graph_order(model: Any, x: np.ndarray) -> No
     assert list(tf.function(explained)(x)) == keys
 
 
-@pytest.mark.parametrize("method", list(vc.FUSIONS))
+@pytest.mark.parametrize("method", list(ACTIVATION_FUSIONS))
 @pytest.mark.parametrize("size", ["input", None, (5, 31)])
 def test_every_fusion_and_size_equals_the_oracle(model: Any, x: np.ndarray, method: str, size: Any) -> None:
     outputs = vc.attach(model, method=method, size=size)(x)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
 
 from visualcnn_tf._backend import check_backend
+from visualcnn_tf.backward.score import Target
 from visualcnn_tf.combine import Combination
 from visualcnn_tf.errors import IncompatibleModelError
 from visualcnn_tf.explained_model import ExplainedModel
@@ -17,18 +18,25 @@ from visualcnn_tf.layer import check_size
 from visualcnn_tf.normalize import Normalization
 from visualcnn_tf.plan import DEFAULT_METHOD, Options, make_plan
 
+#: A name, a callable, or a list of these.
+Method: TypeAlias = str | Fusion | Sequence[str | Fusion]
+
 
 def attach(
     model: Any,
     layers: Any = None,
     *,
-    method: str | Fusion | Mapping[str, str | Fusion] = DEFAULT_METHOD,
+    method: Method | Mapping[str, Method] = DEFAULT_METHOD,
     size: str | Sequence[int] | None = "input",
     interpolation: str = "bilinear",
     normalize: Normalization = "minmax",
     dtype: str = "float32",
     combine: str | Combination | None = None,
     combine_weights: Mapping[str, float] | Sequence[float] | None = None,
+    target: Target = "predicted",
+    output: str | None = None,
+    relu: bool = True,
+    max_channels: int | None = None,
     check_numerics: bool = False,
     input_shape: Any = None,
     name: str | None = None,
@@ -53,9 +61,10 @@ def attach(
             map of each resolution), ``"last"`` (the last map before the head), a layer's name or
             ``path/inside/nested/models``, a pattern (``"block3_*"``), an index as in ``model.layers``, a layer, or a
             list of these. A preset's name means the preset; for a layer of that name pass the layer itself.
-        method: how the feature maps are fused: a name (see ``visualcnn_tf.FUSIONS``), a callable ``(B, h, w, C) ->
-            (B, h, w)`` of TensorFlow ops, or a dict from layer patterns to these (first match; others get the
-            default).
+        method: how the feature maps are fused: a name (see ``visualcnn_tf.FUSIONS``), a callable of TensorFlow ops,
+            ``(B, h, w, C) -> (B, h, w)`` or of two arguments, feature maps and gradients; a list of these, for one
+            heatmap each, whose keys end in the method's name; or a dict from layer patterns to all of these (first
+            match; others get the default). Methods such as ``"gradcam"`` explain the score of a class.
         size: size of the heatmaps: ``"input"``, ``(H, W)``, or None for each layer's own.
         interpolation: ``"bilinear"``, ``"nearest"``, ``"bicubic"`` or ``"area"``.
         normalize: ``"minmax"``, ``"max"``, ``("range", low, high)`` or None; each image for itself.
@@ -64,6 +73,15 @@ def attach(
             output ``"heatmap"``, all layers' normalised heatmaps in one, normalised again.
         combine_weights: weight of each layer in it: a dict from layer patterns to numbers (others weigh 1), or one
             number for each tap.
+        target: which class such methods explain: ``"predicted"``; a class index; a list of them (keys end in
+            ``_class<k>``); ``"top3"`` or any other number (keys end in ``_top1`` and so on); ``"input"``: the model
+            gets one more input, ``class_index``, ``(B,)`` int32, where -1 means the predicted class; or a callable
+            of TensorFlow ops from the model's output to one score for each image, ``(B,)``. The score of a class is
+            its logit: what the softmax or sigmoid reads; of a single sigmoid unit it is the logit for class 1 and
+            minus the logit for class 0. A class that is not there gets an all-zero heatmap.
+        output: which of several outputs is explained.
+        relu: whether they keep only the evidence for the class; without it, maps are signed.
+        max_channels: for ``"scorecam"`` and ``"ablationcam"``: only so many channels, those that vary most.
         check_numerics: whether NaN or infinite activations raise an error that names the layer. Otherwise such an
             image gets an all-zero heatmap. Has no effect under XLA or in TensorFlow Lite.
         input_shape: shape of one example, without the batch, for a model that was never built (which this builds),
@@ -72,7 +90,8 @@ def attach(
 
     Returns:
         An :class:`ExplainedModel`: ``predict(x)`` and calls return a flat dict: ``"predictions"`` (several outputs
-        keep their names), ``"heatmap_<layer path>"`` of shape ``(B, H, W)`` for each tap, ``"heatmap"``.
+        keep their names), ``"explained_class"``, ``(B,)`` int32, with methods that explain a class (``(B, n)`` for
+        n classes, -1 for none), ``"heatmap_<layer path>"`` of shape ``(B, H, W)`` for each tap, ``"heatmap"``.
 
     Raises:
         IncompatibleModelError: for anything but a Keras 3 model on the TensorFlow backend.
@@ -81,10 +100,23 @@ def attach(
         InputShapeError: when ``size="input"`` but no input has the layer's spatial axes.
         InvalidArgumentError: for an option that is not allowed.
         InvalidTypeError: for a layer selector of the wrong type.
+        NoGradientError: when no path leads from a layer to the score that is to be explained.
     """
     check_model(model)
     options = Options(
-        layers, method, check_size(size), interpolation, normalize, dtype, combine, combine_weights, check_numerics
+        layers=layers,
+        method=method,
+        size=check_size(size),
+        interpolation=interpolation,
+        normalize=normalize,
+        dtype=dtype,
+        combine=combine,
+        combine_weights=combine_weights,
+        check_numerics=check_numerics,
+        target=target,
+        output=output,
+        relu=relu,
+        max_channels=max_channels,
     )
     inputs = model_inputs(model) if input_shape is None else shaped_inputs(model, input_shape)
     plan = None if inputs is None else make_plan(model, inputs, options)

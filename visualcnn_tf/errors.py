@@ -89,3 +89,11 @@ class SmallConvolutionWarning(UserWarning):
 
 class NotSerializableWarning(UserWarning):
     """The model is saved, but it will not load without help."""
+
+
+class ExpensiveMethodWarning(UserWarning):
+    """A method runs the model very often for each image."""
+
+
+class NoPlaceWarning(UserWarning):
+    """A layer comes after the spatial axes were lost, so its heatmap shows no places of the image."""

@@ -12,18 +12,12 @@ import numpy as np
 import tensorflow as tf
 
 from visualcnn_tf._serial import warn_if_not_loadable
-from visualcnn_tf.combine import combine_maps
-from visualcnn_tf.errors import NanLayerOutputError, NotBuiltError
+from visualcnn_tf.errors import InputShapeError, NanLayerOutputError, NotBuiltError
+from visualcnn_tf.explain import NOT_FINITE, explain
+from visualcnn_tf.fusion import method_name
 from visualcnn_tf.inputs import InputSpec, model_inputs, shaped_inputs
-from visualcnn_tf.normalize import cast_maps
-from visualcnn_tf.outputs import flat_outputs
 from visualcnn_tf.plan import Options, Plan, make_plan
-from visualcnn_tf.taps.capture import Outputs, recording
-from visualcnn_tf.taps.probe import inlined
 from visualcnn_tf.taps.tap import Tap
-from visualcnn_tf.taps.walk import walk
-
-_NOT_FINITE = "NaN or infinite activations in the layer "
 
 
 @keras.saving.register_keras_serializable(package="visualcnn_tf")
@@ -66,15 +60,25 @@ class ExplainedModel(keras.Model):
     @property
     def heatmap_names(self) -> list[str]:
         """The keys of the heatmaps, the combined one last."""
-        own = len(self.output_names) - len(self.taps) - (self.options.combine is not None)
-        return self.output_names[own:]
+        return self.output_names[len(self.output_names) - len(self.taps) - (self.options.combine is not None) :]
+
+    @property
+    def explanation_names(self) -> list[str]:
+        """The keys of all that the model itself does not return: the explained classes, if any, and the heatmaps."""
+        classes = self._known().classes
+        return ([] if classes is None else [classes]) + self.heatmap_names
+
+    @property
+    def prediction_names(self) -> list[str]:
+        """The keys of the model's own outputs."""
+        return self.output_names[: len(self.output_names) - len(self.explanation_names)]
 
     @property
     def inputs(self) -> list[Any]:
         """The inputs as Keras tensors: the model's own where it has them."""
         plan = self._known()
-        own = getattr(self.model, "inputs", None)
-        return list(own) if own else [_keras_tensor(spec) for spec in plan.inputs.specs]
+        own = getattr(self.model, "inputs", None) or [_keras_tensor(spec) for spec in plan.inputs.specs]
+        return [*own, *(_keras_tensor(spec) for spec in plan.all_inputs.specs[len(plan.inputs.specs) :])]
 
     @property
     def outputs(self) -> list[Any]:
@@ -94,29 +98,19 @@ class ExplainedModel(keras.Model):
         super().summary(*args, **kwargs)
         write = kwargs.get("print_fn") or print
         for tap in self.taps:
-            method = tap.method if isinstance(tap.method, str) else getattr(tap.method, "__name__", "callable")
-            write(f" {tap.key}: {method} of {tap.path} {tap.shape}")
+            write(f" {tap.key}: {method_name(tap.method)} of {tap.path} {tap.shape}")
 
     # What it does ----------------------------------------------------------------------------------------------
 
     def call(self, inputs: Any, training: bool | None = None) -> dict[str, Any]:
         """Predictions and heatmaps; ``training`` goes to the model."""
-        plan, options, layers = self._known(), self.options, walk(self.model)
-        recorder = Outputs({layers[tap.path] for tap in plan.taps})
-        with recording(recorder, inline=inlined(self.model, layers.values())):
-            predictions = flat_outputs(self.model(inputs, training=training))
-        heatmaps = []
-        images = plan.inputs.flatten(inputs)
-        for tap, fusion in zip(plan.taps, self.fusions, strict=True):
-            activations, count = tap.read(recorder.of(layers[tap.path]))
-            if options.check_numerics:
-                activations = tf.debugging.check_numerics(activations, f"{_NOT_FINITE}{tap.path!r}")
-            like = tap.like(images) if options.size == "input" else None
-            heatmaps.append(tap.unfold(fusion(activations, like=like), count))
-        outputs = [*predictions, *(cast_maps(heatmap, options.dtype) for heatmap in heatmaps)]
-        if options.combine is not None:
-            combined = combine_maps(heatmaps, options.combine, plan.weights, options.normalize)
-            outputs.append(cast_maps(combined, options.dtype))
+        if tf.executing_eagerly() and self._known().scored is not None:
+            # The walk back from a score needs a graph.
+            return self._in_graph(inputs, training)  # type: ignore[no-any-return]
+        return self._explain(inputs, training)
+
+    def _explain(self, inputs: Any, training: bool | None) -> dict[str, Any]:
+        outputs = explain(self.model, self._known(), self.options, self.fusions, inputs, training)
         return dict(zip(self.output_names, outputs, strict=True))
 
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
@@ -141,7 +135,7 @@ class ExplainedModel(keras.Model):
             # Keras's own predict has no answer to that.
             return {name: tensor.numpy() for name, tensor in self(_no_examples(spec)).items()}
         if spec is x:
-            x = self._known().inputs.complete(x)
+            x = self._complete(x)
         with _naming_the_layer():
             outputs = super().predict(x, *args, **kwargs)
         return {name: outputs[name] for name in self.output_names}
@@ -152,10 +146,24 @@ class ExplainedModel(keras.Model):
             shapes = keras.tree.map_structure(lambda tensor: tuple(tensor.shape[1:]), inputs)
             plan = make_plan(self.model, shaped_inputs(self.model, shapes, fixed=False), self.options)
             self._adopt(replace(plan, inputs=model_inputs(self.model) or plan.inputs))
-        self._known().inputs.check(inputs)
+        own, class_index = self._known().split(inputs)
+        self._known().inputs.check(own)
+        if class_index is not None:
+            _check_class_index(class_index, own)
+
+    def _complete(self, x: Any) -> Any:
+        """``x`` with the channel axis of grey images, whether or not a class index stands beside them."""
+        plan = self._known()
+        own, class_index = plan.split(x)
+        own = plan.inputs.complete(own)
+        if class_index is None:
+            return own
+        named = dict(zip(plan.inputs.names, plan.inputs.flatten(own), strict=True))
+        return {**named, str(plan.class_index): class_index}
 
     def _adopt(self, plan: Plan) -> None:
         self.plan = plan
+        self._in_graph = tf.function(self._explain, autograph=False, reduce_retracing=True)
         self.fusions = [self.options.fusion(tap.method, tap.data_format, tap.key) for tap in plan.taps]
         self.built = True
 
@@ -167,7 +175,7 @@ class ExplainedModel(keras.Model):
     def export(self, filepath: Any, format: str = "tf_saved_model", **kwargs: Any) -> None:
         """Keras's ``export``, on the inputs that the model is known to take."""
         if kwargs.get("input_signature") is None:
-            inputs = self._known().inputs
+            inputs = self._known().all_inputs
             specs = [keras.InputSpec(spec.dtype, spec.shape, name=spec.name) for spec in inputs.specs]
             kwargs["input_signature"] = [inputs.pack(specs)]
         super().export(filepath, format, **kwargs)
@@ -179,6 +187,7 @@ class ExplainedModel(keras.Model):
         plan = self._known()
         for tap in plan.taps:
             warn_if_not_loadable("method", tap.method)
+        warn_if_not_loadable("target", self.options.target)
         warn_if_not_loadable("combine", self.options.combine)
         return {
             "name": self.name,
@@ -206,6 +215,17 @@ class ExplainedModel(keras.Model):
 
 def _keras_tensor(spec: InputSpec) -> Any:
     return keras.KerasTensor(spec.shape, dtype=spec.dtype, name=spec.name)
+
+
+def _check_class_index(class_index: Any, own: Any) -> None:
+    shape = tuple(getattr(class_index, "shape", ()))
+    batch, kind = _batch_size(own), getattr(class_index, "dtype", None)
+    is_integer = kind is not None and "int" in keras.backend.standardize_dtype(kind)
+    if len(shape) != 1 or (batch and shape[0] and shape[0] != batch) or not is_integer:
+        raise InputShapeError(
+            f"`class_index` must be one integer for each image, (B,). Received: shape {shape} of type {kind}. "
+            "-1 means the predicted class."
+        )
 
 
 def _batch_size(inputs: Any) -> int | None:
@@ -237,9 +257,9 @@ def _naming_the_layer() -> Iterator[None]:
     try:
         yield
     except tf.errors.InvalidArgumentError as error:
-        if _NOT_FINITE not in error.message:
+        if NOT_FINITE not in error.message:
             raise
-        layer = error.message.split(_NOT_FINITE)[1].split("'")[1]
+        layer = error.message.split(NOT_FINITE)[1].split("'")[1]
         raise NanLayerOutputError(
             f"`inputs` give NaN or infinite activations in the layer {layer!r}. Check the input and the weights; "
             "without `check_numerics` such an image gets an all-zero heatmap."

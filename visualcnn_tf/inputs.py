@@ -77,6 +77,11 @@ class ModelInputs:
         ]
         return keras.tree.pack_sequence_as(inputs, flat)
 
+    def with_class_index(self, name: str) -> ModelInputs:
+        """These inputs, by name, and the class of each image beside them."""
+        specs = (*self.specs, InputSpec(name, (None,), "int32"))
+        return ModelInputs(dict.fromkeys([spec.name for spec in specs], 0), specs)
+
     def check(self, inputs: Any) -> None:
         """Checks structure, ranks, channels and sizes of tensors, arrays or tensor specs with a batch first.
 

@@ -10,9 +10,10 @@ import tensorflow as tf
 
 from visualcnn_tf._backend import check_backend
 from visualcnn_tf._checks import bad_value, check_choice, is_count
+from visualcnn_tf._layout import to_channels_last
 from visualcnn_tf._serial import callable_from_config, callable_to_config
 from visualcnn_tf.errors import InputShapeError
-from visualcnn_tf.fusion import Fusion, fuse, resolve_fusion
+from visualcnn_tf.fusion import Fusion, fuse, is_perturbation, needs_gradients, resolve_fusion
 from visualcnn_tf.normalize import Normalization, cast_maps, check_dtype, check_normalize, normalize_maps
 from visualcnn_tf.resize import INTERPOLATIONS, resize
 
@@ -36,8 +37,9 @@ class FeatureMapFusion(keras.layers.Layer):
         TensorShape([2, 32, 32])
 
     Args:
-        method: name of a fusion (see ``visualcnn_tf.FUSIONS``) or a callable ``(B, h, w, C) -> (B, h, w)`` of
-            TensorFlow ops.
+        method: name of a fusion (see ``visualcnn_tf.FUSIONS``) or a callable of TensorFlow ops, ``(B, h, w, C) ->
+            (B, h, w)``, or of two arguments, feature maps and gradients. Methods that run the model again, such as
+            ``"reciprocam"``, are there in ``attach`` only.
         size: size of the heatmap: ``(H, W)``, None for the feature maps' own size, or ``"input"`` for the size of
             the ``like`` tensor.
         interpolation: ``"bilinear"``, ``"nearest"``, ``"bicubic"`` or ``"area"``; half-pixel centres, anti-aliased
@@ -47,11 +49,14 @@ class FeatureMapFusion(keras.layers.Layer):
             values.
         dtype: type of the heatmap: ``"float32"``, ``"float16"`` or ``"uint8"`` (0 to 255).
         data_format: ``"channels_last"`` or ``"channels_first"`` feature maps; by default Keras's own setting.
+        relu: whether class-discriminative methods keep only the evidence for the class; without it, their maps are
+            signed. Callables do as they please.
         **kwargs: ``name`` and ``trainable`` of ``keras.layers.Layer``.
 
     Call arguments:
         activations: feature maps ``(B, h, w, C)``, signals ``(B, t, C)`` or volumes ``(B, d, h, w, C)`` of any
-            float type; any dimension but the rank may be unknown.
+            float type; any dimension but the rank may be unknown. A list ``[A, G]`` of feature maps and gradients
+            of a score with respect to them for the methods that need these, such as ``"gradcam"``.
         like: the tensor that gives ``size="input"`` its height and width: ``(B, H, W, C)`` or ``(B, H, W)``.
 
     Returns:
@@ -59,7 +64,8 @@ class FeatureMapFusion(keras.layers.Layer):
 
     Raises:
         InvalidArgumentError: for an option that is not allowed, or a callable that returns the wrong shape.
-        InputShapeError: for feature maps of rank 2 or over 5, or ``size="input"`` without ``like``.
+        InputShapeError: for feature maps of rank 2 or over 5, gradients that are missing or not needed, or
+            ``size="input"`` without ``like``.
     """
 
     def __init__(
@@ -71,11 +77,13 @@ class FeatureMapFusion(keras.layers.Layer):
         normalize: Normalization = "minmax",
         dtype: str = "float32",
         data_format: str | None = None,
+        relu: bool = True,
         **kwargs: Any,
     ) -> None:
         check_backend()
         # Validated before Keras sees anything; the layer itself always computes in float32.
-        resolve_fusion(method)
+        _check_method(method)
+        check_choice("relu", relu, (True, False))
         checked_size = check_size(size)
         check_choice("interpolation", interpolation, INTERPOLATIONS)
         normalize = check_normalize(normalize)
@@ -89,27 +97,48 @@ class FeatureMapFusion(keras.layers.Layer):
         self.normalize = normalize
         self.heatmap_dtype = heatmap_dtype
         self.data_format = data_format
+        self.relu = relu
         self.supports_jit = True
 
     def build(self, activations_shape: Any, like_shape: Any = None) -> None:
         """Checks the rank; there are no weights."""
-        self._check_rank(len(activations_shape), like_shape is not None)
+        self._check_rank(len(self._one(activations_shape)), like_shape is not None)
         self.built = True
 
     def call(self, activations: Any, like: Any = None) -> Any:
         """Heatmaps of feature maps; see the class."""
-        activations = tf.convert_to_tensor(activations)
-        self._check_rank(activations.shape.rank, like is not None)
-        if self.data_format == "channels_first":
-            rank = activations.shape.rank
-            activations = tf.transpose(activations, [0, *range(2, rank), 1])
-        maps, finite = fuse(activations, self.method)
+        given = self._tensors(activations, like is not None)
+        both = [to_channels_last(tensor, self.data_format) for tensor in given]
+        gradients = both[1] if len(both) > 1 else None
+        maps, finite = fuse(both[0], self.method, gradients, self.relu)
         if self.size is not None:
             maps = resize(maps, self._target(maps, like), self.interpolation)
         maps = normalize_maps(maps, self.normalize)
         if isinstance(self.normalize, tuple):  # every other normalisation keeps zeros zero
             maps = tf.where(finite, maps, tf.zeros_like(maps))
         return cast_maps(maps, self.heatmap_dtype)
+
+    def _tensors(self, activations: Any, has_like: bool) -> list[Any]:
+        """The feature maps and, if the method needs them, the gradients."""
+        given = list(activations) if isinstance(activations, (list, tuple)) else [activations]
+        self._one([tuple(tensor.shape) for tensor in given] if len(given) > 1 else tuple(given[0].shape))
+        tensors = [tf.convert_to_tensor(tensor) for tensor in given]
+        self._check_rank(tensors[0].shape.rank, has_like)
+        return tensors
+
+    def _one(self, shape: Any) -> Any:
+        """The shape of the feature maps, with or without that of gradients beside it."""
+        has_two = bool(shape) and isinstance(shape[0], (tuple, list))
+        if has_two and len(shape) == 2 and needs_gradients(self.method):
+            fits = len(shape[0]) == len(shape[1]) and all(
+                a == b or None in (a, b) for a, b in zip(shape[0], shape[1], strict=True)
+            )
+            if fits:
+                return tuple(shape[0])
+        elif not has_two and not needs_gradients(self.method):
+            return tuple(shape)
+        expected = "[A, G], feature maps and gradients of one shape" if needs_gradients(self.method) else "one tensor"
+        raise InputShapeError(f"`activations` must be {expected}, for the method {self.method!r}. Received: {shape}.")
 
     def _target(self, maps: Any, like: Any) -> list[Any]:
         if isinstance(self.size, tuple):
@@ -134,6 +163,7 @@ class FeatureMapFusion(keras.layers.Layer):
 
     def compute_output_shape(self, activations_shape: Any, like_shape: Any = None) -> tuple[int | None, ...]:
         """``(B, H, W)``, None where unknown."""
+        activations_shape = self._one(activations_shape)
         rank = len(activations_shape)
         self._check_rank(rank, like_shape is not None)
         if isinstance(self.size, tuple):
@@ -147,11 +177,14 @@ class FeatureMapFusion(keras.layers.Layer):
     def compute_output_spec(self, activations: Any, like: Any = None) -> Any:
         """Shape and type of the heatmap."""
         like_shape = None if like is None else like.shape
-        shape = self.compute_output_shape(activations.shape, like_shape)
+        several = isinstance(activations, (list, tuple))
+        shapes = [tuple(tensor.shape) for tensor in activations] if several else tuple(activations.shape)
+        shape = self.compute_output_shape(shapes, like_shape)
         if callable(self.method):
             # Only a trial run tells whether it returns the right shape.
-            spec = tf.TensorSpec(self._channels_last(activations.shape), tf.float32)
-            tf.function(fuse, autograph=False).get_concrete_function(spec, self.method)
+            spec = tf.TensorSpec(self._channels_last(self._one(shapes)), tf.float32)
+            gradients = [spec] if needs_gradients(self.method) else []
+            tf.function(fuse, autograph=False).get_concrete_function(spec, self.method, *gradients)
         return keras.KerasTensor(shape, dtype=self.heatmap_dtype)
 
     def _channels_last(self, shape: Any) -> tuple[int | None, ...]:
@@ -167,12 +200,24 @@ class FeatureMapFusion(keras.layers.Layer):
             "normalize": self.normalize,
             "dtype": self.heatmap_dtype,
             "data_format": self.data_format,
+            "relu": self.relu,
         }
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> FeatureMapFusion:
         """The layer of a config."""
         return cls(**{**config, "method": callable_from_config(config["method"])})
+
+
+def _check_method(method: Any) -> None:
+    resolve_fusion(method)
+    if is_perturbation(method):
+        raise bad_value(
+            "method",
+            "one that needs feature maps and gradients only",
+            method,
+            f"It runs the model again: use `attach(model, layers, method={method!r})`.",
+        )
 
 
 def check_size(size: Any) -> str | tuple[int, ...] | None:

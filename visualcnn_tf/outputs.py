@@ -10,7 +10,10 @@ from typing import Any
 import keras
 
 PREDICTIONS = "predictions"
+EXPLAINED_CLASS = "explained_class"
 COMBINED = "heatmap"
+#: The input that asks for a class, where there is one.
+CLASS_INDEX = "class_index"
 
 
 @dataclass(frozen=True)

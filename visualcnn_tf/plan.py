@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import keras
 
-from visualcnn_tf._checks import bad_value, check_choice
+from visualcnn_tf._checks import bad_value, check_choice, is_count, quoted
 from visualcnn_tf._serial import callable_from_config, callable_to_config
+from visualcnn_tf.advice import check_reachable, check_reruns
+from visualcnn_tf.backward.score import Target, check_target, suffixes
 from visualcnn_tf.combine import Combination, check_combine, resolve_weights
 from visualcnn_tf.errors import InputShapeError, InvalidArgumentError
-from visualcnn_tf.fusion import Fusion, resolve_fusion
+from visualcnn_tf.fusion import Fusion, is_discriminative, is_perturbation, method_name, needs_gradients, resolve_fusion
 from visualcnn_tf.inputs import ModelInputs
 from visualcnn_tf.layer import FeatureMapFusion, check_size
 from visualcnn_tf.normalize import Normalization, check_dtype, check_normalize
 from visualcnn_tf.outputs import (
+    CLASS_INDEX,
     COMBINED,
+    EXPLAINED_CLASS,
     OutputSpec,
     flat_outputs,
     heatmap_key,
@@ -45,10 +49,18 @@ class Options:
     combine: str | Combination | None = None
     combine_weights: Any = None
     check_numerics: bool = False
+    target: Target = "predicted"
+    output: str | None = None
+    relu: bool = True
+    max_channels: int | None = None
 
     def __post_init__(self) -> None:
-        for method in self.method.values() if isinstance(self.method, Mapping) else [self.method]:
+        for method in self._methods():
             resolve_fusion(method)
+        object.__setattr__(self, "target", check_target(self.target))
+        check_choice("relu", self.relu, (True, False))
+        if self.max_channels is not None and not is_count(self.max_channels):
+            raise bad_value("max_channels", "a number of at least 1, or None for all", self.max_channels)
         check_choice("interpolation", self.interpolation, INTERPOLATIONS)
         check_choice("check_numerics", self.check_numerics, (True, False))
         check_combine(self.combine)
@@ -56,26 +68,43 @@ class Options:
         object.__setattr__(self, "normalize", check_normalize(self.normalize))
         object.__setattr__(self, "dtype", check_dtype(self.dtype, self.normalize))
 
+    def _methods(self) -> Iterator[str | Fusion]:
+        """Every method that is named, wherever it stands."""
+        for entry in self.method.values() if isinstance(self.method, Mapping) else [self.method]:
+            if isinstance(entry, (list, tuple)):
+                if not entry:
+                    raise bad_value("method", "a name, a callable, or a list of at least one", entry)
+                yield from entry
+            else:
+                yield entry
+
     def fusion(self, method: str | Fusion, data_format: str, name: str) -> FeatureMapFusion:
         """The layer that makes float32 heatmaps as these options say."""
         return FeatureMapFusion(
-            method,
+            # What running the model again gives is a map already: the mean of its one channel.
+            "mean" if is_perturbation(method) else method,
             size=self.size,
             interpolation=self.interpolation,
             normalize=self.normalize,
             data_format=data_format,
+            relu=self.relu,
             name=name,
         )
 
     def get_config(self) -> dict[str, Any]:
         """What the outputs depend on; which taps were asked for is kept in the plan, resolved."""
-        config = {**self.__dict__, "combine": callable_to_config(self.combine)}
+        config = {
+            **self.__dict__,
+            "combine": callable_to_config(self.combine),
+            "target": callable_to_config(self.target),
+        }
         return {key: value for key, value in config.items() if key not in ("layers", "method", "combine_weights")}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Options:
         """The inverse of :meth:`get_config`."""
-        return cls(**{**config, "combine": callable_from_config(config["combine"])})
+        callables = ("combine", "target")
+        return cls(**{key: callable_from_config(value) if key in callables else value for key, value in config.items()})
 
 
 @dataclass(frozen=True)
@@ -87,12 +116,33 @@ class Plan:
         taps: in the order of their heatmaps.
         outputs: name, shape and type of every output, in order.
         weights: of each tap in the combined heatmap, or None.
+        scored: which of the model's own outputs, flat, is explained; None when no method explains a class.
+        classes: name of the output that tells the explained classes, or None.
+        class_index: name of the input that asks for a class, or None.
+        fallbacks: type and name of each operation whose gradient is TensorFlow's own, not a rule of this package:
+            TensorFlow Lite may lack it.
     """
 
     inputs: ModelInputs
     taps: tuple[Tap, ...]
     outputs: tuple[OutputSpec, ...]
     weights: tuple[float, ...] | None = None
+    scored: int | None = None
+    classes: str | None = None
+    class_index: str | None = None
+    fallbacks: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def all_inputs(self) -> ModelInputs:
+        """What the explained model takes: the model's inputs and, if a class can be asked for, its index."""
+        return self.inputs if self.class_index is None else self.inputs.with_class_index(self.class_index)
+
+    def split(self, inputs: Any) -> tuple[Any, Any]:
+        """What the model takes, and the class index or None, of what the explained model was given."""
+        if self.class_index is None or not isinstance(inputs, Mapping) or self.class_index not in inputs:
+            return inputs, None
+        own = {name: tensor for name, tensor in inputs.items() if name != self.class_index}
+        return self.inputs.pack(self.inputs.flatten(own)), inputs[self.class_index]
 
     def get_config(self) -> dict[str, Any]:
         """Serialisable."""
@@ -101,6 +151,10 @@ class Plan:
             "taps": [tap.get_config() for tap in self.taps],
             "outputs": [asdict(output) for output in self.outputs],
             "weights": self.weights,
+            "scored": self.scored,
+            "classes": self.classes,
+            "class_index": self.class_index,
+            "fallbacks": self.fallbacks,
         }
 
     @classmethod
@@ -111,6 +165,10 @@ class Plan:
             taps=tuple(Tap.from_config(tap) for tap in config["taps"]),
             outputs=tuple(OutputSpec(**{**o, "shape": tuple(o["shape"])}) for o in config["outputs"]),
             weights=config["weights"] and tuple(config["weights"]),
+            scored=config.get("scored"),
+            classes=config.get("classes"),
+            class_index=config.get("class_index"),
+            fallbacks=tuple((kind, name) for kind, name in config.get("fallbacks", ())),
         )
 
 
@@ -128,19 +186,77 @@ def make_plan(model: Any, inputs: ModelInputs, options: Options) -> Plan:
         OutputSpec(name, tuple(tensor.shape), keras.backend.standardize_dtype(tensor.dtype))
         for name, tensor in zip(prediction_names(model, trial.outputs), flat_outputs(trial.outputs), strict=True)
     ]
-    taken = [output.name for output in own]
+    names = [output.name for output in own]
+    planned = list(_planned(calls, methods, options.target))
+    discriminative = any(is_discriminative(method) for _, method, _, _ in planned)
+    if not discriminative:
+        _check_unused(options)
+    scored = _scored(options.output, names) if discriminative else None
+    taken = list(names)
+    classes = unique(EXPLAINED_CLASS, taken) if discriminative and not callable(options.target) else None
+    taken += [classes] if classes else []
     taps = []
-    for call, method in zip(calls, methods, strict=True):
-        key = unique(heatmap_key(call.path), taken)
-        taken.append(key)
-        taps.append(_tap(call, key, method, trial))
+    for call, method, suffix, column in planned:
+        taps.append(_tap(call, unique(heatmap_key(call.path) + suffix, taken), method, column, trial))
+        taken.append(taps[-1].key)
     heatmaps = [_heatmap_spec(tap, inputs, options) for tap in taps]
     weights = resolve_weights(options.combine_weights, options.combine, [tap.path for tap in taps])
-    combined = [] if options.combine is None else [_combined_spec(heatmaps, unique(COMBINED, taken))]
-    return Plan(inputs, tuple(taps), (*own, *heatmaps, *combined), weights)
+    combined = [] if options.combine is None else [_combined_spec(heatmaps, unique(COMBINED, taken), options.target)]
+    fallbacks: tuple[tuple[str, str], ...] = ()
+    if scored is not None:
+        tapped = list(zip([call for call, *_ in planned], taps, strict=True))
+        fallbacks = check_reachable(trial, tapped, scored, options.target)
+        check_reruns(trial, tapped, scored, options.max_channels)
+    told = [] if classes is None else [OutputSpec(classes, _classes_shape(options.target), "int32")]
+    asks = options.target == "input" and scored is not None
+    return Plan(
+        inputs,
+        tuple(taps),
+        (*own, *told, *heatmaps, *combined),
+        weights,
+        scored=scored,
+        classes=classes,
+        class_index=unique(CLASS_INDEX, inputs.names) if asks else None,
+        fallbacks=fallbacks,
+    )
 
 
-def _tap(call: Call, key: str, method: Any, trial: Probe) -> Tap:
+def _check_unused(options: Options) -> None:
+    """Raises for options that only class-discriminative methods have."""
+    defaults: dict[str, Any] = {"target": "predicted", "output": None, "relu": True, "max_channels": None}
+    for name, default in defaults.items():
+        value = getattr(options, name)
+        if value != default:
+            raise bad_value(
+                name, f"{default!r} with methods that explain no class", value, "Use a method such as 'gradcam'."
+            )
+
+
+def _planned(calls: Sequence[Call], methods: Sequence[Any], target: Target) -> Iterator[tuple[Call, Any, str, int]]:
+    """Each heatmap: the call that is tapped, the method, what its key ends in, and which class it explains."""
+    for call, entry in zip(calls, methods, strict=True):
+        several = isinstance(entry, (list, tuple))
+        for method in entry if several else [entry]:
+            name = "_" + method_name(method).replace("+", "p") if several else ""
+            for column, suffix in enumerate(suffixes(target) if is_discriminative(method) else [""]):
+                yield call, method, name + suffix, column
+
+
+def _scored(output: str | None, names: Sequence[str]) -> int:
+    """The place of the output that is explained.
+
+    Raises:
+        InvalidArgumentError: for a name that is not among them, or none where there are several.
+    """
+    if output is None and len(names) == 1:
+        return 0
+    if output is None:
+        raise bad_value("output", f"one of the model's outputs {quoted(names)}", None, "Name the one to explain.")
+    check_choice("output", output, names)
+    return list(names).index(output)
+
+
+def _tap(call: Call, key: str, method: Any, column: int, trial: Probe) -> Tap:
     return Tap(
         path=call.path,
         key=key,
@@ -151,6 +267,7 @@ def _tap(call: Call, key: str, method: Any, trial: Probe) -> Tap:
         sequence=call.is_sequence,
         data_format=call.data_format,
         reference=_reference(call, trial.inputs),
+        column=column,
     )
 
 
@@ -176,14 +293,23 @@ def _heatmap_spec(tap: Tap, inputs: ModelInputs, options: Options) -> OutputSpec
             )
         like = keras.KerasTensor(tap.like_shape(inputs.specs[tap.reference].shape))
     fusion = options.fusion(tap.method, tap.data_format, tap.key)
-    shape = fusion.compute_output_spec(keras.KerasTensor(tap.frame_shape), like=like).shape
+    maps = keras.KerasTensor(tap.frame_shape)
+    shape = fusion.compute_output_spec([maps, maps] if needs_gradients(tap.method) else maps, like=like).shape
     steps = tap.frames or (tap.shape[1] if tap.sequence else None)
     if tap.has_steps:
         shape = (shape[0], steps, *shape[1:])
     return OutputSpec(tap.key, tuple(shape), options.dtype)
 
 
-def _combined_spec(heatmaps: Sequence[OutputSpec], name: str) -> OutputSpec:
+def _classes_shape(target: Target) -> tuple[int | None, ...]:
+    """``(B,)``, or ``(B, n)`` for several classes."""
+    count = len(suffixes(target))
+    return (None,) if suffixes(target) == [""] else (None, count)
+
+
+def _combined_spec(heatmaps: Sequence[OutputSpec], name: str, target: Target) -> OutputSpec:
+    if suffixes(target) != [""]:
+        raise bad_value("combine", "None for several classes", target, "A combined map explains one class.")
     if len({len(heatmap.shape) for heatmap in heatmaps}) > 1:
         raise InvalidArgumentError(
             "`combine` needs taps of one rank. Received: heatmaps of shapes "

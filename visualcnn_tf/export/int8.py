@@ -30,7 +30,11 @@ _FEW = 10
 
 
 def quantize_int8(
-    content: bytes, representative_data: Iterable[Any], heatmaps: Collection[str] = (), io_dtype: str = "float32"
+    content: bytes,
+    representative_data: Iterable[Any],
+    heatmaps: Collection[str] = (),
+    io_dtype: str = "float32",
+    class_index: str | None = None,
 ) -> bytes:
     """Quantises a float32 TensorFlow Lite file; all of its signatures, which go on sharing their weights.
 
@@ -42,6 +46,7 @@ def quantize_int8(
         heatmaps: names of the outputs that are computed in float32.
         io_dtype: type of float inputs and outputs: ``"float32"``, or ``"int8"`` or ``"uint8"`` numbers, whose scale
             and zero point the file holds. Heatmaps are rounded last, and uint8 heatmaps stay what they are.
+        class_index: name of the input that asks for a class, if there is one: the data need not hold it.
 
     Returns:
         The content of the quantised file.
@@ -54,7 +59,7 @@ def quantize_int8(
     file = interpreter(content)
     signatures = {key: file.get_signature_runner(key).get_input_details() for key in file.get_signature_list()}
     inputs = {name: detail for details in signatures.values() for name, detail in details.items()}
-    examples = _examples(representative_data, inputs)
+    examples = _examples(representative_data, inputs, class_index)
     _check_examples(examples)
 
     def feeds() -> Iterator[tuple[str, Arrays]]:
@@ -75,9 +80,11 @@ def quantize_int8(
     return quantized
 
 
-def first_batch(representative_data: Iterable[Any], inputs: Mapping[str, Any]) -> Arrays:
+def first_batch(
+    representative_data: Iterable[Any], inputs: Mapping[str, Any], class_index: str | None = None
+) -> Arrays:
     """The first examples by input, as many as a file with these input details takes."""
-    return next(_batches(_examples(representative_data, inputs), inputs))
+    return next(_batches(_examples(representative_data, inputs, class_index), inputs))
 
 
 def _float_tensors(content: bytes, heatmaps: Collection[str]) -> list[str]:
@@ -98,8 +105,13 @@ def _float_tensors(content: bytes, heatmaps: Collection[str]) -> list[str]:
     return names
 
 
-def _examples(representative_data: Any, inputs: Mapping[str, Any]) -> Arrays:
+def _examples(representative_data: Any, inputs: Mapping[str, Any], class_index: str | None) -> Arrays:
     """All examples by input, the batch first."""
+    if class_index is not None:
+        # Whichever class is explained, the model's activations are the same.
+        own = {name: detail for name, detail in inputs.items() if name != class_index}
+        examples = _examples(representative_data, own, None)
+        return {**examples, class_index: np.full(len(next(iter(examples.values()))), -1, np.int32)}
     if not isinstance(representative_data, Iterable):
         raise bad_value(
             "representative_data", "an iterable of batches or examples", representative_data, "Pass some 100 inputs."

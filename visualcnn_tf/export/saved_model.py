@@ -14,7 +14,7 @@ from visualcnn_tf._checks import bad_value, check_choice
 from visualcnn_tf.attach import check_model
 from visualcnn_tf.export.examples import example_inputs
 from visualcnn_tf.export.images import ON_ERROR, ImageDecoder, Preprocess, check_preprocess
-from visualcnn_tf.export.signatures import check_signatures, exported_inputs, image_input, served_signatures
+from visualcnn_tf.export.signatures import check_signatures, exported_inputs, image_input, own_inputs, served_signatures
 from visualcnn_tf.export.verify import verify_saved_model
 from visualcnn_tf.export.warmup import write_warmup
 
@@ -71,7 +71,8 @@ def export_saved_model(
     """
     check_model(explained)
     inputs = exported_inputs(explained)
-    image = image_input(inputs)
+    own = own_inputs(explained, inputs)
+    image = image_input(own)
     names = check_signatures(signatures, image)
     check_choice("on_error", on_error, ON_ERROR)
     decoder = ImageDecoder(image, check_preprocess(preprocess, image)) if image and "serving_bytes" in names else None
@@ -80,7 +81,7 @@ def export_saved_model(
     target = _target(Path(path), version)
     with whole_folder(target, overwrite) as temporary:
         functions = served_signatures(explained, inputs, names, decoder, blank=on_error == "blank")
-        examples = {name: example_inputs(name, inputs) for name in functions}
+        examples = {name: example_inputs(name, inputs, own) for name in functions}
         with writing(target):
             _write(explained, functions, temporary)
             if warmup:

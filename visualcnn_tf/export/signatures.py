@@ -40,20 +40,28 @@ def check_signatures(names: Sequence[str] | None, image: InputSpec | None) -> tu
     return tuple(names)
 
 
+def own_inputs(model: Any, inputs: ModelInputs) -> ModelInputs:
+    """Those of an exported model's inputs that the user's model takes: without the class index."""
+    if not isinstance(model, ExplainedModel) or model.plan is None:
+        return inputs
+    own = model.plan.inputs
+    return ModelInputs(own.structure, inputs.specs[: len(own.specs)])
+
+
 def image_input(inputs: ModelInputs) -> InputSpec | None:
-    """The model's input if it is one image of a known size, grey or colour, channels last; else None."""
+    """The user's model's input if it is one image of a known size, grey or colour, channels last; else None."""
     spec = inputs.specs[0]
     is_image = len(inputs.specs) == 1 and len(spec.shape) == 4 and spec.shape[3] in (1, 3)
     return spec if is_image and None not in spec.shape[1:] else None
 
 
 def exported_inputs(model: Any) -> ModelInputs:
-    """What a model takes, the batch open.
+    """What a model takes, the class index included, the batch open.
 
     Raises:
         InvalidArgumentError: when nobody has said it yet.
     """
-    inputs = model.plan.inputs if isinstance(model, ExplainedModel) and model.plan else model_inputs(model)
+    inputs = model.plan.all_inputs if isinstance(model, ExplainedModel) and model.plan else model_inputs(model)
     if inputs is None:
         raise bad_value(
             "explained", "a model whose inputs are known", model.name, "Call it on a batch once, or use `input_shape`."
@@ -66,20 +74,22 @@ def served_signatures(
 ) -> dict[str, Any]:
     """Each signature as a function with fixed input names; every input and output has the batch first."""
     run = _never_empty(_explained_outputs(model, inputs))
-    own = _never_empty(_own_outputs(model, inputs))
+    own = own_inputs(model, inputs)
+    predict = _never_empty(_own_outputs(model, own))
     functions = {
         "serving_default": lambda: _tensors(run, inputs),
-        "predict": lambda: _tensors(own, inputs),
-        "serving_bytes": lambda: _bytes(run, decoder, blank),
+        "predict": lambda: _tensors(predict, own),
+        "serving_bytes": lambda: _bytes(run, decoder, blank, inputs.specs[len(own.specs) :]),
     }
     return {name: functions[name]() for name in names}
 
 
 def plain_signatures(model: Any, inputs: ModelInputs) -> dict[str, Any]:
     """``serving_default`` and ``predict`` as functions with fixed input names, for batches that are never empty."""
+    own = own_inputs(model, inputs)
     return {
         "serving_default": _tensors(_explained_outputs(model, inputs), inputs),
-        "predict": _tensors(_own_outputs(model, inputs), inputs),
+        "predict": _tensors(_own_outputs(model, own), own),
     }
 
 
@@ -91,7 +101,7 @@ def _explained_outputs(model: Any, inputs: ModelInputs) -> Any:
 
 def _own_outputs(model: Any, inputs: ModelInputs) -> Any:
     if isinstance(model, ExplainedModel):
-        own, names = model.model, [name for name in model.output_names if name not in model.heatmap_names]
+        own, names = model.model, model.prediction_names
     else:
         own, names = model, prediction_names(model, probe(model, inputs).outputs)
 
@@ -121,19 +131,20 @@ def _never_empty(run: Any) -> Any:
     return guarded
 
 
-def _bytes(run: Any, decoder: Any, blank: bool) -> Any:
-    def serve(image_bytes: Any) -> Any:
+def _bytes(run: Any, decoder: Any, blank: bool, others: Sequence[InputSpec]) -> Any:
+    def serve(image_bytes: Any, *asked: Any) -> Any:
         images, valid = decoder(image_bytes)
         if blank:
-            outputs = {key: _zeroed(tensor, valid) for key, tensor in run(images).items()}
+            outputs = {key: _zeroed(tensor, valid) for key, tensor in run(images, *asked).items()}
             return {**outputs, VALID: valid}
         wrong = tf.squeeze(tf.where(tf.logical_not(valid)), 1)
         unreadable = ["`image_bytes` holds no readable JPEG, PNG, GIF or BMP image at index", wrong]
         with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(valid), unreadable)]):
-            return run(tf.identity(images))
+            return run(tf.identity(images), *asked)
 
-    spec = tf.TensorSpec([None], tf.string, "image_bytes")
-    return tf.function(serve, input_signature=[spec], autograph=False)
+    specs = [tf.TensorSpec([None], tf.string, "image_bytes")]
+    specs += [tf.TensorSpec(spec.shape, spec.dtype, spec.name) for spec in others]
+    return tf.function(serve, input_signature=specs, autograph=False)
 
 
 def _zeroed(tensor: Any, valid: Any) -> Any:

@@ -6,7 +6,7 @@ import os
 import re
 import tempfile
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from visualcnn_tf._atomic import write_file
-from visualcnn_tf._checks import bad_value, check_choice, is_count
+from visualcnn_tf._checks import bad_value, check_choice, is_count, quoted
 from visualcnn_tf.attach import check_model
 from visualcnn_tf.errors import ExportVerificationError, UnsupportedOperationError
 from visualcnn_tf.explained_model import ExplainedModel
@@ -30,9 +30,11 @@ from visualcnn_tf.export.report import (
     interpreter,
     outside_xnnpack,
 )
-from visualcnn_tf.export.signatures import exported_inputs, plain_signatures
+from visualcnn_tf.export.signatures import exported_inputs, own_inputs, plain_signatures
 from visualcnn_tf.export.twin import computes_in_half_precision, float32_twin
+from visualcnn_tf.fusion import GRADIENT_FUSIONS, PERTURBATIONS, is_perturbation
 from visualcnn_tf.inputs import ModelInputs
+from visualcnn_tf.rerun import AT_ONCE
 
 QUANTIZATIONS = (None, "float16", "dynamic", "int8")
 # What a correct file differs by at most, relative to the largest value of an output.
@@ -40,7 +42,7 @@ _TOLERANCE = {None: 1e-4, "float16": 2e-2, "dynamic": 0.5}
 # Integers cost a deep network accuracy, which only the report can judge; below this an output is simply wrong.
 _LOWEST_CORRELATION = 0.5
 # With all of a heatmap in integers these go wrong, silently or loudly: small divisors round to zero.
-_NOT_IN_INTEGERS = ("eigen",)
+_NOT_IN_INTEGERS = ("eigen", *GRADIENT_FUSIONS, *PERTURBATIONS)
 
 
 def export_tflite(
@@ -77,8 +79,8 @@ def export_tflite(
             batches or examples. They tell the ranges of the activations.
         io_dtype: for ``"int8"``, type of float inputs and outputs: ``"float32"`` (default), ``"int8"`` or ``"uint8"``.
         full_integer: for ``"int8"``, whether the heatmaps are computed in integers, too, for devices without float
-            arithmetic. They are coarser then; ``eigen``, callables, uint8 heatmaps and ``normalize="minmax"``, whose
-            spans vanish in integers, are refused.
+            arithmetic. They are coarser then; ``eigen``, class-discriminative methods, callables, uint8 heatmaps and
+            ``normalize="minmax"``, whose spans vanish in integers, are refused.
         overwrite: whether an existing file is replaced.
         verify: whether the file is run in the TensorFlow Lite interpreter and compared with the model.
 
@@ -102,7 +104,7 @@ def export_tflite(
     _warn_of_lost_check(explained)
     inputs = _fixed(exported_inputs(explained), batch_size)
     model = float32_twin(explained) if computes_in_half_precision(explained) else explained
-    examples = example_inputs("serving_default", inputs)
+    examples = example_inputs("serving_default", inputs, own_inputs(explained, inputs))
     functions = {name: one.get_concrete_function() for name, one in plain_signatures(model, inputs).items()}
     if quantize == "int8":
         float32 = convert(model, functions, None)
@@ -112,6 +114,7 @@ def export_tflite(
     ops = count_ops(content)
     if foreign_ops(ops):
         raise UnsupportedOperationError(f"The file would hold operations that devices lack: {foreign_ops(ops)}.")
+    _check_loops(explained, ops)
     checks = _verified(content, functions["serving_default"], quantize, examples) if verify else {}
     write_file(path, content)
     return ExportReport(path, len(content), quantize, ops, outside_xnnpack(ops), checks)
@@ -138,10 +141,19 @@ def _check_int8(
         if methods or options.dtype != "float32" or options.normalize == "minmax":
             raise bad_value(
                 "full_integer",
-                "False for callable and 'eigen' fusions, for heatmaps that are not float32, and for 'minmax'",
+                "False for callables, 'eigen' and methods that explain a class, types but float32, and 'minmax'",
                 {"method": methods, "dtype": options.dtype, "normalize": options.normalize},
                 "Integers take `normalize='max'`, a range or None.",
             )
+
+
+def _check_loops(explained: Any, ops: Mapping[str, int]) -> None:
+    again = [tap for tap in getattr(explained, "taps", ()) if is_perturbation(tap.method)]
+    if again and "WHILE" in ops:
+        raise UnsupportedOperationError(
+            f"{quoted({tap.method for tap in again})} would run the model in a loop, which XNNPACK can't. Use "
+            f"`batch_size=1` and at most {AT_ONCE} runs: `max_channels`, or for 'reciprocam' a deeper layer."
+        )
 
 
 def _warn_of_lost_check(explained: Any) -> None:
@@ -160,11 +172,12 @@ def _integers(
     # It stands on parts of TensorFlow that are not public: nothing else may fail where they have moved.
     from visualcnn_tf.export.int8 import first_batch, quantize_int8
 
-    heatmaps = model.heatmap_names if isinstance(model, ExplainedModel) and not full_integer else []
+    heatmaps = model.explanation_names if isinstance(model, ExplainedModel) and not full_integer else []
     data = list(data) if isinstance(data, Iterable) else data
-    content = quantize_int8(float32, data, heatmaps, io_dtype)
+    class_index = model.plan.class_index if isinstance(model, ExplainedModel) and model.plan else None
+    content = quantize_int8(float32, data, heatmaps, io_dtype, class_index)
     details = interpreter(float32).get_signature_runner("serving_default").get_input_details()
-    return content, first_batch(data, {name: details[name] for name in inputs.names})
+    return content, first_batch(data, {name: details[name] for name in inputs.names}, class_index)
 
 
 def convert(model: Any, functions: dict[str, Any], quantize: str | None) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -9,12 +10,12 @@ import tensorflow as tf
 
 from visualcnn_tf._checks import check_choice
 from visualcnn_tf.errors import InvalidArgumentError
-from visualcnn_tf.fusion import activation
+from visualcnn_tf.fusion import activation, gradient, perturbation
 
 Fusion: TypeAlias = Callable[..., Any]
 
-#: Every fusion by name. To add one, write the function and add its row.
-FUSIONS: dict[str, Fusion] = {
+#: Of activations alone: what the layer responds to, whatever the class.
+ACTIVATION_FUSIONS: dict[str, Fusion] = {
     "deviation": activation.deviation,
     "mean": activation.mean,
     "mean_abs": activation.mean_abs,
@@ -23,6 +24,26 @@ FUSIONS: dict[str, Fusion] = {
     "std": activation.std,
     "eigen": activation.eigen,
 }
+#: Of activations and gradients of a class score.
+GRADIENT_FUSIONS: dict[str, Fusion] = {
+    "gradcam": gradient.gradcam,
+    "gradcam++": gradient.gradcam_plus_plus,
+    "hirescam": gradient.hirescam,
+    "layercam": gradient.layercam,
+    "xgradcam": gradient.xgradcam,
+    "eigengradcam": gradient.eigengradcam,
+}
+#: Of activations and a way to run the model again: only ``attach`` can give them that.
+PERTURBATIONS: dict[str, Fusion] = {
+    "reciprocam": perturbation.reciprocam,
+    "scorecam": perturbation.scorecam,
+    "ablationcam": perturbation.ablationcam,
+}
+#: Every method by name. To add one, write the function and add its row above.
+FUSIONS: dict[str, Fusion] = {**ACTIVATION_FUSIONS, **GRADIENT_FUSIONS, **PERTURBATIONS}
+
+# The methods whose maps are a sum of evidence for and against the class; Recipro-CAM's are scores.
+_SIGNED = (*GRADIENT_FUSIONS, "scorecam", "ablationcam")
 
 
 def resolve_fusion(method: str | Fusion, argument: str = "method") -> Fusion:
@@ -37,36 +58,84 @@ def resolve_fusion(method: str | Fusion, argument: str = "method") -> Fusion:
     return FUSIONS[method]
 
 
-def fuse(activations: Any, method: str | Fusion) -> tuple[Any, Any]:
+def needs_gradients(method: str | Fusion) -> bool:
+    """Whether a method takes ``(A, G)``: a name of :data:`GRADIENT_FUSIONS`, or a callable that needs two arguments."""
+    if not callable(method):
+        return method in GRADIENT_FUSIONS
+    try:
+        parameters = inspect.signature(method).parameters.values()
+    except (TypeError, ValueError):  # a builtin without a signature
+        return False
+    places = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return sum(p.kind in places and p.default is p.empty for p in parameters) == 2
+
+
+def is_perturbation(method: str | Fusion) -> bool:
+    """Whether a method runs the model again."""
+    return not callable(method) and method in PERTURBATIONS
+
+
+def is_discriminative(method: str | Fusion) -> bool:
+    """Whether a method explains the score of a class."""
+    return needs_gradients(method) or is_perturbation(method)
+
+
+def method_name(method: str | Fusion) -> str:
+    """A method in words."""
+    return str(getattr(method, "__name__", type(method).__name__)) if callable(method) else method
+
+
+def fuse(activations: Any, method: str | Fusion, gradients: Any = None, relu: bool = True) -> tuple[Any, Any]:
     """One map per image from feature maps ``(B, h, w, C)`` of any float type.
 
     Images whose map is not finite everywhere (NaN or infinite activations) get an all-zero map, so that no NaN
     ever reaches a user of the heatmap.
 
+    Args:
+        activations: the feature maps.
+        method: a name or a callable.
+        gradients: of a class score with respect to them, for methods that need them.
+        relu: whether a method that weighs evidence for the class against evidence against it keeps the former alone.
+
     Returns:
         Maps ``(B, h, w)`` in float32, and whether each was finite, ``(B, 1, 1)``.
 
     Raises:
-        InvalidArgumentError: for an unknown method, or a callable that returns the wrong shape.
+        InvalidArgumentError: for an unknown method, gradients that are missing or not needed, or a callable that
+            returns the wrong shape.
     """
     activations = tf.cast(activations, tf.float32)
-    fused = resolve_fusion(method)(activations)
+    arguments = [activations]
+    if needs_gradients(method):
+        arguments.append(tf.cast(gradients, tf.float32))
+    fused = resolve_fusion(method)(*arguments)
     if callable(method):
         fused = _checked(fused, activations, method)
-    space = list(range(1, fused.shape.rank))
+    maps, finite = _finite(fused)
+    return (rectified(maps, method) if relu else maps), finite
+
+
+def rectified(maps: Any, method: str | Fusion) -> Any:
+    """The evidence for the class alone, where a method's maps hold evidence of both signs."""
+    return tf.nn.relu(maps) if not callable(method) and method in _SIGNED else maps
+
+
+def _finite(maps: Any) -> tuple[Any, Any]:
+    """Maps with zeros for images that have NaN or infinity anywhere, and which images have none, ``(B, 1, 1)``."""
+    space = list(range(1, maps.shape.rank))
     # x - x is 0 for finite numbers and NaN for all others: true in graphs, under XLA and in TensorFlow Lite, where
     # tf.debugging.check_numerics does nothing. Their mean, unlike a comparison of each, is a thing for XNNPACK.
-    finite = tf.reduce_mean(fused - fused, space, keepdims=True) == 0.0
-    return tf.where(finite, fused, tf.zeros_like(fused)), finite
+    finite = tf.reduce_mean(maps - maps, space, keepdims=True) == 0.0
+    return tf.where(finite, maps, tf.zeros_like(maps)), finite
 
 
 def _checked(fused: Any, activations: Any, method: Fusion) -> Any:
     expected = activations.shape[:-1]
-    name = getattr(method, "__name__", type(method).__name__)
     if not tf.is_tensor(fused) or not fused.shape.is_compatible_with(expected):
         received = fused.shape if tf.is_tensor(fused) else type(fused).__name__
         raise InvalidArgumentError(
             f"`method` must return one map per image, of shape {tuple(expected)}, from feature maps of shape "
-            f"{tuple(activations.shape)}. Received: {received} from {name!r}. Reduce the last axis (channels) only."
+            f"{tuple(activations.shape)}. Received: {received} from {method_name(method)!r}. Reduce the last axis "
+            "(channels) only."
         )
     return tf.ensure_shape(tf.cast(fused, tf.float32), expected)

@@ -36,8 +36,9 @@ class Recorder:
     def started(self, layer: Any, args: tuple[Any, ...]) -> None:
         """A watched layer is about to run."""
 
-    def returned(self, layer: Any, outputs: Any) -> None:
-        """A watched layer has run."""
+    def returned(self, layer: Any, outputs: Any) -> Any:
+        """A watched layer has run; returns what its caller is to get."""
+        return outputs
 
 
 class Outputs(Recorder):
@@ -47,9 +48,10 @@ class Outputs(Recorder):
         super().__init__(layers)
         self.calls: dict[int, list[Any]] = {key: [] for key in self.layers}
 
-    def returned(self, layer: Any, outputs: Any) -> None:
+    def returned(self, layer: Any, outputs: Any) -> Any:
         """Appends the outputs."""
         self.calls[id(layer)].append(outputs)
+        return outputs
 
     def of(self, layer: Any) -> list[Any]:
         """The outputs of a layer, one for each of its calls."""
@@ -123,7 +125,7 @@ def _reporting(layer: Any, name: str) -> Any:
             recorder.started(layer, args)
         outputs = run(*args, **kwargs)
         for recorder in recorders:
-            recorder.returned(layer, outputs)
+            outputs = recorder.returned(layer, outputs)
         return outputs
 
     return call

@@ -87,7 +87,7 @@ class _Trace(Recorder):
         if isinstance(layer, keras.layers.TimeDistributed):
             self.steps.append(args[0].shape[1])
 
-    def returned(self, layer: Any, outputs: Any) -> None:
+    def returned(self, layer: Any, outputs: Any) -> Any:
         if isinstance(layer, keras.layers.TimeDistributed):
             self.steps.pop()
         index = self.counts.get(id(layer), 0)
@@ -103,6 +103,7 @@ class _Trace(Recorder):
                     "give the model's input a fixed number, or pass `input_shape`"
                 )
         self.calls.append(call)
+        return outputs
 
 
 def probe(model: Any, inputs: ModelInputs) -> Probe:

@@ -21,6 +21,7 @@ class Tap:
         key: name of the heatmap among the outputs, ``"heatmap_backbone_out_relu"``.
         shape: shape of the feature maps as the layer returns them, None where unknown.
         method: the fusion, a name or a callable.
+        column: which of the explained classes a class-discriminative method explains, from 0.
         index: which call of the layer is read, from 0; more than one for shared layers.
         frames: number of time steps for a layer inside TimeDistributed (its heatmap is ``(B, T, H, W)``), else None.
         sequence: whether the layer itself returns one map for each time step.
@@ -37,6 +38,7 @@ class Tap:
     sequence: bool = False
     data_format: str = "channels_last"
     reference: int | None = None
+    column: int = 0
 
     @property
     def frame_shape(self) -> tuple[int | None, ...]:
@@ -59,18 +61,20 @@ class Tap:
         image = images[self.reference]
         return image[:, 0] if self.has_steps else image
 
-    def read(self, calls: Sequence[Any]) -> tuple[Any, Any]:
-        """The feature maps among all the outputs of the layer, and the number of time steps, if there are any.
+    def calls(self, outputs: Sequence[Any]) -> list[Any]:
+        """What is tapped, among all the outputs of the layer: one tensor, or one for each time step."""
+        if self.frames is not None:
+            return list(outputs[self.index * self.frames : (self.index + 1) * self.frames])
+        return [outputs[self.index]]
+
+    def fold(self, calls: Sequence[Any]) -> tuple[Any, Any]:
+        """One tensor of feature maps (or gradients), and the number of time steps, if there are any.
 
         Time steps are folded into the batch, ``(B·T, h, w, C)``: each is an image of its own.
         """
-        if self.frames is not None:
-            steps = calls[self.index * self.frames : (self.index + 1) * self.frames]
-            stacked = tf.stack(steps, 1)
-        elif self.sequence:
-            stacked = calls[self.index]
-        else:
-            return calls[self.index], None
+        if not self.has_steps:
+            return calls[0], None
+        stacked = calls[0] if self.sequence else tf.stack(calls, 1)
         count = stacked.shape[1] or tf.shape(stacked)[1]
         inner = tf.concat([[-1], tf.shape(stacked)[2:]], 0)
         folded = tf.reshape(stacked, inner)

@@ -1,0 +1,138 @@
+"""From one run of the model to its predictions and heatmaps: the road of the data, top to bottom."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import tensorflow as tf
+
+from visualcnn_tf._layout import to_channels_last
+from visualcnn_tf.backward.score import PREDICTED, Scores
+from visualcnn_tf.backward.vjp import vjp
+from visualcnn_tf.combine import combine_maps
+from visualcnn_tf.errors import NoGradientError
+from visualcnn_tf.fusion import FUSIONS, is_perturbation, needs_gradients, rectified
+from visualcnn_tf.layer import FeatureMapFusion
+from visualcnn_tf.normalize import cast_maps
+from visualcnn_tf.outputs import flat_outputs
+from visualcnn_tf.plan import Options, Plan
+from visualcnn_tf.rerun import History, ModelRerun
+from visualcnn_tf.taps.capture import Outputs, recording
+from visualcnn_tf.taps.probe import inlined
+from visualcnn_tf.taps.tap import Tap
+from visualcnn_tf.taps.walk import walk
+
+#: Stands before the layer's name in the error of a failed numerics check.
+NOT_FINITE = "NaN or infinite activations in the layer "
+
+
+@dataclass
+class _Run:
+    """One run of the model.
+
+    Attributes:
+        inputs: what the model took.
+        outputs: what it returned, flat.
+        layers: all its layers by path.
+        recorder: what the tapped layers returned; what all did where the model runs again.
+        scores: what is explained, :class:`Scores`, or None.
+        gradients: of the scores by column, with respect to the tensors of each tap by reference.
+    """
+
+    inputs: Any
+    outputs: list[Any]
+    layers: dict[str, Any]
+    recorder: Any
+    scores: Any = None
+    gradients: dict[tuple[int, Any], Any] = field(default_factory=dict)
+
+    def tensors(self, tap: Tap) -> list[Any]:
+        """What is tapped."""
+        return tap.calls(self.recorder.of(self.layers[tap.path]))
+
+
+def explain(
+    model: Any, plan: Plan, options: Options, fusions: Sequence[FeatureMapFusion], inputs: Any, training: bool | None
+) -> list[Any]:
+    """Runs the model, and returns all outputs in the order of the plan."""
+    own, class_index = plan.split(inputs)
+    run = _run(model, plan, own, training)
+    told: list[Any] = []
+    if plan.scored is not None:
+        run.scores = _scores(run.outputs[plan.scored], plan, options, class_index)
+        run.gradients = _gradients(run, plan.taps)
+        if run.scores.classes is not None:
+            classes = run.scores.classes
+            told = [classes if len(plan.outputs[len(run.outputs)].shape) == 2 else classes[:, 0]]
+    images = plan.inputs.flatten(own)
+    heatmaps = []
+    for tap, fusion in zip(plan.taps, fusions, strict=True):
+        maps, count = _fused_from(model, tap, run, plan, options)
+        like = tap.like(images) if options.size == "input" else None
+        heatmaps.append(tap.unfold(fusion(maps, like=like), count))
+    outputs = [*run.outputs, *told, *(cast_maps(heatmap, options.dtype) for heatmap in heatmaps)]
+    if options.combine is not None:
+        combined = combine_maps(heatmaps, options.combine, plan.weights, options.normalize)
+        outputs.append(cast_maps(combined, options.dtype))
+    return outputs
+
+
+def _run(model: Any, plan: Plan, inputs: Any, training: bool | None) -> _Run:
+    layers = walk(model)
+    inline = inlined(model, layers.values())
+    recorder: Outputs
+    if any(is_perturbation(tap.method) for tap in plan.taps):
+        recorder = History(layers.values(), inline)
+    else:
+        recorder = Outputs({layers[tap.path] for tap in plan.taps})
+    with recording(recorder, inline=inline):
+        outputs = flat_outputs(model(inputs, training=training))
+    return _Run(inputs, outputs, layers, recorder)
+
+
+def _scores(output: Any, plan: Plan, options: Options, class_index: Any) -> Scores:
+    if plan.class_index is not None and class_index is None:
+        class_index = tf.fill(tf.shape(output)[:1], PREDICTED)
+    return Scores(output, options.target, class_index)
+
+
+def _gradients(run: _Run, taps: Sequence[Tap]) -> dict[tuple[int, Any], Any]:
+    """One walk back for each explained class, for all taps together."""
+    found: dict[tuple[int, Any], Any] = {}
+    for column in sorted({tap.column for tap in taps if needs_gradients(tap.method)}):
+        wanted = [tap for tap in taps if needs_gradients(tap.method) and tap.column == column]
+        sources = {tensor.ref(): tensor for tap in wanted for tensor in run.tensors(tap)}
+        walked = vjp([run.scores.result], [run.scores.seed(column)], list(sources.values()))
+        found |= {(column, source): gradient for source, gradient in zip(sources, walked.of, strict=True)}
+    return found
+
+
+def _fused_from(model: Any, tap: Tap, run: _Run, plan: Plan, options: Options) -> tuple[Any, Any]:
+    """What the fusion layer of a tap takes, and the number of time steps or None."""
+    tensors = run.tensors(tap)
+    activations, count = tap.fold(tensors)
+    if options.check_numerics:
+        activations = tf.debugging.check_numerics(activations, f"{NOT_FINITE}{tap.path!r}")
+    if needs_gradients(tap.method):
+        gradients = [run.gradients[tap.column, tensor.ref()] for tensor in tensors]
+        if any(gradient is None for gradient in gradients):
+            raise NoGradientError(f"No path leads from {tap.path!r} to the score in this run of the model.")
+        return [activations, tap.fold(gradients)[0]], count
+    if is_perturbation(tap.method):
+        return _perturbed(model, tap, activations, run, plan, options), count
+    return activations, count
+
+
+def _perturbed(model: Any, tap: Tap, activations: Any, run: _Run, plan: Plan, options: Options) -> Any:
+    """The map of a method that runs the model again, as feature maps of one channel."""
+    layer, scored = run.layers[tap.path], plan.scored or 0
+    rerun = ModelRerun(model, run.inputs, run.recorder, tap, layer, run.scores, scored, tap.reference or 0)
+    activations = tf.cast(to_channels_last(activations, tap.data_format), tf.float32)
+    maps = FUSIONS[str(tap.method)](activations, rerun, options.max_channels)
+    maps = rectified(maps, tap.method) if options.relu else maps
+    if run.scores.classes is not None:
+        known = tf.cast(run.scores.classes[:, tap.column] >= 0, tf.float32)
+        maps *= tf.reshape(known, [-1, *[1] * (maps.shape.rank - 1)])
+    return tf.expand_dims(maps, 1 if tap.data_format == "channels_first" else -1)

@@ -1,0 +1,147 @@
+"""Running a model again from one of its layers on, or from its images on, with changed values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from visualcnn_tf._layout import from_channels_last
+from visualcnn_tf.backward.score import Scores
+from visualcnn_tf.normalize import normalize_maps
+from visualcnn_tf.outputs import flat_outputs
+from visualcnn_tf.resize import resize
+from visualcnn_tf.taps.capture import Outputs, Recorder, recording
+from visualcnn_tf.taps.tap import Tap
+
+# Numbers in the changed feature maps, or images, of one image that are computed at a time: bounds the memory.
+_MAPS_AT_A_TIME = 2**22
+_IMAGES_AT_A_TIME = 2**21
+#: Runs of a batch of one that are done at once, whatever their size: XNNPACK can't run loops over them.
+AT_ONCE = 64
+
+
+class History(Outputs):
+    """What every layer returned, call after call, and in which order."""
+
+    def __init__(self, layers: Any, inline: Any) -> None:
+        super().__init__(layers)
+        self.inline = list(inline)
+        self.order: list[tuple[int, int]] = []
+
+    def returned(self, layer: Any, outputs: Any) -> Any:
+        """Notes the call."""
+        self.order.append((id(layer), len(self.calls[id(layer)])))
+        return super().returned(layer, outputs)
+
+
+class _Replay(Recorder):
+    """Replaces what a layer returns by other values, and what had been returned before by what that was.
+
+    So everything that follows the layer runs anew, skip connections included, on the batch with each image repeated;
+    what is computed before it a second time is read by nothing and drops out of the graph.
+    """
+
+    def __init__(self, history: History, place: tuple[int, int], values: Any, repeats: int, batch: int | None) -> None:
+        super().__init__(history.layers.values())
+        self.values = {place: values}
+        self.counts = dict.fromkeys(history.layers, 0)
+        graph = keras.tree.flatten(history.calls[place[0]][place[1]])[0].graph
+        for before in history.order[: history.order.index(place)]:
+            outputs = history.calls[before[0]][before[1]]
+            # Tensors inside of a loop can't be read from outside, but what the loop returns can.
+            if all(getattr(leaf, "graph", None) is graph for leaf in keras.tree.flatten(outputs)):
+                self.values[before] = repeated(outputs, repeats, batch)
+
+    def returned(self, layer: Any, outputs: Any) -> Any:
+        """The replaced outputs."""
+        place = (id(layer), self.counts[id(layer)])
+        self.counts[id(layer)] += 1
+        return self.values.get(place, outputs)
+
+
+def repeated(tensors: Any, count: int, batch: int | None) -> Any:
+    """Each image ``count`` times in a row; a tensor without the batch's size stays what it is."""
+
+    def one(tensor: Any) -> Any:
+        has_batch = tf.is_tensor(tensor) and tensor.shape.rank and tensor.shape[0] == batch
+        return tf.repeat(tensor, count, axis=0) if has_batch and count > 1 else tensor
+
+    return keras.tree.map_structure(one, tensors)
+
+
+class ModelRerun:
+    """The :class:`~visualcnn_tf.fusion.perturbation.Rerun` of one tap.
+
+    Args:
+        model: the user's model.
+        inputs: what it was called with, as it takes them.
+        history: of that call.
+        tap: what is changed.
+        layer: the tapped layer.
+        scores: what is explained.
+        scored: which of the model's outputs, flat, that is.
+        image: which of the inputs, flat, is masked.
+    """
+
+    def __init__(
+        self, model: Any, inputs: Any, history: History, tap: Tap, layer: Any, scores: Scores, scored: int, image: int
+    ) -> None:
+        self.model, self.inputs, self.history = model, inputs, history
+        self.tap, self.layer, self.image = tap, layer, image
+        self.scores, self.scored = scores, scored
+
+    def on_maps(self, change: Callable[[Any], Any], count: int) -> Any:
+        """Scores ``(B, count)`` with changed feature maps of the tapped layer."""
+        place = (id(self.layer), self.tap.index)
+        original = self.history.calls[place[0]][place[1]]
+
+        def scores(numbers: Any) -> Any:
+            values = change(numbers)
+            values = tf.reshape(values, [-1, *values.shape[2:]])
+            values = tf.cast(from_channels_last(values, self.tap.data_format), original.dtype)
+            size = numbers.shape[0]
+            replay = _Replay(self.history, place, values, size, original.shape[0])
+            with recording(replay, inline=self.history.inline):
+                return self._scores(repeated(self.inputs, size, original.shape[0]), size)
+
+        size = _MAPS_AT_A_TIME // math.prod(original.shape[1:])
+        return _in_chunks(scores, count, size, original.shape[0])
+
+    def on_images(self, change: Callable[[Any], Any], count: int) -> Any:
+        """Scores ``(B, count)`` of images that are multiplied by maps, scaled to their size and to [0, 1]."""
+        flat = keras.tree.flatten(self.inputs)
+        image = flat[self.image]
+        axis = 1 if self.tap.data_format == "channels_first" else -1
+        space = [n for place, n in enumerate(image.shape) if place not in (0, axis % image.shape.rank)]
+
+        def scores(numbers: Any) -> Any:
+            maps = change(numbers)
+            maps = normalize_maps(resize(tf.reshape(maps, [-1, *maps.shape[2:]]), space), "minmax")
+            size = numbers.shape[0]
+            images = [repeated(tensor, size, image.shape[0]) for tensor in flat]
+            masked = tf.cast(images[self.image], tf.float32) * tf.expand_dims(maps, axis)
+            images[self.image] = tf.cast(masked, image.dtype)
+            return self._scores(keras.tree.pack_sequence_as(self.inputs, images), size)
+
+        size = _IMAGES_AT_A_TIME // math.prod(space)
+        return _in_chunks(scores, count, size, image.shape[0])
+
+    def _scores(self, inputs: Any, repeats: int) -> Any:
+        outputs = flat_outputs(self.model(inputs, training=False))
+        return self.scores.of(outputs[self.scored], self.tap.column, repeats)
+
+
+def _in_chunks(scores: Callable[[Any], Any], count: int, size: int, batch: int | None) -> Any:
+    """The scores of variations 0 to ``count``, ``size`` at a time."""
+    size = max(size, AT_ONCE if batch == 1 else 1)
+    if count <= size:
+        return scores(tf.range(count))
+    chunks = math.ceil(count / size)
+    size = math.ceil(count / chunks)  # chunks as equal as can be
+    every = tf.minimum(tf.range(chunks * size), count - 1)
+    found = tf.map_fn(scores, tf.reshape(every, [chunks, size]), fn_output_signature=tf.float32, parallel_iterations=1)
+    return tf.reshape(tf.transpose(found, [1, 0, 2]), [-1, chunks * size])[:, :count]
