@@ -16,6 +16,7 @@ from visualcnn_tf.outputs import flat_outputs
 from visualcnn_tf.resize import resize
 from visualcnn_tf.taps.capture import Outputs, Recorder, recording
 from visualcnn_tf.taps.tap import Tap
+from visualcnn_tf.taps.walk import children
 
 # Numbers in the changed feature maps, or images, of one image that are computed at a time: bounds the memory.
 _MAPS_AT_A_TIME = 2**22
@@ -41,36 +42,56 @@ class History(Outputs):
 class _Replay(Recorder):
     """Replaces what a layer returns by other values, and what had been returned before by what that was.
 
-    So everything that follows the layer runs anew, skip connections included, on the batch with each image repeated;
-    what is computed before it a second time is read by nothing and drops out of the graph.
+    So everything that follows the layer runs anew, skip connections included, on the batch with each image repeated.
+    What is computed before it a second time, outside of layers, is read by nothing and drops out of the graph.
     """
 
-    def __init__(self, history: History, place: tuple[int, int], values: Any, repeats: int, batch: int | None) -> None:
+    def __init__(self, history: History, place: tuple[int, int], values: Any, repeats: int) -> None:
         super().__init__(history.layers.values())
-        self.values = {place: values}
         self.counts = dict.fromkeys(history.layers, 0)
-        graph = keras.tree.flatten(history.calls[place[0]][place[1]])[0].graph
-        for before in history.order[: history.order.index(place)]:
-            outputs = history.calls[before[0]][before[1]]
-            # Tensors inside of a loop can't be read from outside, but what the loop returns can.
-            if all(getattr(leaf, "graph", None) is graph for leaf in keras.tree.flatten(outputs)):
-                self.values[before] = repeated(outputs, repeats, batch)
+        original = history.calls[place[0]][place[1]]
+        past = {before: history.calls[before[0]][before[1]] for before in history.order[: history.order.index(place)]}
+        # Tensors inside of a loop can't be read from outside, but what the loop returns can.
+        past = {before: outputs for before, outputs in past.items() if _in_graph(outputs, original.graph)}
+        self.values = {**repeated(past, repeats, original), place: values}
+
+    def instead(self, layer: Any) -> Any:
+        """The replaced outputs of a layer without layers inside: those inside of others must go on being counted."""
+        value = self.values.get((id(layer), self.counts[id(layer)]), NotImplemented)
+        if value is NotImplemented or children(layer):
+            return NotImplemented
+        self.counts[id(layer)] += 1
+        return value
 
     def returned(self, layer: Any, outputs: Any) -> Any:
-        """The replaced outputs."""
+        """The replaced outputs of a layer that had to run."""
         place = (id(layer), self.counts[id(layer)])
         self.counts[id(layer)] += 1
         return self.values.get(place, outputs)
 
 
-def repeated(tensors: Any, count: int, batch: int | None) -> Any:
-    """Each image ``count`` times in a row; a tensor without the batch's size stays what it is."""
+def repeated(tensors: Any, count: int, batch: Any) -> Any:
+    """Each image ``count`` times in a row; a tensor without the batch's size stays what it is.
+
+    Args:
+        tensors: nested tensors.
+        count: how often.
+        batch: a tensor with the batch first, which tells its size.
+    """
+    if count == 1:
+        return tensors
+    order = tf.repeat(tf.range(tf.shape(batch)[0]), count)
 
     def one(tensor: Any) -> Any:
-        has_batch = tf.is_tensor(tensor) and tensor.shape.rank and tensor.shape[0] == batch
-        return tf.repeat(tensor, count, axis=0) if has_batch and count > 1 else tensor
+        has_batch = tf.is_tensor(tensor) and tensor.shape.rank and tensor.shape[0] == batch.shape[0]
+        # Not tf.repeat, which would be ten operations for each of hundreds of tensors, most of them never read.
+        return tf.gather(tensor, order) if has_batch else tensor
 
     return keras.tree.map_structure(one, tensors)
+
+
+def _in_graph(outputs: Any, graph: Any) -> bool:
+    return all(getattr(leaf, "graph", None) is graph for leaf in keras.tree.flatten(outputs))
 
 
 class ModelRerun:
@@ -104,9 +125,9 @@ class ModelRerun:
             values = tf.reshape(values, [-1, *values.shape[2:]])
             values = tf.cast(from_channels_last(values, self.tap.data_format), original.dtype)
             size = numbers.shape[0]
-            replay = _Replay(self.history, place, values, size, original.shape[0])
+            replay = _Replay(self.history, place, values, size)
             with recording(replay, inline=self.history.inline):
-                return self._scores(repeated(self.inputs, size, original.shape[0]), size)
+                return self._scores(repeated(self.inputs, size, original), size)
 
         size = _MAPS_AT_A_TIME // math.prod(original.shape[1:])
         return _in_chunks(scores, count, size, original.shape[0])
@@ -122,7 +143,7 @@ class ModelRerun:
             maps = change(numbers)
             maps = normalize_maps(resize(tf.reshape(maps, [-1, *maps.shape[2:]]), space), "minmax")
             size = numbers.shape[0]
-            images = [repeated(tensor, size, image.shape[0]) for tensor in flat]
+            images = repeated(flat, size, image)
             masked = tf.cast(images[self.image], tf.float32) * tf.expand_dims(maps, axis)
             images[self.image] = tf.cast(masked, image.dtype)
             return self._scores(keras.tree.pack_sequence_as(self.inputs, images), size)

@@ -36,6 +36,10 @@ class Recorder:
     def started(self, layer: Any, args: tuple[Any, ...]) -> None:
         """A watched layer is about to run."""
 
+    def instead(self, layer: Any) -> Any:
+        """What a watched layer is to return without running at all, or ``NotImplemented``."""
+        return NotImplemented
+
     def returned(self, layer: Any, outputs: Any) -> Any:
         """A watched layer has run; returns what its caller is to get."""
         return outputs
@@ -123,6 +127,9 @@ def _reporting(layer: Any, name: str) -> Any:
         recorders = [recorder for recorder in stack if id(layer) in recorder.layers]
         for recorder in recorders:
             recorder.started(layer, args)
+            known = recorder.instead(layer)
+            if known is not NotImplemented:
+                return known
         outputs = run(*args, **kwargs)
         for recorder in recorders:
             outputs = recorder.returned(layer, outputs)
