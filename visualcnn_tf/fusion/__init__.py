@@ -104,11 +104,12 @@ def fuse(activations: Any, method: str | Fusion, gradients: Any = None, relu: bo
         InvalidArgumentError: for an unknown method, gradients that are missing or not needed, or a callable that
             returns the wrong shape.
     """
+    function = resolve_fusion(method)
     activations = tf.cast(activations, tf.float32)
     arguments = [activations]
     if needs_gradients(method):
         arguments.append(tf.cast(gradients, tf.float32))
-    fused = resolve_fusion(method)(*arguments)
+    fused = function(*arguments)
     if callable(method):
         fused = _checked(fused, activations, method)
     maps, finite = _finite(fused)

@@ -12,6 +12,9 @@ import tensorflow as tf
 
 from visualcnn_tf.fusion.activation import eigen
 
+# A sum this much smaller than the sum of magnitudes is rounding alone.
+_CANCELLED = 1e-6
+
 
 def gradcam(activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
     """Grad-CAM: ``Σ_k mean_ij(G_k)·A_k``: each channel weighs as much as the class depends on it.
@@ -28,11 +31,9 @@ def gradcam_plus_plus(activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor
     the logit's gradient. ``α`` is 0 where its denominator is. It holds several objects of one class better together
     than Grad-CAM. (tf-keras-vis divides ``α`` by its sum over the image, which the paper does not.)
     """
-    squares = tf.square(gradients)
-    cubes = squares * gradients
-    denominator = 2.0 * squares + cubes * tf.reduce_sum(activations, _space(activations), keepdims=True)
-    alpha = _ratio(squares, denominator)
-    weights = tf.reduce_sum(alpha * tf.nn.relu(gradients), _space(gradients), keepdims=True)
+    # α without G² above and below the line: the squares and cubes of small gradients are 0 in float32.
+    denominator = 2.0 + gradients * tf.reduce_sum(activations, _space(activations), keepdims=True)
+    weights = tf.reduce_sum(_ratio(tf.nn.relu(gradients), denominator), _space(gradients), keepdims=True)
     return _weighted(activations, weights)
 
 
@@ -57,8 +58,12 @@ def xgradcam(activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
 
     Fu et al., arXiv 2008.02312, eq. 8: the weights that keep sensitivity and conservation best.
     """
-    products = tf.reduce_sum(gradients * activations, _space(activations), keepdims=True)
-    return _weighted(activations, _ratio(products, tf.reduce_sum(activations, _space(activations), keepdims=True)))
+    space = _space(activations)
+    products = tf.reduce_sum(gradients * activations, space, keepdims=True)
+    sums = tf.reduce_sum(activations, space, keepdims=True)
+    # What is left of numbers that cancel out is rounding, and no weight.
+    usable = tf.abs(sums) > _CANCELLED * tf.reduce_sum(tf.abs(activations), space, keepdims=True)
+    return _weighted(activations, _ratio(products, tf.where(usable, sums, tf.zeros_like(sums))))
 
 
 def eigengradcam(activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
