@@ -77,18 +77,6 @@ def test_uint8_heatmaps_reach_from_0_to_255() -> None:
     assert render.colorize(values).numpy().tolist() == [list(seed_color(n)) for n in (0, 200, 1000)]
 
 
-def test_every_table_is_uint8_rgb() -> None:
-    for name in render.COLORMAPS:
-        table = render.color_table(name)
-        assert table.dtype == np.uint8
-        assert table.shape in {(256, 3), (1001, 3)}
-
-
-def test_an_unknown_colormap_names_the_allowed_ones() -> None:
-    with pytest.raises(InvalidArgumentError, match=r"`colormap` must be one of 'seed', 'gray'.*'grey'"):
-        render.colorize([0.5], "grey")
-
-
 def test_a_heatmap_of_integers_is_refused() -> None:
     with pytest.raises(InvalidArgumentError, match=r"`heatmap` must be of floats.*Received: 'int32'"):
         render.colorize([0, 1])

@@ -2,6 +2,7 @@
 
 from visualcnn_tf import errors
 from visualcnn_tf.attach import attach
+from visualcnn_tf.colormaps import COLORMAPS
 from visualcnn_tf.errors import (
     Image1DError,
     ImageTooSmallError,
@@ -19,13 +20,17 @@ from visualcnn_tf.export.tflite import export_tflite
 from visualcnn_tf.fusion import FUSIONS
 from visualcnn_tf.layer import FeatureMapFusion
 from visualcnn_tf.plot import plot_heatmaps
+from visualcnn_tf.render import blur_by_importance, colorize, overlay
+from visualcnn_tf.render_layers import Colorize, Overlay
 from visualcnn_tf.taps.tap import Tap
 from visualcnn_tf.visualizer import Visualizer
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "COLORMAPS",
     "FUSIONS",
+    "Colorize",
     "ExplainedModel",
     "FeatureMapFusion",
     "Image1DError",
@@ -34,14 +39,18 @@ __all__ = [
     "InvalidTypeError",
     "NanLayerOutputError",
     "OutputBiggerThanInputError",
+    "Overlay",
     "SizeTooSmall",
     "SmallConvolutionWarning",
     "Tap",
     "VisualCNNError",
     "Visualizer",
     "attach",
+    "blur_by_importance",
+    "colorize",
     "errors",
     "export_saved_model",
     "export_tflite",
+    "overlay",
     "plot_heatmaps",
 ]

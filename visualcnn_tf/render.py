@@ -1,4 +1,4 @@
-"""Pictures from heatmaps: colour tables and the blurmap. Tensors in, tensors out.
+"""Pictures from heatmaps: colours, overlays and the blurmap. Tensors in, tensors out.
 
 Only TensorFlow operations, so that everything here works eagerly, inside ``tf.function`` (also with
 ``jit_compile=True``) and in a TFLite file without Select operations.
@@ -6,8 +6,10 @@ Only TensorFlow operations, so that everything here works eagerly, inside ``tf.f
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import numbers
+from collections.abc import Sequence
 from functools import cache
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -15,43 +17,13 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from visualcnn_tf._checks import bad_value, check_choice
-
-Table = npt.NDArray[np.uint8]
+from visualcnn_tf.colormaps import color_table
 
 BLUR_SIGMAS = tuple(0.3 * n for n in range(11, 0, -1))
 """Standard deviations (pixels) of the blurmap's levels, least important first; then comes the sharp image."""
 
+_OVERSHOOT = 0.1  # of the value range: bicubic resizing goes so far beyond it, a wrong range goes further
 _TRUNCATE = 4.0  # a Gaussian ends after this many standard deviations, as in scipy.ndimage
-
-
-def _seed_table() -> Table:
-    """Black over dark red and orange to pale yellow: the gradient of the original visualcnn, 1001 entries."""
-    n = np.arange(1001.0)
-    channels = [0.3355 * n + 2.236, 1.6 * n - 1105, 2.7522e-9 * n**3.6499 - 30.9771]
-    return np.clip(np.stack(channels, axis=-1), 0, 255).astype(np.uint8)
-
-
-def _gray_table() -> Table:
-    """Black to white, 256 entries."""
-    return np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)
-
-
-COLORMAPS: dict[str, Callable[[], Table]] = {
-    "seed": _seed_table,
-    "gray": _gray_table,
-}
-"""Name of a colour table -> function that makes it: uint8 RGB, shape (entries, 3), the value 0 first."""
-
-
-@cache
-def color_table(colormap: str) -> Table:
-    """The colours of one name in :data:`COLORMAPS`: uint8 RGB, shape (entries, 3), the value 0 first.
-
-    Raises:
-        InvalidArgumentError: There is no such name.
-    """
-    check_choice("colormap", colormap, tuple(COLORMAPS))
-    return COLORMAPS[colormap]()
 
 
 def colorize(heatmap: Any, colormap: str = "seed") -> tf.Tensor:
@@ -59,7 +31,8 @@ def colorize(heatmap: Any, colormap: str = "seed") -> tf.Tensor:
 
     Args:
         heatmap: Any shape; floats in [0, 1] or uint8 in 0 … 255. Values outside are clipped, NaN is 0.
-        colormap: A name in :data:`COLORMAPS`: ``"seed"`` (black, dark red, orange, pale yellow), ``"gray"``.
+        colormap: A name in :data:`~visualcnn_tf.colormaps.COLORMAPS`: ``"seed"`` (black, dark red, orange, pale
+            yellow), ``"gray"``, ``"turbo"``, ``"viridis"``, ``"inferno"``, ``"cividis"`` or ``"jet"``.
 
     Returns:
         uint8 RGB, shape (…, 3). A value v has the colour number round(v · (entries - 1)) of the table.
@@ -71,9 +44,70 @@ def colorize(heatmap: Any, colormap: str = "seed") -> tf.Tensor:
         >>> colorize([[0.0, 1.0]], "gray").numpy().tolist()
         [[[0, 0, 0], [255, 255, 255]]]
     """
-    table = color_table(colormap)
-    index = tf.cast(tf.round(_unit(heatmap) * (len(table) - 1)), tf.int32)
-    return tf.gather(tf.constant(table), index)
+    return _look_up(_unit(heatmap), color_table(colormap))
+
+
+def overlay(
+    image: Any,
+    heatmap: Any,
+    alpha: float = 0.5,
+    colormap: str = "turbo",
+    *,
+    weighted: bool = False,
+    value_range: Sequence[float] | None = None,
+) -> tf.Tensor:
+    """An image with its heatmap laid over it in colour.
+
+    ``(1 - w) · image + w · colour``, where the opacity w is ``alpha`` everywhere or, weighted, ``alpha · heatmap``.
+
+    Args:
+        image: Shape (B, H, W, 3), or (B, H, W, 1) for grey images.
+        heatmap: Shape (B, H, W); floats in [0, 1] or uint8 in 0 … 255. Values outside are clipped, NaN is 0.
+        alpha: Opacity of the colours, from 0 (the image alone) to 1.
+        colormap: A name in :data:`~visualcnn_tf.colormaps.COLORMAPS`.
+        weighted: Whether the opacity is also proportional to the heatmap, so that the image stays as it is where the
+            heatmap is 0.
+        value_range: The image's black and its white, e.g. ``(0, 255)`` or ``(-1, 1)``. By default (0, 1) for floats
+            and (0, 255) for integers. Values beyond it are clipped; in eager mode, those beyond it by more than a
+            tenth of it are an error, because the range is then not the image's.
+
+    Returns:
+        uint8 RGB, shape (B, H, W, 3).
+
+    Raises:
+        InvalidArgumentError: An argument is not as described, or the shapes do not fit.
+
+    Example:
+        >>> overlay(np.ones((1, 2, 2, 1)), np.zeros((1, 2, 2)), alpha=0.25, colormap="gray").numpy().max()
+        np.uint8(191)
+    """
+    image, heatmap = tf.convert_to_tensor(image), tf.convert_to_tensor(heatmap)
+    _check_pair(image, heatmap)
+    check_alpha(alpha)
+    check_choice("weighted", weighted, (True, False))
+    pixels, strength = _levels(image, value_range), _unit(heatmap)
+    # Floats in the table save a cast of the colours.
+    colors = _look_up(strength, color_table(colormap).astype(np.float32))
+    opacity = alpha * tf.expand_dims(strength, -1) if weighted else alpha
+    return tf.cast(tf.round(pixels + opacity * (colors - pixels)), tf.uint8)
+
+
+def check_alpha(alpha: float) -> None:
+    """Raises unless ``alpha`` is a number from 0 to 1."""
+    if isinstance(alpha, bool) or not isinstance(alpha, numbers.Real) or not 0 <= alpha <= 1:
+        raise bad_value("alpha", "a number from 0 (the image alone) to 1 (the colours alone)", alpha)
+
+
+def check_value_range(value_range: Sequence[float] | None) -> tuple[float, float] | None:
+    """A pair of numbers, the smaller one first, or None."""
+    if value_range is None:
+        return None
+    allowed = "None or two finite numbers, black and white, such as (0, 255)"
+    if not isinstance(value_range, (tuple, list)) or len(value_range) != 2:
+        raise bad_value("value_range", allowed, value_range)
+    if not all(isinstance(x, numbers.Real) and isfinite(x) for x in value_range) or value_range[0] >= value_range[1]:
+        raise bad_value("value_range", allowed, value_range)
+    return float(value_range[0]), float(value_range[1])
 
 
 def blur_by_importance(image: Any, heatmap: Any) -> tf.Tensor:
@@ -142,11 +176,46 @@ def _unit(heatmap: Any) -> tf.Tensor:
     return tf.minimum(tf.where(values > 0, values, tf.zeros_like(values)), 1)
 
 
+def _look_up(values: tf.Tensor, table: npt.NDArray[Any]) -> tf.Tensor:
+    """The entries of a table for float32 values in [0, 1]."""
+    return tf.gather(tf.constant(table), tf.cast(tf.round(values * (len(table) - 1)), tf.int32))
+
+
+def _levels(image: tf.Tensor, value_range: Sequence[float] | None) -> tf.Tensor:
+    """An image of one or three channels as float32 in 0 … 255, not rounded."""
+    if image.shape[-1] not in (1, 3):
+        raise bad_value("image", "of 1 or 3 channels", image.shape)
+    if not (image.dtype.is_floating or image.dtype.is_integer):
+        raise bad_value("image", "of floats or integers", image.dtype.name)
+    low, high = check_value_range(value_range) or ((0.0, 1.0) if image.dtype.is_floating else (0.0, 255.0))
+    if tf.executing_eagerly():
+        _check_values(image, low, high)
+    scale = 255.0 / (high - low)
+    levels = tf.cast(image, tf.float32)
+    if (low, scale) != (0.0, 1.0):
+        levels = (levels - low) * scale
+    return levels if image.dtype == tf.uint8 and scale == 1.0 else tf.clip_by_value(levels, 0.0, 255.0)
+
+
+def _check_values(image: tf.Tensor, low: float, high: float) -> None:
+    """Raises where values contradict the range that they are said to have."""
+    darkest, brightest = float(tf.reduce_min(image)), float(tf.reduce_max(image))
+    slack = _OVERSHOOT * (high - low)
+    if tf.size(image) == 0 or low - slack <= darkest <= brightest <= high + slack:
+        return
+    raise bad_value(
+        "image",
+        f"of values from {low:g} to {high:g}",
+        f"values from {darkest:g} to {brightest:g}",
+        "Say which values are black and white, e.g. value_range=(0, 255).",
+    )
+
+
 def _check_pair(image: tf.Tensor, heatmap: tf.Tensor) -> None:
     if image.shape.rank != 4:
         advice = "Add the missing axes, e.g. image[None]."
         raise bad_value("image", "of shape (B, H, W, C)", image.shape, advice)
-    if not image.shape[:3].is_compatible_with(heatmap.shape):
+    if heatmap.shape.rank != 3 or not image.shape[:3].is_compatible_with(heatmap.shape):
         allowed = f"of the image's batch, height and width, {image.shape[:3]}"
         raise bad_value("heatmap", allowed, heatmap.shape, "Resize the heatmap or the image first.")
 

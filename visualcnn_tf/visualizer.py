@@ -125,7 +125,7 @@ class Visualizer:
         Args:
             directory: Made if it does not exist.
             names: File names instead, one for each layer. A batch of several appends _1, _2, … to each.
-            colormap: A name in :data:`visualcnn_tf.render.COLORMAPS`.
+            colormap: A name in :data:`visualcnn_tf.colormaps.COLORMAPS`.
             resize: Width in pixels, at least 100; None writes one pixel for each of the image's.
 
         Returns:
@@ -156,7 +156,7 @@ class Visualizer:
         Args:
             resize: Width of each heatmap in pixels, at least 100; None shows the image's own size.
             path: A file instead of the window; its ending is a format of matplotlib (png, pdf, svg, …).
-            colormap: A name in :data:`visualcnn_tf.render.COLORMAPS`.
+            colormap: A name in :data:`visualcnn_tf.colormaps.COLORMAPS`.
 
         Raises:
             VisualCNNError: There is no heatmap to show.

@@ -204,6 +204,31 @@ def check_plot_heatmaps() -> None:
             assert any(one.shape == heatmap.shape and np.allclose(one, heatmap, atol=1e-6) for one in shown)
 
 
+def check_colormaps() -> None:
+    assert list(vc.COLORMAPS) == ["seed", "gray", "turbo", "viridis", "inferno", "cividis", "jet"]
+    for name in vc.COLORMAPS:
+        heatmap = np.linspace(0, 1, 2000, dtype=np.float32)
+        colors = vc.colorize(heatmap, name).numpy()
+        assert colors.dtype == np.uint8
+        np.testing.assert_array_equal(colors, vc.Colorize(name)(heatmap))
+        table = vc.COLORMAPS[name]()
+        np.testing.assert_array_equal(colors[[0, -1]], table[[0, -1]])
+
+
+def check_overlay() -> None:
+    image, heatmap = np.full((1, 2, 2, 1), 0.2, np.float32), np.array([[[0, 1], [0.6, 0]]], np.float32)
+    options = {"alpha": 0.75, "colormap": "gray", "weighted": True}
+    expected = np.round(255 * (0.2 + 0.75 * heatmap * (heatmap - 0.2)))
+    for pictures in (vc.overlay(image, heatmap, **options), vc.Overlay(**options)(image, heatmap)):
+        np.testing.assert_array_equal(pictures, np.repeat(expected[..., None], 3, axis=-1))
+
+
+def check_blur_by_importance() -> None:
+    batch = images(2)
+    np.testing.assert_array_equal(vc.blur_by_importance(batch, np.ones(batch.shape[:3], np.float32)), batch)
+    assert vc.blur_by_importance(batch, np.zeros(batch.shape[:3])).numpy().std() < batch.std() / 2
+
+
 def check_export_saved_model() -> None:
     explained = vc.attach(tiny_model())
     with tempfile.TemporaryDirectory() as folder:
@@ -228,6 +253,8 @@ def checks_error(name: str) -> Callable[[], None]:
 
 
 PUBLIC: dict[str, Callable[[], None]] = {
+    "COLORMAPS": check_colormaps,
+    "Colorize": check_colormaps,
     "ExplainedModel": check_explained_model,
     "FUSIONS": check_fusions,
     "FeatureMapFusion": check_feature_map_fusion,
@@ -237,14 +264,18 @@ PUBLIC: dict[str, Callable[[], None]] = {
     "InvalidTypeError": checks_error("InvalidTypeError"),
     "NanLayerOutputError": checks_error("NanLayerOutputError"),
     "OutputBiggerThanInputError": checks_error("OutputBiggerThanInputError"),
+    "Overlay": check_overlay,
     "SizeTooSmall": checks_error("SizeTooSmall"),
     "SmallConvolutionWarning": lambda: check_warning(vc.SmallConvolutionWarning),
     "Tap": check_tap,
     "VisualCNNError": check_base_error,
     "Visualizer": check_visualizer,
     "attach": check_attach,
+    "blur_by_importance": check_blur_by_importance,
+    "colorize": check_colormaps,
     "errors": check_errors,
     "export_saved_model": check_export_saved_model,
     "export_tflite": check_export_tflite,
+    "overlay": check_overlay,
     "plot_heatmaps": check_plot_heatmaps,
 }

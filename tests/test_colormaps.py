@@ -1,0 +1,49 @@
+"""Colour tables against matplotlib's."""
+
+from __future__ import annotations
+
+import matplotlib
+import numpy as np
+import pytest
+
+from visualcnn_tf.colormaps import COLORMAPS, color_table
+from visualcnn_tf.errors import InvalidArgumentError
+
+
+@pytest.mark.parametrize("name", [name for name in COLORMAPS if name != "seed"])
+def test_every_entry_is_matplotlibs(name: str) -> None:
+    exact = 255 * matplotlib.colormaps[name](np.arange(256))[:, :3]
+    table = color_table(name)
+    assert np.abs(table - exact).max() < 0.5 + 1e-9  # the nearest level
+    as_bytes = matplotlib.colormaps[name](np.arange(256), bytes=True)[:, :3]
+    assert np.abs(table.astype(int) - as_bytes).max() <= 1
+
+
+@pytest.mark.parametrize("name", COLORMAPS)
+def test_every_table_is_uint8_rgb_and_nobody_can_change_it(name: str) -> None:
+    table = color_table(name)
+    assert table.dtype == np.uint8
+    assert table.shape == (1001 if name == "seed" else 256, 3)
+    with pytest.raises(ValueError, match="read-only"):
+        table[0] = 1
+
+
+@pytest.mark.parametrize("name", ["viridis", "inferno", "cividis", "gray", "seed"])
+def test_brighter_is_more(name: str) -> None:
+    luminance = color_table(name) @ [0.2126, 0.7152, 0.0722]
+    assert np.all(np.diff(luminance) > -0.8)  # up to rounding to levels
+    assert luminance[-1] > luminance[0] + 150
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"), [("grey", "'gray'"), ("Viridis", "'viridis'"), ("infern", "'inferno'"), ("turbo_r", "'turbo'")]
+)
+def test_an_unknown_name_brings_near_misses(name: str, advice: str) -> None:
+    with pytest.raises(InvalidArgumentError, match=rf"`colormap` must be one of 'seed', .*'{name}'.*mean {advice}"):
+        color_table(name)
+
+
+@pytest.mark.parametrize("name", [None, 3, ["gray"]])
+def test_what_is_no_name_is_refused(name: object) -> None:
+    with pytest.raises(InvalidArgumentError, match=r"`colormap` must be one of 'seed', 'gray'"):
+        color_table(name)
