@@ -13,7 +13,7 @@ from visualcnn_tf.backward.score import PREDICTED, Scores
 from visualcnn_tf.backward.vjp import vjp
 from visualcnn_tf.combine import combine_maps
 from visualcnn_tf.errors import NoGradientError
-from visualcnn_tf.fusion import FUSIONS, is_perturbation, needs_gradients, rectified
+from visualcnn_tf.fusion import FUSIONS, is_discriminative, is_perturbation, needs_gradients, rectified
 from visualcnn_tf.layer import FeatureMapFusion
 from visualcnn_tf.normalize import cast_maps
 from visualcnn_tf.outputs import flat_outputs
@@ -71,7 +71,8 @@ def explain(
     for tap, fusion in zip(plan.taps, fusions, strict=True):
         maps, count = _fused_from(model, tap, run, plan, options)
         like = tap.like(images) if options.size == "input" else None
-        heatmaps.append(tap.unfold(fusion(maps, like=like), count))
+        heatmap = tap.unfold(fusion(maps, like=like), count)
+        heatmaps.append(_of_known_classes(heatmap, tap, run, options))
     outputs = [*run.outputs, *told, *(cast_maps(heatmap, options.dtype) for heatmap in heatmaps)]
     if options.combine is not None:
         combined = combine_maps(heatmaps, options.combine, plan.weights, options.normalize)
@@ -132,7 +133,12 @@ def _perturbed(model: Any, tap: Tap, activations: Any, run: _Run, plan: Plan, op
     activations = tf.cast(to_channels_last(activations, tap.data_format), tf.float32)
     maps = FUSIONS[str(tap.method)](activations, rerun, options.max_channels)
     maps = rectified(maps, tap.method) if options.relu else maps
-    if run.scores.classes is not None:
-        known = tf.cast(run.scores.classes[:, tap.column] >= 0, tf.float32)
-        maps *= tf.reshape(known, [-1, *[1] * (maps.shape.rank - 1)])
     return tf.expand_dims(maps, 1 if tap.data_format == "channels_first" else -1)
+
+
+def _of_known_classes(heatmap: Any, tap: Tap, run: _Run, options: Options) -> Any:
+    """Zeros for an image whose class is not there: only a class that is asked for may be none."""
+    if options.target != "input" or not is_discriminative(tap.method):
+        return heatmap
+    known = tf.cast(run.scores.classes[:, tap.column] >= 0, heatmap.dtype)
+    return heatmap * tf.reshape(known, [-1, *[1] * (heatmap.shape.rank - 1)])

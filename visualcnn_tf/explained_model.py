@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from visualcnn_tf.errors import InputShapeError, NanLayerOutputError, NotBuiltEr
 from visualcnn_tf.explain import NOT_FINITE, explain
 from visualcnn_tf.fusion import method_name
 from visualcnn_tf.inputs import InputSpec, model_inputs, shaped_inputs
+from visualcnn_tf.outputs import CLASS_INDEX
 from visualcnn_tf.plan import Options, Plan, make_plan
 from visualcnn_tf.taps.tap import Tap
 
@@ -150,6 +151,10 @@ class ExplainedModel(keras.Model):
         self._known().inputs.check(own)
         if class_index is not None:
             _check_class_index(class_index, own)
+        elif isinstance(own, Mapping) and CLASS_INDEX in set(own) - set(self._known().inputs.names):
+            raise InputShapeError(
+                f"`inputs` holds {CLASS_INDEX!r}, which this model does not take. Attach with `target`='input'."
+            )
 
     def _complete(self, x: Any) -> Any:
         """``x`` with the channel axis of grey images, whether or not a class index stands beside them."""

@@ -139,10 +139,12 @@ class Plan:
 
     def split(self, inputs: Any) -> tuple[Any, Any]:
         """What the model takes, and the class index or None, of what the explained model was given."""
-        if self.class_index is None or not isinstance(inputs, Mapping) or self.class_index not in inputs:
+        if self.class_index is None or not isinstance(inputs, Mapping):
             return inputs, None
         own = {name: tensor for name, tensor in inputs.items() if name != self.class_index}
-        return self.inputs.pack(self.inputs.flatten(own)), inputs[self.class_index]
+        if set(own) == set(self.inputs.names):
+            own = self.inputs.pack(self.inputs.flatten(own))
+        return own, inputs.get(self.class_index)
 
     def get_config(self) -> dict[str, Any]:
         """Serialisable."""

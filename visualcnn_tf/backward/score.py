@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+import numpy as np
 import tensorflow as tf
 
 from visualcnn_tf._checks import bad_value, is_count
@@ -20,7 +21,8 @@ from visualcnn_tf.errors import InvalidArgumentError
 Target: TypeAlias = str | int | tuple[int, ...] | Callable[..., Any]
 
 _ALLOWED = (
-    "'predicted', 'input', 'top<n>' such as 'top3', a class index, a list of them, or a callable of the model's output"
+    "'predicted', 'input', 'top<n>' such as 'top3', a class index, a list of different ones, or a callable of the "
+    "model's output"
 )
 _TRANSPARENT = ("Identity", "Snapshot", "EnsureShape", "Cast", "CheckNumerics")
 #: The class index that means: whichever the model predicts.
@@ -33,6 +35,8 @@ def check_target(target: Any) -> Target:
     Raises:
         InvalidArgumentError: for anything that is not allowed.
     """
+    if isinstance(target, np.ndarray):
+        target = target.tolist()
     if callable(target):
         function: Callable[..., Any] = target
         return function
@@ -68,7 +72,7 @@ class Head:
 
     Attributes:
         output: what the model returns, ``(B, K)``.
-        logits: what its softmax or sigmoid reads, or the output itself.
+        logits: what its softmax or sigmoid reads, ``(B, K)`` or ``(B, 1, 1, K)``, or the output itself.
         kind: ``"softmax"``, ``"sigmoid"`` or ``"linear"``.
     """
 
@@ -110,14 +114,16 @@ def find_head(output: Any) -> Head:
         inner = inlined_call(op)
         if inner is not None:
             tensor = inner[1][tensor.value_index]
-        elif op.type in _TRANSPARENT or (op.type == "Reshape" and _same_units(op.inputs[0], output)):
+        elif op.type in _TRANSPARENT or (op.type in ("Reshape", "Squeeze") and _same_units(op.inputs[0], output)):
             tensor = op.inputs[0]
         else:
             return Head(output, output, "linear")
 
 
 def _same_units(tensor: Any, output: Any) -> bool:
-    return bool(tensor.shape.rank == 2 and tensor.shape[-1] == output.shape[-1])
+    """Whether a tensor is ``(B, K)``, or the same with axes of size 1 between."""
+    sizes = tensor.shape.as_list() if tensor.shape.rank else []
+    return len(sizes) > 1 and sizes[-1] == output.shape[-1] and all(n == 1 for n in sizes[1:-1])
 
 
 class Scores:
@@ -180,7 +186,9 @@ class Scores:
         """The derivative of the score of one column with respect to :attr:`result`, in float32."""
         if callable(self.target):
             return tf.ones_like(value(self.result))
-        return self._signs(self.classes[:, column : column + 1], backward_dtype(self.head.logits.dtype))
+        logits = self.head.logits
+        signs = self._signs(self.classes[:, column : column + 1], backward_dtype(logits.dtype))
+        return signs if logits.shape.rank == 2 else tf.reshape(signs, [-1, *logits.shape[1:]])
 
     def _signs(self, classes: Any, dtype: tf.DType) -> Any:
         """``(B, units)``: 1 at the class of each image; -1 at a single sigmoid unit for class 0; zeros without one."""
