@@ -1,0 +1,52 @@
+"""Which TensorFlow Lite files the page can run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from visualcnn_tf._checks import bad_value
+from visualcnn_tf.errors import InvalidArgumentError
+from visualcnn_tf.export.report import interpreter
+from visualcnn_tf.outputs import CLASS_INDEX, COMBINED
+
+SIGNATURE = "serving_default"
+# What LiteRT.js takes and gives.
+_DTYPES = (np.float32, np.int32, np.uint8)
+
+
+def check_model_file(path: Path) -> None:
+    """Raises unless the page can run the file.
+
+    Raises:
+        InvalidArgumentError: for a file that is missing, is no TensorFlow Lite file, or has no heatmaps, no image
+            input, an open batch, or a type that browsers don't take.
+    """
+    if not path.is_file():
+        raise InvalidArgumentError(f"There is no file `{path}`. `visualcnn export MODEL --tflite FILE` writes one.")
+    try:
+        runner = interpreter(path.read_bytes()).get_signature_runner(SIGNATURE)
+        inputs, outputs = runner.get_input_details(), runner.get_output_details()
+    except (ValueError, RuntimeError) as error:
+        raise _refused(path, "It can't be loaded, or has no signature `serving_default`.") from error
+    if not any(name == COMBINED or name.startswith(f"{COMBINED}_") for name in outputs):
+        raise _refused(path, "It has no heatmaps among its outputs.")
+    images = [details for name, details in inputs.items() if name != CLASS_INDEX]
+    if len(images) != 1 or len(images[0]["shape"]) != 4 or images[0]["shape"][3] not in (1, 3):
+        raise _refused(path, "It doesn't take one image, grey or colour, channels last.")
+    if images[0]["shape_signature"][0] != 1:
+        raise _refused(path, "Browsers need a fixed batch: export it with `batch_size=1`.")
+    _check_types(path, {**inputs, **outputs})
+
+
+def _check_types(path: Path, tensors: dict[str, Any]) -> None:
+    for name, details in tensors.items():
+        if details["dtype"] not in _DTYPES:
+            kind = np.dtype(details["dtype"]).name
+            raise _refused(path, f"{name!r} is {kind}, and browsers take float32, int32 and uint8: use `dtype`.")
+
+
+def _refused(path: Path, advice: str) -> InvalidArgumentError:
+    return bad_value("MODEL", "a file that `visualcnn export MODEL --tflite FILE` wrote", str(path), advice)

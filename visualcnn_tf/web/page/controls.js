@@ -1,0 +1,66 @@
+/** The form: filled from a model's signature, read at each frame. */
+
+import { COLORMAPS } from "./colormap.js";
+import { element } from "./dom.js";
+
+const PREDICTED = -1;
+const FIRST_RANGE = new URLSearchParams(location.search).get("preprocess");
+
+/** @param {string} id */
+const select = (id) => /** @type {HTMLSelectElement} */ (element(id));
+
+/** @param {import("./signature.js").Signature} signature */
+export function fillControls({ image, classInput, predictions, heatmaps }) {
+  select("heatmap").replaceChildren(...heatmapOptions(heatmaps));
+  for (const part of document.querySelectorAll(".needs-class")) part.toggleAttribute("hidden", !classInput);
+  const count = classInput && predictions ? predictions.shape[predictions.shape.length - 1] : 0;
+  const classes = Array.from({ length: count }, (_, index) => new Option(String(index), String(index)));
+  select("class").replaceChildren(new Option("the predicted one", String(PREDICTED)), ...classes);
+  if (image.dtype !== "float32") select("preprocess").value = "0..255";
+  else if (FIRST_RANGE) select("preprocess").value = FIRST_RANGE;
+  select("preprocess").disabled = image.dtype !== "float32";
+}
+
+/**
+ * One group for each layer that has several methods.
+ * @param {import("./signature.js").Heatmap[]} heatmaps
+ */
+function heatmapOptions(heatmaps) {
+  /** @type {Map<string, HTMLOptionElement[]>} */
+  const layers = new Map();
+  for (const { name, layer, method } of heatmaps) {
+    const option = new Option([layer, method].filter(Boolean).join(" · "), name);
+    layers.set(layer, [...(layers.get(layer) ?? []), option]);
+  }
+  return [...layers].flatMap(([layer, options]) => {
+    if (options.length === 1) return options;
+    const group = document.createElement("optgroup");
+    group.label = layer;
+    group.append(...options);
+    return group;
+  });
+}
+
+/** What the user has chosen. */
+export function readControls() {
+  return {
+    heatmap: select("heatmap").value,
+    classIndex: Number(select("class").value || PREDICTED),
+    range: select("preprocess").value,
+    opacity: Number(select("opacity").value) / 100,
+    table: COLORMAPS[select("colormap").value],
+  };
+}
+
+/** The opacity in words and the colours of the table. */
+export function showLegend() {
+  element("opacity-value").textContent = `${select("opacity").value} %`;
+  const canvas = /** @type {HTMLCanvasElement} */ (element("scale"));
+  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+  const { table } = readControls();
+  const pixels = context.createImageData(256, 1);
+  for (let level = 0; level < 256; level++) {
+    pixels.data.set([table[3 * level], table[3 * level + 1], table[3 * level + 2], 255], 4 * level);
+  }
+  context.putImageData(pixels, 0, 0);
+}

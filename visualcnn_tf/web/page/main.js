@@ -1,0 +1,183 @@
+/** The page: connects what the user does with the model and the picture. */
+
+import { Camera, hasCamera } from "./camera.js";
+import { COLORMAPS } from "./colormap.js";
+import { fillControls, readControls, showLegend } from "./controls.js";
+import { Overlay } from "./overlay.js";
+import { Pad } from "./pad.js";
+import { PixelReader, decodeImage } from "./pixels.js";
+import { PredictionList } from "./predictions.js";
+import { Problem } from "./problem.js";
+import { ExplainedModel, loadRuntime } from "./runtime.js";
+import { element } from "./dom.js";
+
+const SMALL = 64; // an input up to this size and grey can be drawn by hand
+
+const overlay = new Overlay(/** @type {HTMLCanvasElement} */ (element("picture")));
+const padCanvas = /** @type {HTMLCanvasElement} */ (element("pad"));
+const pad = new Pad(padCanvas, () => look(padCanvas));
+const camera = new Camera();
+const list = new PredictionList(element("predictions"), askForClass);
+
+/** @type {ExplainedModel | null} */
+let model = null;
+/** @type {PixelReader | null} */
+let reader = null;
+/** @type {import("./pixels.js").Source | null} */
+let source = null;
+/** @type {Record<string, ArrayLike<number>> | null} */
+let outputs = null;
+let running = false;
+let outdated = false;
+
+/**
+ * Runs what may fail, and tells the user if it does.
+ * @param {() => unknown} action
+ */
+async function attempt(action) {
+  const box = element("error");
+  try {
+    await action();
+    box.hidden = true;
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error);
+    box.textContent = error instanceof Problem ? text : `Something went wrong: ${text}`;
+    box.hidden = false;
+  }
+}
+
+/** @param {Uint8Array} bytes */
+async function useModel(bytes) {
+  const next = await ExplainedModel.load(bytes);
+  while (running) await new Promise((resolve) => setTimeout(resolve, 10));
+  model?.delete();
+  model = next;
+  const { image } = model.signature;
+  reader = new PixelReader(image);
+  fillControls(model.signature);
+  const [, height, width, channels] = image.shape;
+  element("pad-box").hidden = channels !== 1 || Math.max(height, width) > SMALL;
+  element("status").textContent = `Ready: ${width} × ${height} ${channels === 1 ? "grey" : "colour"} images.`;
+  if (source) await run();
+}
+
+/**
+ * Takes another image, and frees the one before.
+ * @param {import("./pixels.js").Source} next
+ */
+function look(next) {
+  if (next !== camera.video) stopCamera();
+  if (source instanceof ImageBitmap && source !== next) source.close();
+  source = next;
+  attempt(run);
+}
+
+/** Runs the model on the present image; while it runs, only the newest wish is kept. */
+async function run() {
+  outdated = true;
+  if (running || !model || !reader || !source) return;
+  running = true;
+  try {
+    while (outdated) {
+      outdated = false;
+      const { range, classIndex } = readControls();
+      const input = reader.read(source, range);
+      const result = await model.run(input, classIndex);
+      outputs = result.outputs;
+      show();
+      element("time").textContent = `${result.milliseconds.toFixed(1)} ms per frame`;
+      document.dispatchEvent(new CustomEvent("heatmaps", { detail: { input, classIndex, ...result } }));
+    }
+  } finally {
+    running = false;
+  }
+}
+
+/** Draws the present outputs. */
+function show() {
+  if (!model || !source || !outputs) return;
+  const { heatmap, classIndex, opacity, table } = readControls();
+  const chosen = model.signature.heatmaps.find(({ name }) => name === heatmap) ?? model.signature.heatmaps[0];
+  overlay.draw(source, outputs[chosen.name], chosen.size, { opacity, table });
+  const explained = outputs.explained_class?.[0];
+  element("explained").textContent = explained === undefined || explained < 0 ? "" : `Explained: class ${explained}`;
+  const { predictions, classInput } = model.signature;
+  const asked = classIndex < 0 ? null : classIndex;
+  const best = predictions ? list.show(outputs[predictions.name], { asked, canAsk: classInput !== null }) : "";
+  const description = `The image under the heatmap of ${[chosen.layer, chosen.method].filter(Boolean).join(", ")}. ${best}`;
+  element("picture").setAttribute("aria-label", description);
+  // Read aloud, so only when it is news: not at each frame of the camera.
+  if (!camera.video.srcObject && element("spoken").textContent !== best) element("spoken").textContent = best;
+}
+
+/** @param {number} index */
+function askForClass(index) {
+  const select = /** @type {HTMLSelectElement} */ (element("class"));
+  select.value = Number(select.value) === index ? "-1" : String(index);
+  attempt(run);
+}
+
+/** @param {File} file */
+async function open(file) {
+  if (file.name.endsWith(".tflite")) await useModel(new Uint8Array(await file.arrayBuffer()));
+  else look(await decodeImage(file));
+}
+
+function stopCamera() {
+  if (!camera.video.srcObject) return;
+  camera.stop();
+  element("camera").textContent = "Start the camera";
+  element("camera").setAttribute("aria-pressed", "false");
+}
+
+async function toggleCamera() {
+  if (camera.video.srcObject) return stopCamera();
+  await camera.start(() => look(camera.video));
+  element("camera").textContent = "Stop the camera";
+  element("camera").setAttribute("aria-pressed", "true");
+}
+
+function listen() {
+  for (const id of ["preprocess", "class"]) element(id).addEventListener("change", () => attempt(run));
+  for (const id of ["heatmap", "opacity", "colormap"]) {
+    element(id).addEventListener("input", () => {
+      showLegend();
+      show();
+    });
+  }
+  for (const id of ["image", "model"]) {
+    element(id).addEventListener("change", ({ target }) => {
+      const input = /** @type {HTMLInputElement} */ (target);
+      const [file] = input.files ?? [];
+      input.value = ""; // so that the same file can be chosen again
+      if (file) attempt(() => (id === "model" ? file.arrayBuffer().then((content) => useModel(new Uint8Array(content))) : open(file)));
+    });
+  }
+  element("clear").addEventListener("click", () => pad.clear());
+  element("camera").addEventListener("click", () => attempt(toggleCamera));
+  element("camera").hidden = !hasCamera();
+  document.addEventListener("dragover", (event) => {
+    event.preventDefault();
+    document.body.classList.add("dragging");
+  });
+  document.addEventListener("dragleave", () => document.body.classList.remove("dragging"));
+  document.addEventListener("drop", (event) => {
+    event.preventDefault();
+    document.body.classList.remove("dragging");
+    const [file] = event.dataTransfer?.files ?? [];
+    if (file) attempt(() => open(file));
+  });
+}
+
+async function start() {
+  const [response] = await Promise.all([fetch("model.tflite"), loadRuntime()]);
+  if (!response.ok) throw new Problem("The server has no model: the file is gone.");
+  await useModel(new Uint8Array(await response.arrayBuffer()));
+}
+
+element("colormap").append(...Object.keys(COLORMAPS).map((name) => new Option(name, name)));
+listen();
+showLegend();
+await attempt(start);
+if (!model) element("status").textContent = "No model is loaded.";
+element("main").hidden = false;

@@ -1,0 +1,2 @@
+/** Something that the user can mend: its message is shown as it is. */
+export class Problem extends Error {}

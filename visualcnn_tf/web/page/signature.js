@@ -1,0 +1,66 @@
+/** What a model takes and gives, read from the names of its signature. */
+
+import { Problem } from "./problem.js";
+
+/**
+ * @typedef {{name: string, dtype: "float32" | "int32" | "uint8", shape: ArrayLike<number>}} Tensor
+ * @typedef {{name: string, layer: string, method: string}} HeatmapName
+ * @typedef {HeatmapName & {size: [number, number]}} Heatmap  its width and height
+ * @typedef {{image: Tensor, classInput: Tensor | null, predictions: Tensor | null, heatmaps: Heatmap[]}} Signature
+ */
+
+const CLASS_INDEX = "class_index";
+const EXPLAINED_CLASS = "explained_class";
+const COMBINED = "heatmap";
+const PREDICTIONS = "predictions";
+const METHODS = [
+  "deviation", "mean", "mean_abs", "max", "l2", "std", "eigen",
+  "gradcam", "gradcam++", "hirescam", "layercam", "xgradcam", "eigengradcam",
+  "reciprocam", "scorecam", "ablationcam",
+].sort((a, b) => b.length - a.length); // "mean_abs" before anything that it ends in
+
+/**
+ * @param {readonly Tensor[]} inputs
+ * @param {readonly Tensor[]} outputs
+ * @returns {Signature}
+ */
+export function readSignature(inputs, outputs) {
+  const heatmaps = outputs.filter(({ name }) => name === COMBINED || name.startsWith(`${COMBINED}_`));
+  if (!heatmaps.length) throw new Problem("This model has no heatmaps among its outputs. Export it with visualcnn.");
+  const images = inputs.filter(({ name }) => name !== CLASS_INDEX);
+  const [image] = images;
+  if (images.length !== 1 || image.shape.length !== 4 || ![1, 3].includes(image.shape[3])) {
+    throw new Problem("This page runs models that take one image, grey or colour, channels last.");
+  }
+  if (image.shape[0] !== 1) throw new Problem("This model takes several images at once. Export it with batch_size=1.");
+  const own = outputs.filter((output) => !heatmaps.includes(output) && output.name !== EXPLAINED_CLASS);
+  return {
+    image,
+    classInput: inputs.find(({ name }) => name === CLASS_INDEX) ?? null,
+    predictions: own.find(({ name }) => name === PREDICTIONS) ?? own.find(({ shape }) => shape.length === 2) ?? null,
+    heatmaps: heatmaps.map(toHeatmap).sort((a, b) => a.name.localeCompare(b.name, "en", { numeric: true })),
+  };
+}
+
+/**
+ * @param {Tensor} output
+ * @returns {Heatmap}
+ */
+function toHeatmap({ name, shape }) {
+  return { ...parseHeatmap(name), size: [shape[2], shape[1]] };
+}
+
+/**
+ * Layer and method of an output's name; a file with one method for all leaves it out.
+ * @param {string} name
+ * @returns {HeatmapName}
+ */
+export function parseHeatmap(name) {
+  if (name === COMBINED) return { name, layer: "all layers", method: "" };
+  const rest = name.slice(COMBINED.length + 1);
+  const [, base, target] = /** @type {string[]} */ (rest.match(/^(.*?)(_class\d+|_top\d+)?$/));
+  const suffix = target ? ` ${target.slice(1).replace(/(\d+)/, " $1")}` : "";
+  const method = METHODS.find((known) => base.endsWith(`_${known}`));
+  if (!method) return { name, layer: base + suffix, method: "" };
+  return { name, layer: base.slice(0, -method.length - 1), method: method + suffix };
+}

@@ -1,0 +1,157 @@
+"""A server for one page and one model, on this machine only."""
+
+from __future__ import annotations
+
+import base64
+import errno
+import hashlib
+import os
+import re
+import shutil
+import webbrowser
+from collections.abc import Mapping
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from visualcnn_tf._checks import bad_value
+from visualcnn_tf.web.files import CONTENT_TYPES, routes
+from visualcnn_tf.web.model_file import check_model_file
+
+HOST = "127.0.0.1"
+_IMPORT_MAP = re.compile(rb'<script type="importmap">(.*?)</script>', re.DOTALL)
+
+
+def serve(model: Path, *, modules: Path, port: int = 8000, preprocess: str | None = None, browser: bool = True) -> None:
+    """Serves the page until Ctrl-C, and opens it.
+
+    Args:
+        model: a TensorFlow Lite file with heatmaps, batch 1.
+        modules: the folder ``node_modules`` that holds LiteRT.js.
+        port: to listen at; 0 for any that is free.
+        preprocess: range of the pixel values that the page starts with.
+        browser: whether the page is opened.
+
+    Raises:
+        InvalidArgumentError: for a port in use, or a file that the page can't run.
+        MissingExtraError: LiteRT.js is not in ``modules``.
+    """
+    check_model_file(model)
+    with make_server(routes(model, modules), port) as server:
+        query = f"?preprocess={quote(preprocess)}" if preprocess else ""
+        address = f"http://{HOST}:{server.server_port}/{query}"
+        print(f"Serving {model} at {address} (Ctrl-C ends it).", flush=True)
+        if browser:
+            webbrowser.open(address)
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            print()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    # On Windows it would let two servers share a port.
+    allow_reuse_address = os.name != "nt"
+
+
+def make_server(files: Mapping[str, Path], port: int = 0) -> ThreadingHTTPServer:
+    """A server of these files, which listens but does not answer yet.
+
+    Raises:
+        InvalidArgumentError: the port is no port, or in use.
+    """
+    policy = _content_policy(files["/"].read_bytes())
+    handler = type("Handler", (_Handler,), {"files": files, "content_policy": policy})
+    try:
+        return _Server((HOST, port), handler)
+    except (OSError, OverflowError) as error:
+        if isinstance(error, OSError) and error.errno not in (errno.EADDRINUSE, errno.EACCES):
+            raise
+        raise bad_value("--port", "a free port from 0 to 65535", port, "`--port 0` takes any that is free.") from error
+
+
+def _content_policy(page: bytes) -> str:
+    """What the page may load: its own origin, and the import map, which can't be in a file of its own."""
+    scripts = [base64.b64encode(hashlib.sha256(text).digest()).decode() for text in _IMPORT_MAP.findall(page)]
+    hashes = " ".join(f"'sha256-{digest}'" for digest in scripts)
+    return "; ".join(
+        (
+            "default-src 'none'",
+            f"script-src 'self' 'wasm-unsafe-eval' {hashes}",
+            "worker-src 'self'",
+            "style-src 'self'",
+            "img-src 'self' blob:",
+            "connect-src 'self'",
+            "base-uri 'none'",
+            "form-action 'none'",
+            "frame-ancestors 'none'",
+        )
+    )
+
+
+class _Handler(BaseHTTPRequestHandler):
+    files: Mapping[str, Path]
+    content_policy: str
+    protocol_version = "HTTP/1.1"
+    timeout = 30
+
+    def do_GET(self) -> None:
+        self._answer(body=True)
+
+    def do_HEAD(self) -> None:
+        self._answer(body=False)
+
+    def _refuse(self) -> None:
+        self.close_connection = True  # the rest of the request is not read
+        self._send(HTTPStatus.METHOD_NOT_ALLOWED, {"Allow": "GET, HEAD", "Content-Length": "0"})
+
+    do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _refuse  # noqa: N815 - the base class asks for these names
+
+    def _answer(self, body: bool) -> None:
+        port = self.connection.getsockname()[1]
+        # Another site whose name was pointed at this machine would send its own name here.
+        if self.headers.get("Host") not in (f"{HOST}:{port}", f"localhost:{port}"):
+            self._send(HTTPStatus.MISDIRECTED_REQUEST, {"Content-Length": "0"})
+            return
+        path = self.files.get(urlsplit(self.path).path)
+        try:
+            file = None if path is None else path.open("rb")
+        except OSError:  # gone since the start
+            file = None
+        if path is None or file is None:
+            self._send(HTTPStatus.NOT_FOUND, {"Content-Length": "0"})
+            return
+        with file:
+            size = os.fstat(file.fileno()).st_size
+            kind = CONTENT_TYPES.get(path.suffix, "application/octet-stream")
+            self._send(HTTPStatus.OK, {"Content-Type": kind, "Content-Length": str(size)})
+            if body:
+                shutil.copyfileobj(file, self.wfile)
+
+    def _send(self, status: HTTPStatus, headers: Mapping[str, str]) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+
+    def end_headers(self) -> None:
+        """Ends the headers with those that every answer has, errors included."""
+        self.send_header("Cache-Control", "no-store")
+        self.send_header("Content-Security-Policy", self.content_policy)
+        self.send_header("Cross-Origin-Opener-Policy", "same-origin")  # these two allow threads
+        self.send_header("Cross-Origin-Embedder-Policy", "require-corp")
+        self.send_header("Cross-Origin-Resource-Policy", "same-origin")
+        self.send_header("Permissions-Policy", "camera=(self)")
+        self.send_header("Referrer-Policy", "no-referrer")
+        self.send_header("X-Content-Type-Options", "nosniff")
+        super().end_headers()
+
+    def version_string(self) -> str:
+        """What the header ``Server`` says."""
+        return "visualcnn"
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing: the terminal is the user's."""
