@@ -51,6 +51,16 @@ examples:
   visualcnn export model.keras --layers stages --dtype uint8 --tflite model.tflite
   visualcnn export model.keras --layers last --tflite small.tflite --quantize dynamic"""
 
+_WEB_HELP = """\
+Serves a page, to this machine only, that runs an exported TensorFlow Lite file in the browser: draw a digit, choose
+an image or use the camera, and see the heatmaps. It needs LiteRT.js, from npm:
+  npm install --prefix . @litertjs/core@2.5.3"""
+
+_WEB_EXAMPLES = """\
+examples:
+  visualcnn web explained.tflite
+  visualcnn web mobilenet.tflite --preprocess -1..1 --port 0 --no-browser"""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command; returns its exit code: 0, or 2 for a mistake of the user's."""
@@ -66,11 +76,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="visualcnn", description="Heatmaps of what the layers of a CNN respond to.")
     parser.add_argument("--version", action="version", version=f"visualcnn-tf {_version()}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="{demo,layers,show,export}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="{demo,layers,show,export,web}")
     _add_demo(_command(commands, "demo", "try it on built-in data, offline", _DEMO_HELP, _DEMO_EXAMPLES))
     _add_layers(_command(commands, "layers", "list what can be tapped", _LAYERS_HELP, _LAYERS_EXAMPLES))
     _add_show(_command(commands, "show", "draw heatmaps of images", _SHOW_HELP, _SHOW_EXAMPLES))
     _add_export(_command(commands, "export", "write files for servers and devices", _EXPORT_HELP, _EXPORT_EXAMPLES))
+    _add_web(_command(commands, "web", "run a TensorFlow Lite file in the browser", _WEB_HELP, _WEB_EXAMPLES))
     return parser
 
 
@@ -149,6 +160,22 @@ def _add_heatmaps(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="N",
         help="height and width of the heatmaps, or 'native' for each layer's own; default: the input's",
+    )
+
+
+def _add_web(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", type=Path, metavar="MODEL", help="a .tflite file with heatmaps")
+    parser.add_argument("--port", type=int, default=8000, metavar="N", help="0 for any; default: %(default)s")
+    parser.add_argument(
+        "--preprocess", choices=("0..1", "-1..1", "0..255"), help="pixel values that the page starts with"
+    )
+    parser.add_argument("--no-browser", action="store_true", help="don't open the page")
+    parser.add_argument(
+        "--modules",
+        type=Path,
+        default=Path("node_modules"),
+        metavar="DIR",
+        help="the folder that holds LiteRT.js; default: %(default)s",
     )
 
 

@@ -98,6 +98,19 @@ def export(arguments: Namespace) -> None:
         print(export_tflite(explained, arguments.tflite, **options))
 
 
+def web(arguments: Namespace) -> None:
+    """Serves a page that runs a TensorFlow Lite file in the browser."""
+    from visualcnn_tf.web.server import serve
+
+    serve(
+        arguments.model,
+        modules=arguments.modules,
+        port=arguments.port,
+        preprocess=arguments.preprocess,
+        browser=not arguments.no_browser,
+    )
+
+
 def _calibration_images(model: Any, arguments: Namespace) -> Any:
     """All images of a folder, as the model takes them."""
     spec = image_inputs(model).specs[0]
