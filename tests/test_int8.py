@@ -16,7 +16,7 @@ from visualcnn_tf.digits import load_digits
 from visualcnn_tf.errors import InputShapeError, InvalidArgumentError
 from visualcnn_tf.export.int8 import quantize_int8
 from visualcnn_tf.export.report import interpreter
-from visualcnn_tf.export.signatures import exported_inputs
+from visualcnn_tf.export.signatures import exported_inputs, plain_signatures
 from visualcnn_tf.export.tflite import _fixed, convert
 
 DIGITS = load_digits()
@@ -50,7 +50,8 @@ def plain(cnn: Any) -> bytes:
 
 
 def float_file(explained: Any, batch_size: int | None = 1) -> bytes:
-    return convert(explained, _fixed(exported_inputs(explained), batch_size), None)
+    signatures = plain_signatures(explained, _fixed(exported_inputs(explained), batch_size))
+    return convert(explained, {name: one.get_concrete_function() for name, one in signatures.items()}, None)
 
 
 def heatmap_names(explained: Any) -> list[str]:
