@@ -101,13 +101,18 @@ def read_images(paths: Sequence[Path], shape: tuple[int | None, ...]) -> NDArray
         ImageReadError: A file is missing or holds no such image.
     """
     _, height, width, channels = shape
-    images = [_read_image(path, channels or 3) for path in paths]
+    images = [read_image(path, channels or 3) for path in paths]
     size = (height or images[0].shape[0], width or images[0].shape[1])
     resized = [tf.image.resize(image, size, antialias=True).numpy() for image in images]
     return np.stack(resized)
 
 
-def _read_image(path: Path, channels: int) -> Any:
+def read_image(path: Path, channels: int) -> Any:
+    """A JPEG, PNG, BMP or GIF file (its first frame) as uint8 ``(height, width, channels)``.
+
+    Raises:
+        ImageReadError: The file is missing or holds no such image.
+    """
     if not path.is_file():
         raise ImageReadError(f"There is no image file `{path}`.")
     try:

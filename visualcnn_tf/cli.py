@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from visualcnn_tf import commands
+from visualcnn_tf.colormaps import COLORMAPS
 from visualcnn_tf.errors import VisualCNNError
 
 _DEMO_HELP = """\
@@ -40,6 +41,16 @@ examples:
   visualcnn show model.keras cat.jpg --layers stages --method eigen -o cat_eigen.png
   visualcnn show model.keras cat.jpg --layers "block_*_project" out_relu --combine
   visualcnn show mobilenet.keras cat.jpg --layers stages --preprocess mobilenet_v2 --labels imagenet.txt"""
+
+_VIDEO_HELP = """\
+Lays the heatmap of one layer over every frame of a film. All frames share one scale of colours, so that they can
+be compared: it is calibrated on the first frames, or given."""
+
+_VIDEO_EXAMPLES = """\
+examples:
+  visualcnn video model.keras frames -o film.gif
+  visualcnn video model.keras film.gif -o pictures --layer block3_conv --method deviation
+  visualcnn video model.keras frames -o film.gif --range 0 2.5 --colormap inferno --weighted"""
 
 _EXPORT_HELP = """\
 Writes a model with its heatmaps as files for other programs: a SavedModel for TensorFlow Serving, a TensorFlow
@@ -76,10 +87,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="visualcnn", description="Heatmaps of what the layers of a CNN respond to.")
     parser.add_argument("--version", action="version", version=f"visualcnn-tf {_version()}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="{demo,layers,show,export,web}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="{demo,layers,show,video,export,web}")
     _add_demo(_command(commands, "demo", "try it on built-in data, offline", _DEMO_HELP, _DEMO_EXAMPLES))
     _add_layers(_command(commands, "layers", "list what can be tapped", _LAYERS_HELP, _LAYERS_EXAMPLES))
     _add_show(_command(commands, "show", "draw heatmaps of images", _SHOW_HELP, _SHOW_EXAMPLES))
+    _add_video(_command(commands, "video", "lay heatmaps over a film", _VIDEO_HELP, _VIDEO_EXAMPLES))
     _add_export(_command(commands, "export", "write files for servers and devices", _EXPORT_HELP, _EXPORT_EXAMPLES))
     _add_web(_command(commands, "web", "run a TensorFlow Lite file in the browser", _WEB_HELP, _WEB_EXAMPLES))
     return parser
@@ -110,22 +122,33 @@ def _add_show(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="JPEG, PNG, BMP or GIF files")
     _add_heatmaps(parser)
     parser.add_argument("--combine", action="store_true", help="add the mean of all heatmaps")
-    pixels = parser.add_mutually_exclusive_group()
-    pixels.add_argument(
-        "--scale",
-        choices=("none", "0..1", "-1..1"),
-        help="range of the pixel values that the model takes; default: none (0..255) for a model that "
-        "rescales them itself, 0..1 for others",
-    )
-    pixels.add_argument(
-        "--preprocess",
-        metavar="NAME",
-        help="preprocess as this module of keras.applications does, e.g. mobilenet_v2",
-    )
+    _add_pixels(parser)
     parser.add_argument("--labels", type=Path, metavar="FILE", help="class names, one a line")
     parser.add_argument(
         "-o", "--out", type=Path, default=Path("heatmaps.png"), metavar="FILE", help="default: %(default)s"
     )
+
+
+def _add_video(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", type=Path, metavar="MODEL", help="a .keras or .h5 file")
+    parser.add_argument("frames", type=Path, metavar="FRAMES", help="a folder of pictures, or an animated GIF")
+    parser.add_argument("-o", "--out", type=Path, required=True, metavar="OUT", help="film.gif, or a folder for PNGs")
+    parser.add_argument(
+        "--layer", type=_layer, default="last", metavar="L", help="one layer, or 'last'; default: %(default)s"
+    )
+    parser.add_argument("--method", default="gradcam", metavar="M", help="the fusion; default: %(default)s")
+    parser.add_argument(
+        "--range", type=float, nargs=2, metavar=("LOW", "HIGH"), help="raw values of the lowest and highest colour"
+    )
+    parser.add_argument(
+        "--calibrate", type=int, default=30, metavar="N", help="frames that set the scale; default: %(default)s"
+    )
+    parser.add_argument("--colormap", default="turbo", metavar="C", help=f"{', '.join(COLORMAPS)}; default: turbo")
+    parser.add_argument("--alpha", type=float, default=0.5, metavar="A", help="opacity; default: %(default)s")
+    parser.add_argument("--weighted", action="store_true", help="make low values transparent")
+    parser.add_argument("--fps", type=float, metavar="N", help="frames a second; default: those of FRAMES, or 10")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing folder")
+    _add_pixels(parser)
 
 
 def _add_export(parser: argparse.ArgumentParser) -> None:
@@ -144,6 +167,21 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
         "--calibrate", type=Path, metavar="DIR", help="some 100 images for int8, preprocessed as --preprocess says"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing TensorFlow Lite file")
+
+
+def _add_pixels(parser: argparse.ArgumentParser) -> None:
+    pixels = parser.add_mutually_exclusive_group()
+    pixels.add_argument(
+        "--scale",
+        choices=("none", "0..1", "-1..1"),
+        help="range of the pixel values that the model takes; default: none (0..255) for a model that "
+        "rescales them itself, 0..1 for others",
+    )
+    pixels.add_argument(
+        "--preprocess",
+        metavar="NAME",
+        help="preprocess as this module of keras.applications does, e.g. mobilenet_v2",
+    )
 
 
 def _add_heatmaps(parser: argparse.ArgumentParser) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from visualcnn_tf._checks import bad_value, check_choice
 from visualcnn_tf._files import image_inputs, load_model, read_images, read_labels
+from visualcnn_tf._frames import open_frames
 from visualcnn_tf.attach import attach
 from visualcnn_tf.errors import IncompatibleModelError
 from visualcnn_tf.export.images import check_preprocess
@@ -23,6 +25,7 @@ from visualcnn_tf.plot import plot_heatmaps
 from visualcnn_tf.taps.presets import PRESETS
 from visualcnn_tf.taps.select import Selector
 from visualcnn_tf.taps.walk import walk
+from visualcnn_tf.video import Look, heatmap_video
 
 _DPI = 150
 _RESCALING = (keras.layers.Rescaling, keras.layers.Normalization)
@@ -69,13 +72,34 @@ def show(arguments: Namespace) -> None:
         size=_size(arguments.size),
         combine="mean" if arguments.combine else None,
     )
-    outputs = explained.predict(_preprocessed(images, model, arguments), verbose=0)
+    outputs = explained.predict(_preprocessor(model, arguments)(images), verbose=0)
     names = None
     if arguments.labels:
         names = read_labels(arguments.labels, np.shape(outputs.get(PREDICTIONS, np.zeros((0, 0))))[-1])
     figure = plot_heatmaps(np.round(images).astype(np.uint8), outputs, taps=explained.taps, class_names=names)
     save_figure(figure, arguments.out)
     print(f"Wrote {arguments.out} (images: {len(images)}, layers: {len(explained.taps)}).")
+
+
+def video(arguments: Namespace) -> None:
+    """Lays heatmaps over the frames of a film."""
+    model = load_model(arguments.model)
+    image_inputs(model)
+    frames = open_frames(arguments.frames)
+    low, high = heatmap_video(
+        model,
+        frames,
+        arguments.out,
+        layer=arguments.layer,
+        method=arguments.method,
+        prepare=_preprocessor(model, arguments),
+        scale=arguments.range,
+        calibrate=arguments.calibrate,
+        look=Look(arguments.alpha, arguments.colormap, arguments.weighted),
+        fps=arguments.fps,
+        overwrite=arguments.overwrite,
+    )
+    print(f"Wrote {arguments.out} (frames: {frames.count}, scale: --range {low:.6g} {high:.6g}).")
 
 
 def export(arguments: Namespace) -> None:
@@ -147,19 +171,19 @@ def _size(words: list[str] | None) -> Any:
     raise bad_value("--size", "'native' or a height and a width, such as 56 56", " ".join(words))
 
 
-def _preprocessed(images: NDArray[np.float32], model: Any, arguments: Namespace) -> NDArray[np.float32]:
-    """The pixel values as the model takes them."""
+def _preprocessor(model: Any, arguments: Namespace) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+    """From pixel values in 0 … 255 to what the model takes."""
     if arguments.preprocess:
         modules = [name for name in dir(keras.applications) if hasattr(_application(name), "preprocess_input")]
         check_choice("--preprocess", arguments.preprocess, modules)
         # A copy, because some of these functions change the array that they are given.
-        return np.asarray(_application(arguments.preprocess).preprocess_input(images.copy()))
+        return lambda images: np.asarray(_application(arguments.preprocess).preprocess_input(images.copy()))
     scale = arguments.scale
     if scale is None:
         scale = "none" if any(isinstance(layer, _RESCALING) for layer in walk(model).values()) else "0..1"
         print(f"Pixel values: {'0..255' if scale == 'none' else scale} (--scale or --preprocess change them).")
     factor, offset = {"none": (1.0, 0.0), "0..1": (255.0, 0.0), "-1..1": (127.5, 1.0)}[scale]
-    return images / np.float32(factor) - np.float32(offset)
+    return lambda images: images / np.float32(factor) - np.float32(offset)
 
 
 def _application(name: str) -> Any:
