@@ -205,6 +205,46 @@ def test_show_explains_the_model_inside_an_explained_model(folder, tmp_path, plo
     assert list(plotted[0][1]) == ["predictions", "heatmap_second"]
 
 
+@pytest.mark.parametrize(
+    ("words", "options", "keys"),
+    [
+        (["--method", "gradcam"], {"method": "gradcam"}, [""]),
+        (["--method", "gradcam", "--class", "2"], {"method": "gradcam", "target": 2}, [""]),
+        (["--method", "gradcam", "--class", "top2"], {"method": "gradcam", "target": "top2"}, ["_top1", "_top2"]),
+        (
+            ["--method", "ablationcam", "--max-channels", "3", "--class", "1"],
+            {"method": "ablationcam", "max_channels": 3, "target": 1},
+            [""],
+        ),
+    ],
+)
+def test_show_explains_a_class(folder, tmp_path, plotted, words, options, keys):
+    show(folder, tmp_path, "--layers", "last", *words)
+    pixels, outputs, _ = plotted[0]
+    assert list(outputs) == ["predictions", "explained_class", *(f"heatmap_second{key}" for key in keys)]
+    for key, values in attach(small_cnn(), "last", **options).predict(pixels / np.float32(255), verbose=0).items():
+        np.testing.assert_allclose(outputs[key], values, atol=1e-5)
+
+
+def test_show_tells_the_class_in_the_titles(folder, tmp_path, monkeypatch):
+    figures = []
+    monkeypatch.setattr(commands, "save_figure", lambda figure, path: figures.append(figure))
+    words = ["--layers", "last", "--method", "gradcam", "--class", "2", "--labels", str(folder / "three.txt")]
+    assert main(["show", str(folder / "model.keras"), str(folder / "a.png"), *words]) == 0
+    assert "second\n4×4\nfor newt" in [ax.get_title() for ax in figures[0].axes]
+
+
+def test_show_explains_one_of_several_outputs(folder, tmp_path, plotted):
+    image = keras.Input((12, 12, 3))
+    maps = layers.Conv2D(4, 3, name="maps")(image)
+    pooled = layers.GlobalAveragePooling2D()(maps)
+    heads = [layers.Dense(2, name="kind")(pooled), layers.Dense(5, name="colour")(pooled)]
+    keras.Model(image, heads).save(tmp_path / "two.keras")
+    words = ["--layers", "last", "--method", "gradcam", "--class", "4", "--output", "colour"]
+    show(folder, tmp_path, *words, model=tmp_path / "two.keras")
+    assert plotted[0][1]["explained_class"] == [4]
+
+
 def test_images_are_read_as_0_to_255(folder):
     pixels = tf.io.decode_image((folder / "b.png").read_bytes()).numpy()
     images = read_images([folder / "b.png"], (None, None, None, 3))
@@ -240,6 +280,13 @@ def test_jpeg_files_are_read(tmp_path):
         (["show", "model.keras", "a.png", "--layers", "head"], "spatial output"),
         (["show", "model.keras", "a.png", "--layers", "99"], "indices must be from"),
         (["show", "model.keras", "a.png", "--method", "devation"], "'deviation'"),
+        (["show", "model.keras", "a.png", "--method", "gradcam", "--class", "3"], "within the model's 3 classes"),
+        (["show", "model.keras", "a.png", "--method", "gradcam", "--class", "top4"], "within the model's 3 classes"),
+        (["show", "model.keras", "a.png", "--method", "gradcam", "--class", "cat"], "`target` must be 'predicted'"),
+        (["show", "model.keras", "a.png", "--method", "gradcam", "--class", "input"], "`--class` must be 'predicted'"),
+        (["show", "model.keras", "a.png", "--class", "1"], "Use a method such as 'gradcam'"),
+        (["show", "model.keras", "a.png", "--method", "gradcam", "--output", "kind"], "`output` must be"),
+        (["show", "model.keras", "a.png", "--method", "scorecam", "--max-channels", "0"], "`max_channels` must be"),
         (["show", "model.keras", "a.png", "--size", "0", "5"], "`--size` must be 'native' or a height"),
         (["show", "model.keras", "a.png", "--size", "big"], "Received: 'big'"),
         (["show", "model.keras", "a.png", "--preprocess", "mobilnet_v2"], "Did you mean 'mobilenet_v2'"),
@@ -269,6 +316,7 @@ def test_a_mistake_is_one_line_on_stderr_and_exit_code_2(folder, monkeypatch, ca
         (["draw"], "invalid choice: 'draw'"),
         (["show", "model.keras"], "IMAGE"),
         (["show", "model.keras", "a.png", "--scale", "0..255"], "argument --scale"),
+        (["show", "model.keras", "a.png", "--max-channels", "few"], "argument --max-channels"),
         (["show", "m", "i", "--scale", "none", "--preprocess", "vgg16"], "not allowed with"),
         (["demo", "--seed", "x"], "argument --seed"),
     ],

@@ -51,6 +51,27 @@ def test_export_writes_both_files(model_file: Path, tmp_path: Path, capsys: Any)
             assert difference.max() <= (1.0 if value.dtype == tf.uint8 else 1e-5), key
 
 
+def test_a_file_is_asked_for_a_class(model_file: Path, tmp_path: Path) -> None:
+    words = ["export", str(model_file), "--layers", "last", "--method", "gradcam", "--class", "input"]
+    assert main([*words, "--tflite", str(tmp_path / "m.tflite")]) == 0
+    x = images(1, 12, 12, 1)
+    lite = interpreter((tmp_path / "m.tflite").read_bytes()).get_signature_runner("serving_default")
+    for asked in (0, 2):
+        want = vc.attach(keras.models.load_model(model_file), "last", method="gradcam", target=asked)(x)
+        got = lite(image=x, class_index=np.array([asked], np.int32))
+        assert set(got) == set(want)
+        for key, value in want.items():
+            np.testing.assert_allclose(got[key], value, atol=1e-5, err_msg=f"{key}, class {asked}")
+
+
+def test_several_classes_and_few_channels_are_exported(model_file: Path, tmp_path: Path) -> None:
+    words = ["--layers", "last", "--method", "scorecam", "--max-channels", "2", "--class", "top2"]
+    assert main(["export", str(model_file), *words, "--saved-model", str(tmp_path)]) == 0
+    served = tf.saved_model.load(str(tmp_path / "1")).signatures["serving_default"]
+    assert {"explained_class"} < set(served.structured_outputs)
+    assert {key[-5:] for key in served.structured_outputs if key.startswith("heatmap")} == {"_top1", "_top2"}
+
+
 def test_int8_is_calibrated_on_a_folder_of_images(model_file: Path, tmp_path: Path, capsys: Any) -> None:
     rng = np.random.default_rng(0)
     for i in range(12):
@@ -69,6 +90,8 @@ def test_int8_is_calibrated_on_a_folder_of_images(model_file: Path, tmp_path: Pa
         ([], "`--saved-model` must be given, or --tflite"),
         (["--tflite", "OUT/m.tflite", "--quantize", "int3"], "`quantize` must be one of"),
         (["--tflite", "OUT/m.tflite", "--layers", "nope"], "'nope'"),
+        (["--tflite", "OUT/m.tflite", "--method", "gradcam", "--class", "99"], "within the model's"),
+        (["--tflite", "OUT/m.tflite", "--class", "input"], "Use a method such as 'gradcam'"),
         (["--saved-model", "OUT/s", "--preprocess", "imagenet"], "`preprocess` must be one of"),
     ],
 )

@@ -46,7 +46,7 @@ def test_the_commands_that_the_demo_recommends_work(tmp_path, monkeypatch, capsy
     monkeypatch.chdir(tmp_path)
     main(["demo", "--out", "with a space"])
     recommended = capsys.readouterr().out.split("Try next:\n")[1].splitlines()
-    assert len(recommended) == 2
+    assert len(recommended) == 3
     for line in recommended:
         program, *words = shlex.split(line)
         assert program == "visualcnn"

@@ -101,6 +101,36 @@ def test_long_layer_names_are_broken_where_they_have_joints():
     assert axes[2].get_title() == "all layers\n4×4"
 
 
+def explaining(key, method="gradcam", column=0):
+    return Tap("conv", key, (None, 4, 5, 7), method, column=column)
+
+
+def titles_of(figure):
+    return [ax.get_title() for ax in panels(figure)]
+
+
+def test_titles_tell_the_class_that_each_heatmap_explains():
+    outputs = {**outputs_of(names=("conv_top1", "conv_top2")), "explained_class": np.array([[1, 0], [2, -1]])}
+    taps = [explaining("heatmap_conv_top1"), explaining("heatmap_conv_top2", column=1)]
+    drawn = plot_heatmaps(np.zeros((2, 6, 8)), outputs, taps=taps, class_names=["cat", "dog", "newt"])
+    titles = ["image", "conv\n4×5\nfor dog", "conv\n4×5\nfor cat"]
+    assert titles_of(drawn) == [*titles, "image", "conv\n4×5\nfor newt", "conv\n4×5\nno such class"]
+
+
+def test_a_class_that_all_images_share_is_told_once():
+    outputs = {**outputs_of(names=("conv",)), "explained_class": np.array([2, 2])}
+    drawn = plot_heatmaps(np.zeros((2, 6, 8)), outputs, taps=[explaining("heatmap_conv")])
+    assert titles_of(drawn) == ["image", "conv\n4×5\nfor class 2", "", ""]
+
+
+def test_methods_that_explain_no_class_have_none_in_their_titles():
+    outputs = {**outputs_of(names=("a", "b")), "explained_class": np.array([2, 1])}
+    taps = [explaining("heatmap_a", "deviation"), explaining("heatmap_b", "reciprocam")]
+    drawn = plot_heatmaps(np.zeros((2, 6, 8)), outputs, taps=taps)
+    first, second = "conv\ndeviation\n4×5", "conv\nreciprocam\n4×5\nfor class "
+    assert titles_of(drawn) == ["image", first, second + "2", "image", first, second + "1"]
+
+
 def test_keys_and_titles_are_taken_as_given():
     outputs = outputs_of(1)
     axes = panels(plot_heatmaps(np.zeros((1, 6, 8)), outputs, keys=["heatmap_b"], titles=["second"]))
@@ -144,6 +174,22 @@ def test_row_labels_without_class_names(predictions, labels, text):
 LONG = ["a_rather_long_layer_name", "b"]
 
 
+def check_layout(figure):
+    """Nothing is clipped and nothing overlaps."""
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    boxes = [ax.get_tightbbox(renderer) for ax in figure.axes]
+    width, height = figure.canvas.get_width_height()
+    for box in boxes:
+        assert box.x0 >= 0
+        assert box.y0 >= 0
+        assert box.x1 <= width
+        assert box.y1 <= height
+    for a, b in combinations(boxes, 2):
+        across = min(a.x1, b.x1) - max(a.x0, b.x0)
+        down = min(a.y1, b.y1) - max(a.y0, b.y0)
+        assert across <= 1 or down <= 1
+
+
 @pytest.mark.parametrize(
     ("size", "names"),
     [
@@ -162,18 +208,14 @@ def test_nothing_is_clipped_and_nothing_overlaps(size, names):
         labels=[0, 0],
         class_names=["wide: MMMMMMMMMMMMMM", "WWW WWWWWWW WWWWWWWWW", "iiii"],
     )
-    renderer = FigureCanvasAgg(figure).get_renderer()
-    boxes = [ax.get_tightbbox(renderer) for ax in figure.axes]
-    width, height = figure.canvas.get_width_height()
-    for box in boxes:
-        assert box.x0 >= 0
-        assert box.y0 >= 0
-        assert box.x1 <= width
-        assert box.y1 <= height
-    for a, b in combinations(boxes, 2):
-        across = min(a.x1, b.x1) - max(a.x0, b.x0)
-        down = min(a.y1, b.y1) - max(a.y0, b.y0)
-        assert across <= 1 or down <= 1
+    check_layout(figure)
+
+
+def test_nothing_overlaps_where_titles_stand_above_every_row():
+    names = ["a cat with a very long name that is shortened", "dog", "newt"]
+    outputs = {**outputs_of(names=("conv",)), "explained_class": np.array([0, 1])}
+    figure = plot_heatmaps(np.zeros((2, 6, 8)), outputs, taps=[explaining("heatmap_conv")], class_names=names)
+    check_layout(figure)
 
 
 def test_many_heatmaps_wrap_into_lines_of_equal_length_beside_their_image():

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 COLORMAP = "inferno"
 _FONT = 8  # points
+_IMAGE = "image"  # the title of the images
 _LINE = 1.25 * _FONT / 72  # inches, as are all sizes below
 _PANEL = 1.5  # the longer side of an image
 _GAP = 0.08
@@ -32,17 +33,21 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Row:
-    """One image ``(H, W, 3)`` with its heatmaps, and the text to its left."""
+    """One image ``(H, W, 3)`` with its heatmaps, their titles, and the text to its left."""
 
     image: NDArray[Any]
     heatmaps: Sequence[NDArray[Any]]
+    titles: Sequence[str]
     text: str
     alarming: bool = False
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Places of all panels. Heatmaps wrap into ``lines`` of ``columns``, to the right of their image."""
+    """Places of all panels. Heatmaps wrap into ``lines`` of ``columns``, to the right of their image.
+
+    Titles stand above the first row alone, or above every line where they are ``repeated``.
+    """
 
     rows: int
     lines: int
@@ -51,6 +56,7 @@ class Grid:
     cell: float
     title: float
     label: float
+    repeated: bool
 
     @property
     def size(self) -> tuple[float, float]:
@@ -70,8 +76,8 @@ class Grid:
         return self._box(self._x(self.columns + 1), end, _BAR, end - self.title - _GAP)
 
     def titled(self, row: int) -> bool:
-        """Whether titles stand above the panels of a row: above all rows when they wrap."""
-        return row == 0 or self.lines > 1
+        """Whether titles stand above the panels of a row."""
+        return row == 0 or self.repeated
 
     def _x(self, column: int) -> float:
         return _GAP + self.label + column * (self.cell + _GAP)
@@ -79,7 +85,7 @@ class Grid:
     def _bottom(self, row: int, line: int) -> float:
         """Distance of a panel's lower edge from the top of the figure."""
         above = row * self.lines + line
-        titles = above + 1 if self.lines > 1 else 1
+        titles = above + 1 if self.repeated else 1
         separators = 2 * _GAP * row if self.lines > 1 else 0.0
         return titles * self.title + (above + 1) * (self.panel[1] + _GAP) + separators
 
@@ -104,21 +110,22 @@ def require_matplotlib() -> Any:
     return Figure
 
 
-def draw(rows: Sequence[Row], titles: Sequence[str], max_columns: int) -> Figure:
-    """Draws the rows below each other; the first title is that of the images."""
+def draw(rows: Sequence[Row], max_columns: int) -> Figure:
+    """Draws the rows below each other."""
     figure_class = require_matplotlib()
-    grid = _plan(rows, titles, max_columns)
+    grid = _plan(rows, max_columns)
     figure: Figure = figure_class(figsize=grid.size)
     for i, row in enumerate(rows):
-        shown = _draw_row(figure, grid, i, row, titles if grid.titled(i) else [""] * len(titles))
+        shown = _draw_row(figure, grid, i, row)
     bar = figure.colorbar(shown, cax=figure.add_axes(grid.bar(), label="colour bar"), ticks=[0, 0.5, 1])
     bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=_FONT, length=2)
     return figure
 
 
-def _draw_row(figure: Figure, grid: Grid, number: int, row: Row, titles: Sequence[str]) -> Any:
+def _draw_row(figure: Figure, grid: Grid, number: int, row: Row) -> Any:
     """Draws an image, its text and its heatmaps; returns one of the heatmaps as drawn."""
+    titles = [_IMAGE, *row.titles] if grid.titled(number) else [""] * (1 + len(row.titles))
     ax = _panel(figure, grid.place(number, None), titles[0])
     ax.imshow(row.image)
     colour = "firebrick" if row.alarming else "black"
@@ -131,24 +138,27 @@ def _draw_row(figure: Figure, grid: Grid, number: int, row: Row, titles: Sequenc
     return shown
 
 
-def _plan(rows: Sequence[Row], titles: Sequence[str], max_columns: int) -> Grid:
-    lines = ceil((len(titles) - 1) / max_columns)
+def _plan(rows: Sequence[Row], max_columns: int) -> Grid:
+    count = len(rows[0].heatmaps)
+    lines = ceil(count / max_columns)
+    titles = [_IMAGE, *(title for row in rows for title in row.titles)]
     height, width = rows[0].image.shape[:2]
     unit = _PANEL / max(height, width)
     texts = [row.text for row in rows]
     grid = Grid(
         rows=len(rows),
         lines=lines,
-        columns=ceil((len(titles) - 1) / lines),
+        columns=ceil(count / lines),
         panel=(width * unit, max(height * unit, _height(texts))),
         cell=max(width * unit, _width(titles)),
         title=_height(titles) + _GAP,
         label=_width(texts) + _GAP,
+        repeated=lines > 1 or any(row.titles != rows[0].titles for row in rows),
     )
     if grid.size[1] > _TALLEST:
         raise InvalidArgumentError(
             f"`images` must be few enough for one figure. Received: {len(rows)} images with "
-            f"{len(titles) - 1} heatmaps each. Plot some of them, or some of the heatmaps (`keys`)."
+            f"{count} heatmaps each. Plot some of them, or some of the heatmaps (`keys`)."
         )
     return grid
 

@@ -38,6 +38,7 @@ Draws images with the heatmaps of a model's layers beside them, and what the mod
 _SHOW_EXAMPLES = """\
 examples:
   visualcnn show model.keras cat.jpg dog.png
+  visualcnn show model.keras cat.jpg --layers last --method gradcam --class top3
   visualcnn show model.keras cat.jpg --layers stages --method eigen -o cat_eigen.png
   visualcnn show model.keras cat.jpg --layers "block_*_project" out_relu --combine
   visualcnn show mobilenet.keras cat.jpg --layers stages --preprocess mobilenet_v2 --labels imagenet.txt"""
@@ -60,7 +61,8 @@ _EXPORT_EXAMPLES = """\
 examples:
   visualcnn export model.keras --saved-model export --preprocess 0..1
   visualcnn export model.keras --layers stages --dtype uint8 --tflite model.tflite
-  visualcnn export model.keras --layers last --tflite small.tflite --quantize dynamic"""
+  visualcnn export model.keras --layers last --tflite small.tflite --quantize dynamic
+  visualcnn export model.keras --layers last --method gradcam --class input --tflite why.tflite"""
 
 _WEB_HELP = """\
 Serves a page, to this machine only, that runs an exported TensorFlow Lite file in the browser: draw a digit, choose
@@ -120,7 +122,7 @@ def _add_layers(parser: argparse.ArgumentParser) -> None:
 def _add_show(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, metavar="MODEL", help="a .keras or .h5 file")
     parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="JPEG, PNG, BMP or GIF files")
-    _add_heatmaps(parser)
+    _add_heatmaps(parser, classes="a class index, or top3 and the like")
     parser.add_argument("--combine", action="store_true", help="add the mean of all heatmaps")
     _add_pixels(parser)
     parser.add_argument("--labels", type=Path, metavar="FILE", help="class names, one a line")
@@ -134,7 +136,7 @@ def _add_video(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("frames", type=Path, metavar="FRAMES", help="a folder of pictures, or an animated GIF")
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="OUT", help="film.gif, or a folder for PNGs")
     parser.add_argument(
-        "--layer", type=_layer, default="last", metavar="L", help="one layer, or 'last'; default: %(default)s"
+        "--layer", type=_number_or_text, default="last", metavar="L", help="one layer, or 'last'; default: %(default)s"
     )
     parser.add_argument("--method", default="gradcam", metavar="M", help="the fusion; default: %(default)s")
     parser.add_argument(
@@ -153,7 +155,7 @@ def _add_video(parser: argparse.ArgumentParser) -> None:
 
 def _add_export(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, metavar="MODEL", help="a .keras or .h5 file")
-    _add_heatmaps(parser)
+    _add_heatmaps(parser, classes="a class index, top3 and the like, or input for one that each request may choose")
     parser.add_argument("--dtype", default="float32", metavar="T", help="float32, float16 or uint8 heatmaps")
     parser.add_argument(
         "--saved-model", type=Path, metavar="DIR", help="write a SavedModel to the next free number in this folder"
@@ -184,15 +186,27 @@ def _add_pixels(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_heatmaps(parser: argparse.ArgumentParser) -> None:
+def _add_heatmaps(parser: argparse.ArgumentParser, classes: str) -> None:
     parser.add_argument(
         "--layers",
-        type=_layer,
+        type=_number_or_text,
         nargs="+",
         metavar="L",
         help="a preset (conv, stages, last), or names, paths, patterns and indices; default: conv",
     )
     parser.add_argument("--method", default="deviation", metavar="M", help="the fusion; default: %(default)s")
+    parser.add_argument(
+        "--class",
+        dest="target",
+        type=_number_or_text,
+        default="predicted",
+        metavar="K",
+        help=f"what methods such as gradcam explain: {classes}; default: %(default)s",
+    )
+    parser.add_argument("--output", metavar="NAME", help="which of several outputs they explain")
+    parser.add_argument(
+        "--max-channels", type=int, metavar="N", help="scorecam and ablationcam: only the N channels that vary most"
+    )
     parser.add_argument(
         "--size",
         nargs="+",
@@ -225,8 +239,8 @@ def _joined(words: Sequence[str]) -> list[str]:
     return text.split("\0") if words else []
 
 
-def _layer(text: str) -> str | int:
-    """A layer selector; what looks like a number is an index."""
+def _number_or_text(text: str) -> str | int:
+    """A layer or a class; what looks like a number is an index."""
     try:
         return int(text)
     except ValueError:

@@ -65,13 +65,9 @@ def show(arguments: Namespace) -> None:
     model = load_model(arguments.model)
     shape = image_inputs(model).specs[0].shape
     images = read_images(arguments.images, shape)
-    explained = attach(
-        model,
-        layers=_one_or_all(arguments.layers),
-        method=arguments.method,
-        size=_size(arguments.size),
-        combine="mean" if arguments.combine else None,
-    )
+    if arguments.target == "input":
+        raise bad_value("--class", "'predicted', a class index, or 'top<n>' such as 'top3'", arguments.target)
+    explained = attach(model, combine="mean" if arguments.combine else None, **_heatmaps(arguments))
     outputs = explained.predict(_preprocessor(model, arguments)(images), verbose=0)
     names = None
     if arguments.labels:
@@ -106,13 +102,7 @@ def export(arguments: Namespace) -> None:
     """Writes the model with its heatmaps for servers and devices."""
     if arguments.saved_model is None and arguments.tflite is None:
         raise bad_value("--saved-model", "given, or --tflite, or both", None, "Say what to write.")
-    explained = attach(
-        load_model(arguments.model),
-        layers=_one_or_all(arguments.layers),
-        method=arguments.method,
-        size=_size(arguments.size),
-        dtype=arguments.dtype,
-    )
+    explained = attach(load_model(arguments.model), dtype=arguments.dtype, **_heatmaps(arguments))
     if arguments.saved_model is not None:
         folder = export_saved_model(explained, arguments.saved_model, version="next", preprocess=arguments.preprocess)
         print(f"Wrote {folder}: a SavedModel, the same as the model.")
@@ -155,6 +145,18 @@ def save_figure(figure: Any, path: Path) -> None:
 
 def _shape(shape: tuple[int | None, ...]) -> str:
     return "×".join("?" if n is None else str(n) for n in shape[1:])
+
+
+def _heatmaps(arguments: Namespace) -> dict[str, Any]:
+    """The options of ``attach`` that all commands have."""
+    return {
+        "layers": _one_or_all(arguments.layers),
+        "method": arguments.method,
+        "size": _size(arguments.size),
+        "target": arguments.target,
+        "output": arguments.output,
+        "max_channels": arguments.max_channels,
+    }
 
 
 def _one_or_all(selectors: list[str | int] | None) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ _FILES = {
     "explained.keras": "the same network with its heatmaps as outputs",
     "served/1": "the same as a SavedModel, for TensorFlow Serving",
     "explained.tflite": "the same for phones and browsers",
-    "gallery.png": "digits with the heatmaps of all layers",
+    "gallery.png": "digits with the heatmaps of all layers, and the evidence for the class",
     "digit.png": "one digit, to try commands on",
 }
 
@@ -56,7 +57,7 @@ def run(out: Path, seed: int = 0) -> None:
     model.save(out / "digits.keras")
     explained.save(out / "explained.keras")
     _export(explained, digits.test_images[:1], out)
-    _gallery(digits, outputs, explained.taps).savefig(out / "gallery.png", dpi=_DPI)
+    _gallery(digits, outputs, explained).savefig(out / "gallery.png", dpi=_DPI)
     tf.io.write_file(str(out / "digit.png"), _png(digits.test_images[0]))
     _tell(out, time.perf_counter() - start)
 
@@ -77,15 +78,20 @@ def _export(explained: Any, image: NDArray[np.float32], out: Path) -> None:
         print(f"{runtime} and Keras differ by at most {worst:.0e}, in any output.")
 
 
-def _gallery(digits: Digits, outputs: dict[str, Any], taps: Any) -> Any:
-    """The first test picture of each digit, then up to two that were misread."""
+def _gallery(digits: Digits, outputs: dict[str, Any], explained: Any) -> Any:
+    """The first test picture of each digit, then up to two that were misread: what layers respond to, and why."""
     truth = digits.test_labels
     mistakes = np.flatnonzero(outputs["predictions"].argmax(axis=-1) != truth)
     chosen = [*np.unique(truth, return_index=True)[1], *mistakes[:2]]
+    images = digits.test_images[chosen]
+    evidence = attach(explained.model, layers="last", method="gradcam")
+    tap = replace(evidence.taps[0], key="heatmap_gradcam")
+    shown = {key: values[chosen] for key, values in outputs.items()}
+    shown[tap.key] = evidence.predict(images, verbose=0)[evidence.taps[0].key]
     return plot_heatmaps(
-        digits.test_images[chosen],
-        {key: values[chosen] for key, values in outputs.items()},
-        taps=taps,
+        images,
+        shown,
+        taps=(*explained.taps, tap),
         labels=truth[chosen].tolist(),
         class_names=[str(digit) for digit in range(10)],
     )
@@ -101,5 +107,9 @@ def _tell(out: Path, seconds: float) -> None:
         print(f"  {name:<16} {what}")
     print("Try next:")
     model, image = str(out / "digits.keras"), str(out / "digit.png")
-    for words in (["layers", model], ["show", model, image, "--layers", "stages", "--method", "eigen"]):
+    for words in (
+        ["layers", model],
+        ["show", model, image, "--layers", "stages", "--method", "eigen"],
+        ["show", model, image, "--layers", "last", "--method", "gradcam", "--class", "top2"],
+    ):
         print(f"  {shlex.join(['visualcnn', *words])}")

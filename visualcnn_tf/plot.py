@@ -16,6 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from visualcnn_tf import _gallery
 from visualcnn_tf._checks import bad_value, did_you_mean, is_count, quoted
+from visualcnn_tf.fusion import is_discriminative, method_name
+from visualcnn_tf.outputs import EXPLAINED_CLASS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -48,7 +50,8 @@ def plot_heatmaps(
             heatmaps ``(N, h, w)`` in [0, 1], or 0-255 as uint8.
         keys: Which heatmaps, in this order. By default all whose name starts with ``heatmap``.
         titles: One for each heatmap. By default the layer's name and the size of its feature map.
-        taps: ``explained.taps``: with it the titles tell each layer's own size, without it the heatmap's.
+        taps: ``explained.taps``: with it the titles tell each layer's own size, without it the heatmap's, and of
+            which class a heatmap is the evidence.
         labels: The true class of each image: shown beside a wrong prediction, which is printed in red.
         class_names: Names instead of class numbers.
         max_columns: More heatmaps than this wrap into lines of about the same length.
@@ -60,15 +63,21 @@ def plot_heatmaps(
     pictures = _pictures(images)
     keys = _heatmap_keys(outputs) if keys is None else _known_keys(keys, outputs)
     maps = [_heatmaps(outputs[key], key, len(pictures)) for key in keys]
-    names = _titles(keys, maps, taps) if titles is None else list(titles)
-    _check_count("titles", names, len(keys), "heatmap")
+    if titles is not None:
+        _check_count("titles", titles, len(keys), "heatmap")
     if not is_count(max_columns):
         raise bad_value("max_columns", "a whole number of at least 1", max_columns)
     texts = _texts(outputs.get("predictions"), labels, class_names, len(pictures))
-    rows = [
-        _gallery.Row(picture, heatmaps, *text) for picture, text, *heatmaps in zip(pictures, texts, *maps, strict=True)
+    known = {tap.key: tap for tap in taps}
+    above = [
+        _titles(key, heatmaps, known, outputs.get(EXPLAINED_CLASS), class_names) if titles is None else [titles[i]]
+        for i, (key, heatmaps) in enumerate(zip(keys, maps, strict=True))
     ]
-    return _gallery.draw(rows, ["image", *names], max_columns)
+    rows = [
+        _gallery.Row(picture, [heatmaps[i] for heatmaps in maps], [title[i % len(title)] for title in above], *texts[i])
+        for i, picture in enumerate(pictures)
+    ]
+    return _gallery.draw(rows, max_columns)
 
 
 def _pictures(images: ArrayLike) -> NDArray[Any]:
@@ -109,15 +118,26 @@ def _heatmaps(heatmaps: ArrayLike, key: str, count: int) -> NDArray[Any]:
     return array / 255.0 if array.dtype.kind in "iu" else array
 
 
-def _titles(keys: Sequence[str], maps: Sequence[NDArray[Any]], taps: Sequence[Any]) -> list[str]:
-    """``conv2d`` and, below it, ``28×28``: the layer's own size if the taps tell it."""
-    known = {tap.key: tap for tap in taps}
-    titles = []
-    for key, heat in zip(keys, maps, strict=True):
-        name = known[key].path if key in known else key.removeprefix(PREFIX).strip("_") or "all layers"
-        size = _space(known[key]) if key in known else heat.shape[1:]
-        titles.append(f"{_wrap(name)}\n{'×'.join('?' if n is None else str(n) for n in size)}")
-    return titles
+def _titles(
+    key: str,
+    heatmaps: NDArray[Any],
+    taps: Mapping[str, Any],
+    explained: ArrayLike | None,
+    names: Sequence[str] | None,
+) -> list[str]:
+    """``conv2d`` and, below it, ``28×28``: one title for all images, or one for each with the class it explains.
+
+    With the taps, the size is the layer's own, and the method is told of a layer that is tapped by several.
+    """
+    tap = taps.get(key)
+    lines = [_wrap(tap.path if tap else key.removeprefix(PREFIX).strip("_") or "all layers")]
+    if tap and len({str(other.method) for other in taps.values() if other.path == tap.path}) > 1:
+        lines.append(method_name(tap.method))
+    lines.append("×".join("?" if n is None else str(n) for n in (_space(tap) if tap else heatmaps.shape[1:])))
+    if not tap or explained is None or not is_discriminative(tap.method):
+        return ["\n".join(lines)]
+    classes = np.reshape(explained, (len(heatmaps), -1))[:, tap.column]
+    return ["\n".join([*lines, "no such class" if k < 0 else f"for {_class(int(k), names)}"]) for k in classes]
 
 
 def _space(tap: Any) -> tuple[int | None, ...]:
