@@ -55,11 +55,20 @@ def expected_heatmaps(explained: ExplainedModel, image: np.ndarray) -> dict[str,
 def expected_heatmap(activations: np.ndarray, size: Sequence[int]) -> np.ndarray:
     """Deviation of ``(h, w, C)``, bilinear enlargement with half-pixel centres, min–max; zeros for a constant map."""
     activations = activations.astype(np.float64)
-    heatmap = np.abs(activations - activations.mean((0, 1))).mean(-1)
-    for axis in (0, 1):
-        heatmap = np.apply_along_axis(_enlarged, axis, heatmap, size[axis])
+    return scaled(enlarged(np.abs(activations - activations.mean((0, 1))).mean(-1), size))
+
+
+def scaled(heatmap: np.ndarray) -> np.ndarray:
+    """To [0, 1]; zeros for a constant map."""
     low, high = heatmap.min(), heatmap.max()
     return (heatmap - low) / (high - low) if high > low else np.zeros_like(heatmap)
+
+
+def enlarged(heatmap: np.ndarray, size: Sequence[int]) -> np.ndarray:
+    """``(h, w)`` to a larger size, bilinear with half-pixel centres."""
+    for axis in (0, 1):
+        heatmap = np.apply_along_axis(_enlarged, axis, heatmap, size[axis])
+    return heatmap
 
 
 def _enlarged(line: np.ndarray, size: int) -> np.ndarray:
