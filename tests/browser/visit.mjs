@@ -1,0 +1,162 @@
+// Visits the page in headless Chromium as a user would, and prints what was seen, as JSON.
+//
+//   node visit.mjs '{"url": …, "modules": …, "chromium": …, "image": …, "noImage": …, "noModels": […], "shots": …}'
+
+import { readFileSync } from "node:fs";
+import { pathToFileURL } from "node:url";
+
+const given = JSON.parse(process.argv[2]);
+const { chromium } = await import(pathToFileURL(`${given.modules}/playwright-core/index.mjs`).href);
+
+const ARGUMENTS = [
+  "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+  "--disable-component-update", "--disable-sync", "--use-fake-device-for-media-stream",
+  "--use-fake-ui-for-media-stream",
+];
+const THREE = [[0.36, 0.3], [0.42, 0.23], [0.52, 0.21], [0.61, 0.26], [0.63, 0.35], [0.58, 0.43], [0.48, 0.48],
+  [0.58, 0.52], [0.65, 0.6], [0.63, 0.71], [0.54, 0.78], [0.43, 0.77], [0.35, 0.7]];
+const FRAMES = 500;
+
+const browser = await chromium.launch({ executablePath: given.chromium, args: ARGUMENTS });
+const page = await browser.newPage({ viewport: { width: 1200, height: 860 } });
+const report = { console: [], elsewhere: [] };
+page.on("console", (message) => message.type() === "debug" || report.console.push(message.text()));
+page.on("pageerror", (error) => report.console.push(String(error)));
+page.on("request", (request) => {
+  if (!request.url().startsWith(given.url) && !request.url().startsWith("blob:")) report.elsewhere.push(request.url());
+});
+
+/** Does something that makes the page run the model; what it gave. */
+async function frameAfter(action) {
+  await page.evaluate(() => {
+    window.frame = new Promise((resolve) => document.addEventListener("heatmaps", (event) => resolve(event.detail), { once: true }));
+  });
+  await action();
+  return page.evaluate(async () => {
+    const { input, outputs, classIndex, milliseconds } = await window.frame;
+    const plain = Object.fromEntries(Object.entries(outputs).map(([name, values]) => [name, Array.from(values)]));
+    return { input: Array.from(input), outputs: plain, classIndex, milliseconds, time: performance.now() };
+  });
+}
+
+const picture = () => page.evaluate(() => document.getElementById("picture").toDataURL());
+
+/** Waits for the page's complaint, and hides it again. */
+async function complaint(action) {
+  await page.evaluate(() => (document.getElementById("error").hidden = true));
+  await action();
+  await page.waitForSelector("#error:not([hidden])");
+  return page.textContent("#error");
+}
+
+async function draw(places) {
+  const box = await page.locator("#pad").boundingBox();
+  const at = ([x, y]) => [box.x + x * box.width, box.y + y * box.height];
+  await page.mouse.move(...at(places[0]));
+  await page.mouse.down();
+  for (const place of places.slice(1)) await page.mouse.move(...at(place), { steps: 3 });
+  await page.mouse.up();
+  // The last stroke's frame may still be under way.
+  await frameAfter(() => page.dispatchEvent("#class", "change"));
+}
+
+async function memory() {
+  const session = await page.context().newCDPSession(page);
+  await session.send("HeapProfiler.enable");
+  await session.send("HeapProfiler.collectGarbage");
+  await session.send("Performance.enable");
+  const { metrics } = await session.send("Performance.getMetrics");
+  await session.detach();
+  const system = await browser.newBrowserCDPSession();
+  const { processInfo } = await system.send("SystemInfo.getProcessInfo");
+  await system.detach();
+  const pages = processInfo.filter(({ type }) => type === "renderer").map(({ id }) => id);
+  const resident = pages.map((id) => 4096 * Number(readFileSync(`/proc/${id}/statm`, "utf8").split(" ")[1]));
+  return { heap: metrics.find(({ name }) => name === "JSHeapUsedSize").value, resident: Math.max(...resident) };
+}
+
+/** So many frames, each asking for another class. */
+const frames = (count) => page.evaluate(async (count) => {
+  const select = document.getElementById("class");
+  for (let i = 0; i < count; i++) {
+    const done = new Promise((resolve) => document.addEventListener("heatmaps", resolve, { once: true }));
+    select.value = String(i % 10);
+    select.dispatchEvent(new Event("change"));
+    await done;
+  }
+}, count);
+
+const start = Date.now();
+await page.goto(given.url);
+await page.waitForSelector("main:not([hidden])");
+report.readyAfter = Date.now() - start;
+report.threads = await page.evaluate(() => crossOriginIsolated);
+report.heatmaps = await page.$$eval("#heatmap option", (options) => options.map(({ value, text }) => [value, text]));
+
+const chosen = Date.now();
+report.uploaded = await frameAfter(() => page.setInputFiles("#image", given.image));
+report.firstHeatmapAfter = Date.now() - chosen;
+await page.selectOption("#heatmap", "heatmap_conv3_gradcam");
+
+report.asked = [];
+for (let index = 0; index < 10; index++) {
+  const frame = await frameAfter(() => page.selectOption("#class", String(index)));
+  report.asked.push({ ...frame, picture: await picture() });
+}
+await frameAfter(() => page.selectOption("#class", "-1"));
+
+await page.locator("#opacity").focus();
+const before = await picture();
+await page.keyboard.press("Home");
+report.opacity = { text: await page.textContent("#opacity-value"), changed: before !== (await picture()) };
+for (let i = 0; i < 12; i++) await page.keyboard.press("ArrowRight");
+report.opacity.back = before === (await picture());
+
+report.complaints = { image: await complaint(() => page.setInputFiles("#image", given.noImage)), models: [] };
+for (const file of given.noModels) {
+  report.complaints.models.push(await complaint(() => page.setInputFiles("#model", file)));
+}
+report.afterComplaints = await frameAfter(() => page.setInputFiles("#image", given.image));
+report.complaintHidden = await page.isHidden("#error");
+
+await page.focus("#pad");
+await page.click("#clear");
+await page.focus("#pad");
+await page.keyboard.press("Space");
+report.byKeyboard = await frameAfter(() => page.keyboard.press("ArrowDown"));
+await page.keyboard.press("Space");
+await page.click("#clear");
+await draw(THREE);
+report.drawn = await frameAfter(() => page.dispatchEvent("#class", "change"));
+report.firstPrediction = await page.textContent("#predictions li:first-child");
+report.second = await frameAfter(() => page.click("#predictions li:nth-child(2) button"));
+await frameAfter(() => page.click("#predictions button[aria-pressed=true]"));
+await page.mouse.move(0, 0);
+if (given.shots) await page.screenshot({ path: `${given.shots}/web.png` });
+
+report.nameless = await page.$$eval("main button, main input, main select, main canvas:not([aria-hidden])", (parts) =>
+  parts.filter((part) => !(part.ariaLabel || part.labels?.length || part.textContent.trim())).map(({ id }) => id));
+await page.setViewportSize({ width: 360, height: 740 });
+await page.emulateMedia({ colorScheme: "dark" });
+report.phone = await page.evaluate(() => ({
+  width: document.documentElement.scrollWidth,
+  background: getComputedStyle(document.body).backgroundColor,
+}));
+if (given.shots) await page.screenshot({ path: `${given.shots}/phone.png`, fullPage: true });
+await page.setViewportSize({ width: 1200, height: 860 });
+await page.emulateMedia({ colorScheme: "light" });
+
+await page.setInputFiles("#image", given.image);
+await frames(100);
+const early = await memory();
+await frames(FRAMES);
+report.memory = { early, late: await memory() };
+
+report.camera = await frameAfter(() => page.click("#camera"));
+await frameAfter(() => undefined);
+report.cameraPressed = await page.getAttribute("#camera", "aria-pressed");
+await page.click("#camera");
+report.cameraStopped = await page.textContent("#camera");
+
+await browser.close();
+console.log(JSON.stringify(report));

@@ -1,0 +1,200 @@
+"""The web page in headless Chromium, with the model that the demo trains."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import visualcnn_tf as vc
+from visualcnn_tf.digits import load_digits, train_cnn
+from visualcnn_tf.export.report import interpreter
+from visualcnn_tf.web.files import routes
+from visualcnn_tf.web.server import make_server
+
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
+
+HERE = Path(__file__).parent
+EXAMPLE = HERE.parent / "examples" / "web"
+MODULES = EXAMPLE / "node_modules"
+TOLERANCE = 1e-4
+
+
+def program(name: str) -> str:
+    found = shutil.which(name)
+    if found is None:
+        pytest.skip(f"THE WEB PAGE IS NOT TESTED: no program {name!r} (see {EXAMPLE}/README.md)")
+    return found
+
+
+@pytest.fixture(scope="module")
+def digits() -> Any:
+    return load_digits()
+
+
+@pytest.fixture(scope="module")
+def explained(digits: Any) -> vc.ExplainedModel:
+    model = train_cnn(digits, seed=0)
+    return vc.attach(model, layers=["conv2", "conv3"], method=["deviation", "gradcam"], target="input")
+
+
+@pytest.fixture(scope="module")
+def image(digits: Any) -> Any:
+    """A digit as a PNG file holds it."""
+    return np.round(digits.test_images[0] * 255).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def model_file(explained: vc.ExplainedModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "digits.tflite"
+    vc.export_tflite(explained, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def report(
+    model_file: Path, explained: vc.ExplainedModel, image: Any, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
+    """What a visit to the page has shown."""
+    node, chromium = program("node"), program("chromium")
+    if not (MODULES / "playwright-core").is_dir():
+        pytest.skip(f"THE WEB PAGE IS NOT TESTED: npm's packages are not in {MODULES} (run `npm ci` in {EXAMPLE})")
+    folder = tmp_path_factory.mktemp("visit")
+    (folder / "digit.png").write_bytes(tf.io.encode_png(image).numpy())
+    (folder / "no_image.png").write_bytes(b"no image")
+    content = model_file.read_bytes()
+    wrong = {"text": b"no model", "garbage": b"\x1c\0\0\0TFL3" + bytes(400), "half": content[: len(content) // 2]}
+    for name, some in wrong.items():
+        (folder / f"{name}.tflite").write_bytes(some)
+    vc.export_tflite(explained.model, folder / "bare.tflite", verify=False)
+    with make_server(routes(model_file, MODULES)) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            visit = {
+                "url": f"http://127.0.0.1:{server.server_port}/",
+                "modules": str(MODULES),
+                "chromium": chromium,
+                "image": str(folder / "digit.png"),
+                "noImage": str(folder / "no_image.png"),
+                "noModels": [str(folder / f"{name}.tflite") for name in (*wrong, "bare")],
+                "shots": os.environ.get("VISUALCNN_SCREENSHOTS"),
+            }
+            done = subprocess.run(
+                [node, str(HERE / "browser" / "visit.mjs"), json.dumps(visit)],
+                capture_output=True,
+                text=True,
+                timeout=300,
+            )
+        finally:
+            server.shutdown()
+            thread.join()
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def in_python(model_file: Path, frame: dict[str, Any]) -> dict[str, Any]:
+    """What LiteRT gives in Python for the input of a frame."""
+    pixels = np.asarray(frame["input"], np.float32).reshape(1, 28, 28, 1)
+    runner = interpreter(model_file.read_bytes()).get_signature_runner("serving_default")
+    return runner(image=pixels, class_index=np.int32([frame["classIndex"]]))
+
+
+def assert_same(frame: dict[str, Any], want: dict[str, Any]) -> None:
+    assert set(frame["outputs"]) == set(want)
+    for name, values in want.items():
+        np.testing.assert_allclose(frame["outputs"][name], np.ravel(values), atol=TOLERANCE, rtol=0, err_msg=name)
+
+
+def test_an_uploaded_image_is_read_exactly(report: dict[str, Any], image: Any):
+    np.testing.assert_allclose(report["uploaded"]["input"], image.ravel() / 255, atol=1e-7, rtol=0)
+
+
+def test_heatmaps_equal_those_of_keras(report: dict[str, Any], explained: vc.ExplainedModel, image: Any):
+    frame = report["uploaded"]
+    want = explained({"image": image[None] / np.float32(255), "class_index": np.int32([-1])})
+    assert_same(frame, want)
+    assert max(frame["outputs"]["heatmap_conv3_gradcam"]) > 0.9
+
+
+def test_drawn_digits_give_what_python_gives(report: dict[str, Any], model_file: Path):
+    assert max(report["drawn"]["input"]) > 0.9
+    assert_same(report["drawn"], in_python(model_file, report["drawn"]))
+    assert report["firstPrediction"].startswith("3")
+
+
+def test_the_picture_changes_with_the_class(report: dict[str, Any], model_file: Path):
+    for index, frame in enumerate(report["asked"]):
+        assert frame["classIndex"] == index
+        assert frame["outputs"]["explained_class"] == [index]
+        assert_same(frame, in_python(model_file, frame))
+    assert len({frame["picture"] for frame in report["asked"]}) == 10
+
+
+def test_a_prediction_is_a_button_that_asks_for_its_class(report: dict[str, Any]):
+    ranking = np.argsort(report["drawn"]["outputs"]["predictions"])[::-1]
+    assert report["second"]["classIndex"] == ranking[1]
+
+
+def test_the_page_offers_what_the_signature_has(report: dict[str, Any]):
+    assert report["heatmaps"] == [
+        [f"heatmap_{layer}_{method}", f"{layer} · {method}"]
+        for layer in ("conv2", "conv3")
+        for method in ("deviation", "gradcam")
+    ]
+
+
+def test_bad_files_get_a_readable_message(report: dict[str, Any]):
+    complaints = report["complaints"]
+    assert "“no_image.png” can't be read as an image" in complaints["image"]
+    text, garbage, half, bare = complaints["models"]
+    assert text == "This file is not a TensorFlow Lite model (.tflite)."
+    assert garbage.startswith("This TensorFlow Lite model can't be run here")
+    assert half.startswith("This TensorFlow Lite model can't be run here")
+    assert bare.startswith("This model has no heatmaps")
+
+
+def test_the_page_works_on_after_bad_files(report: dict[str, Any]):
+    assert report["afterComplaints"]["outputs"] == report["uploaded"]["outputs"]
+    assert report["complaintHidden"]
+
+
+def test_the_console_is_empty_and_nothing_leaves(report: dict[str, Any]):
+    assert report["console"] == []
+    assert report["elsewhere"] == []
+
+
+def test_by_keyboard_and_with_names_for_screen_readers(report: dict[str, Any]):
+    assert max(report["byKeyboard"]["input"]) > 0.5
+    assert report["opacity"] == {"text": "0 %", "changed": True, "back": True}
+    assert report["nameless"] == []
+
+
+def test_on_a_phone_and_in_the_dark(report: dict[str, Any]):
+    assert report["phone"]["width"] == 360
+    assert report["phone"]["background"] == "rgb(20, 23, 28)"
+
+
+def test_the_camera_is_looked_at_until_it_is_stopped(report: dict[str, Any]):
+    assert len(set(report["camera"]["input"])) > 1
+    assert report["cameraPressed"] == "true"
+    assert report["cameraStopped"] == "Start the camera"
+
+
+def test_the_first_heatmap_is_there_soon(report: dict[str, Any]):
+    assert report["threads"]
+    assert report["firstHeatmapAfter"] < 2000
+
+
+def test_memory_is_stable_over_500_frames(report: dict[str, Any]):
+    early, late = report["memory"]["early"], report["memory"]["late"]
+    assert late["heap"] < early["heap"] + 1e6
+    assert late["resident"] < early["resident"] + 32e6
