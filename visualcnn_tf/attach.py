@@ -16,7 +16,9 @@ from visualcnn_tf.fusion import Fusion
 from visualcnn_tf.inputs import model_inputs, shaped_inputs
 from visualcnn_tf.layer import check_size
 from visualcnn_tf.normalize import Normalization
-from visualcnn_tf.plan import DEFAULT_METHOD, Options, make_plan
+from visualcnn_tf.options import DEFAULT_METHOD, Options
+from visualcnn_tf.plan import make_plan
+from visualcnn_tf.render_layers import Overlay
 
 #: A name, a callable, or a list of these.
 Method: TypeAlias = str | Fusion | Sequence[str | Fusion]
@@ -37,6 +39,7 @@ def attach(
     output: str | None = None,
     relu: bool = True,
     max_channels: int | None = None,
+    render: str | Overlay | None = None,
     check_numerics: bool = False,
     input_shape: Any = None,
     name: str | None = None,
@@ -82,6 +85,9 @@ def attach(
         output: which of several outputs is explained.
         relu: whether they keep only the evidence for the class; without it, maps are signed.
         max_channels: for ``"scorecam"`` and ``"ablationcam"``: only so many channels, those that vary most.
+        render: ``"overlay"`` adds the output ``"overlay_<layer path>"``, ``(B, H, W, 3)`` uint8, for each heatmap: the
+            image with the heatmap laid over it in colour. For images whose values are not in [0, 1], and for other
+            colours or opacity, give an ``Overlay(alpha, colormap, value_range=(black, white))`` instead.
         check_numerics: whether NaN or infinite activations raise an error that names the layer. Otherwise such an
             image gets an all-zero heatmap. Has no effect under XLA or in TensorFlow Lite.
         input_shape: shape of one example, without the batch, for a model that was never built (which this builds),
@@ -117,6 +123,7 @@ def attach(
         output=output,
         relu=relu,
         max_channels=max_channels,
+        render=render,
     )
     inputs = model_inputs(model) if input_shape is None else shaped_inputs(model, input_shape)
     plan = None if inputs is None else make_plan(model, inputs, options)

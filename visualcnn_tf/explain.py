@@ -16,8 +16,9 @@ from visualcnn_tf.errors import NoGradientError
 from visualcnn_tf.fusion import FUSIONS, is_discriminative, is_perturbation, needs_gradients, rectified
 from visualcnn_tf.layer import FeatureMapFusion
 from visualcnn_tf.normalize import cast_maps
+from visualcnn_tf.options import Options
 from visualcnn_tf.outputs import flat_outputs
-from visualcnn_tf.plan import Options, Plan
+from visualcnn_tf.plan import Plan
 from visualcnn_tf.rerun import History, ModelRerun
 from visualcnn_tf.taps.capture import Outputs, recording
 from visualcnn_tf.taps.probe import inlined
@@ -76,8 +77,17 @@ def explain(
     outputs = [*run.outputs, *told, *(cast_maps(heatmap, options.dtype) for heatmap in heatmaps)]
     if options.combine is not None:
         combined = combine_maps(heatmaps, options.combine, plan.weights, options.normalize)
+        heatmaps.append(combined)
         outputs.append(cast_maps(combined, options.dtype))
-    return outputs
+    return [*outputs, *_pictures(heatmaps, images, plan.taps, options.render)]
+
+
+def _pictures(heatmaps: Sequence[Any], images: Sequence[Any], taps: Sequence[Tap], overlay: Any) -> list[Any]:
+    """The images with each of the heatmaps laid over, the combined one, last, over that of the first tap."""
+    if overlay is None:
+        return []
+    shown = [to_channels_last(images[tap.reference or 0], tap.data_format) for tap in taps]
+    return [overlay(image, heatmap) for image, heatmap in zip([*shown, shown[0]], heatmaps, strict=False)]
 
 
 def _run(model: Any, plan: Plan, inputs: Any, training: bool | None) -> _Run:

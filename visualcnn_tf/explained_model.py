@@ -16,8 +16,9 @@ from visualcnn_tf.errors import InputShapeError, NanLayerOutputError, NotBuiltEr
 from visualcnn_tf.explain import NOT_FINITE, explain
 from visualcnn_tf.fusion import method_name
 from visualcnn_tf.inputs import InputSpec, model_inputs, shaped_inputs
+from visualcnn_tf.options import Options
 from visualcnn_tf.outputs import CLASS_INDEX
-from visualcnn_tf.plan import Options, Plan, make_plan
+from visualcnn_tf.plan import Plan, make_plan
 from visualcnn_tf.taps.tap import Tap
 
 
@@ -61,13 +62,21 @@ class ExplainedModel(keras.Model):
     @property
     def heatmap_names(self) -> list[str]:
         """The keys of the heatmaps, the combined one last."""
-        return self.output_names[len(self.output_names) - len(self.taps) - (self.options.combine is not None) :]
+        count = len(self.taps) + (self.options.combine is not None)
+        names = self.output_names
+        return names[-2 * count : -count] if self.options.render is not None else names[-count:]
+
+    @property
+    def overlay_names(self) -> list[str]:
+        """The keys of the pictures, one for each heatmap, or none."""
+        names = self.output_names
+        return [] if self.options.render is None else names[len(names) - len(self.heatmap_names) :]
 
     @property
     def explanation_names(self) -> list[str]:
-        """The keys of all that the model itself does not return: the explained classes, if any, and the heatmaps."""
+        """The keys of all that the model itself does not return: explained classes, heatmaps, pictures."""
         classes = self._known().classes
-        return ([] if classes is None else [classes]) + self.heatmap_names
+        return [*([] if classes is None else [classes]), *self.heatmap_names, *self.overlay_names]
 
     @property
     def prediction_names(self) -> list[str]:

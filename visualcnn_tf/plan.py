@@ -8,16 +8,14 @@ from typing import Any
 
 import keras
 
-from visualcnn_tf._checks import bad_value, check_choice, is_count, quoted
-from visualcnn_tf._serial import callable_from_config, callable_to_config
+from visualcnn_tf._checks import bad_value, check_choice, quoted
 from visualcnn_tf.advice import check_reachable, check_reruns
-from visualcnn_tf.backward.score import Target, check_target, suffixes
-from visualcnn_tf.combine import Combination, check_combine, resolve_weights
+from visualcnn_tf.backward.score import Target, suffixes
+from visualcnn_tf.combine import resolve_weights
 from visualcnn_tf.errors import InputShapeError, InvalidArgumentError
-from visualcnn_tf.fusion import Fusion, is_discriminative, is_perturbation, method_name, needs_gradients, resolve_fusion
+from visualcnn_tf.fusion import is_discriminative, method_name, needs_gradients
 from visualcnn_tf.inputs import ModelInputs
-from visualcnn_tf.layer import FeatureMapFusion, check_size
-from visualcnn_tf.normalize import Normalization, check_dtype, check_normalize
+from visualcnn_tf.options import DEFAULT_METHOD, Options
 from visualcnn_tf.outputs import (
     CLASS_INDEX,
     COMBINED,
@@ -28,83 +26,9 @@ from visualcnn_tf.outputs import (
     prediction_names,
     unique,
 )
-from visualcnn_tf.resize import INTERPOLATIONS
 from visualcnn_tf.taps.probe import Call, Probe, is_upstream
 from visualcnn_tf.taps.select import Selector, methods_for
 from visualcnn_tf.taps.tap import Tap
-
-DEFAULT_METHOD = "deviation"
-
-
-@dataclass(frozen=True)
-class Options:
-    """The options of ``attach``, validated; see there."""
-
-    layers: Any = None
-    method: Any = DEFAULT_METHOD
-    size: str | tuple[int, ...] | None = "input"
-    interpolation: str = "bilinear"
-    normalize: Normalization = "minmax"
-    dtype: str = "float32"
-    combine: str | Combination | None = None
-    combine_weights: Any = None
-    check_numerics: bool = False
-    target: Target = "predicted"
-    output: str | None = None
-    relu: bool = True
-    max_channels: int | None = None
-
-    def __post_init__(self) -> None:
-        for method in self._methods():
-            resolve_fusion(method)
-        object.__setattr__(self, "target", check_target(self.target))
-        check_choice("relu", self.relu, (True, False))
-        if self.max_channels is not None and not is_count(self.max_channels):
-            raise bad_value("max_channels", "a number of at least 1, or None for all", self.max_channels)
-        check_choice("interpolation", self.interpolation, INTERPOLATIONS)
-        check_choice("check_numerics", self.check_numerics, (True, False))
-        check_combine(self.combine)
-        object.__setattr__(self, "size", check_size(self.size))
-        object.__setattr__(self, "normalize", check_normalize(self.normalize))
-        object.__setattr__(self, "dtype", check_dtype(self.dtype, self.normalize))
-
-    def _methods(self) -> Iterator[str | Fusion]:
-        """Every method that is named, wherever it stands."""
-        for entry in self.method.values() if isinstance(self.method, Mapping) else [self.method]:
-            if isinstance(entry, (list, tuple)):
-                if not entry:
-                    raise bad_value("method", "a name, a callable, or a list of at least one", entry)
-                yield from entry
-            else:
-                yield entry
-
-    def fusion(self, method: str | Fusion, data_format: str, name: str) -> FeatureMapFusion:
-        """The layer that makes float32 heatmaps as these options say."""
-        return FeatureMapFusion(
-            # What running the model again gives is a map already: the mean of its one channel.
-            "mean" if is_perturbation(method) else method,
-            size=self.size,
-            interpolation=self.interpolation,
-            normalize=self.normalize,
-            data_format=data_format,
-            relu=self.relu,
-            name=name,
-        )
-
-    def get_config(self) -> dict[str, Any]:
-        """What the outputs depend on; which taps were asked for is kept in the plan, resolved."""
-        config = {
-            **self.__dict__,
-            "combine": callable_to_config(self.combine),
-            "target": callable_to_config(self.target),
-        }
-        return {key: value for key, value in config.items() if key not in ("layers", "method", "combine_weights")}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Options:
-        """The inverse of :meth:`get_config`."""
-        callables = ("combine", "target")
-        return cls(**{key: callable_from_config(value) if key in callables else value for key, value in config.items()})
 
 
 @dataclass(frozen=True)
@@ -209,18 +133,40 @@ def make_plan(model: Any, inputs: ModelInputs, options: Options) -> Plan:
         tapped = list(zip([call for call, *_ in planned], taps, strict=True))
         fallbacks = check_reachable(trial, tapped, scored, options.target)
         check_reruns(trial, tapped, scored, options.max_channels)
+    pictures = [] if options.render is None else _pictures_specs(taps, [*heatmaps, *combined], inputs, taken)
     told = [] if classes is None else [OutputSpec(classes, _classes_shape(options.target), "int32")]
     asks = options.target == "input" and scored is not None
     return Plan(
         inputs,
         tuple(taps),
-        (*own, *told, *heatmaps, *combined),
+        (*own, *told, *heatmaps, *combined, *pictures),
         weights,
         scored=scored,
         classes=classes,
         class_index=unique(CLASS_INDEX, inputs.names) if asks else None,
         fallbacks=fallbacks,
     )
+
+
+def _pictures_specs(
+    taps: Sequence[Tap], heatmaps: Sequence[OutputSpec], inputs: ModelInputs, taken: Sequence[str]
+) -> list[OutputSpec]:
+    """One picture for each heatmap, the combined one included."""
+    for tap in taps:
+        shape = () if tap.reference is None else inputs.specs[tap.reference].shape
+        channels = shape[1 if tap.data_format == "channels_first" else -1] if len(shape) == 4 else None
+        if channels not in (1, 3) or tap.has_steps:
+            raise bad_value(
+                "render",
+                "None unless the layer sees grey or colour images (B, H, W, C)",
+                "overlay",
+                f"{tap.path!r} sees an input of shape {shape}.",
+            )
+    specs: list[OutputSpec] = []
+    for heatmap in heatmaps:
+        name = unique(heatmap.name.replace("heatmap", "overlay", 1), [*taken, *(spec.name for spec in specs)])
+        specs.append(OutputSpec(name, (*heatmap.shape, 3), "uint8"))
+    return specs
 
 
 def _check_unused(options: Options) -> None:
