@@ -6,25 +6,22 @@ import os
 import re
 import tempfile
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from visualcnn_tf._atomic import write_file
 from visualcnn_tf._checks import bad_value, check_choice, is_count, quoted
 from visualcnn_tf.attach import check_model
-from visualcnn_tf.errors import ExportVerificationError, UnsupportedOperationError
+from visualcnn_tf.errors import UnsupportedOperationError
 from visualcnn_tf.explained_model import ExplainedModel
 from visualcnn_tf.export.examples import example_inputs
 from visualcnn_tf.export.report import (
     IO_DTYPES,
     ExportReport,
-    OutputCheck,
-    check_output,
     count_ops,
     foreign_ops,
     interpreter,
@@ -32,15 +29,12 @@ from visualcnn_tf.export.report import (
 )
 from visualcnn_tf.export.signatures import exported_inputs, own_inputs, plain_signatures
 from visualcnn_tf.export.twin import computes_in_half_precision, float32_twin
+from visualcnn_tf.export.verify_tflite import verified
 from visualcnn_tf.fusion import GRADIENT_FUSIONS, PERTURBATIONS, is_perturbation
 from visualcnn_tf.inputs import ModelInputs
 from visualcnn_tf.rerun import AT_ONCE
 
 QUANTIZATIONS = (None, "float16", "dynamic", "int8")
-# What a correct file differs by at most, relative to the largest value of an output.
-_TOLERANCE = {None: 1e-4, "float16": 2e-2, "dynamic": 0.5}
-# Integers cost a deep network accuracy, which only the report can judge; below this an output is simply wrong.
-_LOWEST_CORRELATION = 0.5
 # With all of a heatmap in integers these go wrong, silently or loudly: small divisors round to zero.
 _NOT_IN_INTEGERS = ("eigen", *GRADIENT_FUSIONS, *PERTURBATIONS)
 
@@ -115,7 +109,7 @@ def export_tflite(
     if foreign_ops(ops):
         raise UnsupportedOperationError(f"The file would hold operations that devices lack: {foreign_ops(ops)}.")
     _check_loops(explained, ops)
-    checks = _verified(content, functions["serving_default"], quantize, examples) if verify else {}
+    checks = verified(content, functions["serving_default"], quantize, examples, explained) if verify else {}
     write_file(path, content)
     return ExportReport(path, len(content), quantize, ops, outside_xnnpack(ops), checks)
 
@@ -200,7 +194,7 @@ def convert(model: Any, functions: dict[str, Any], quantize: str | None) -> byte
         try:
             content: bytes = converter.convert()
         except Exception as error:
-            raise _named(error) from None
+            raise _named(error, _fallbacks(model)) from None
     return content
 
 
@@ -219,8 +213,12 @@ def _fixed(inputs: ModelInputs, batch_size: int | None) -> ModelInputs:
     )
 
 
-def _named(error: Exception) -> UnsupportedOperationError:
-    """The converter's error in one sentence, with the operation and the layer that it came from."""
+def _fallbacks(model: Any) -> tuple[tuple[str, str], ...]:
+    return model.plan.fallbacks if isinstance(model, ExplainedModel) and model.plan else ()
+
+
+def _named(error: Exception, fallbacks: Sequence[tuple[str, str]] = ()) -> UnsupportedOperationError:
+    """The converter's error in few sentences, with the operation and the layer that it came from."""
     text = str(error)
     found = re.search(r'loc\(.*?"([^"]*)".*?error: \'tf\.(\w+)\' op', text, re.DOTALL)
     operation = found.group(2) if found else (re.findall(r"tf\.(\w+)\(", text) or ["unknown"])[0]
@@ -229,44 +227,15 @@ def _named(error: Exception) -> UnsupportedOperationError:
     return UnsupportedOperationError(
         f"The operation {operation!r}{layer} is not built into TensorFlow Lite, and this file would need more than "
         "builtin operations. Use another fusion or layer there, or write it with other TensorFlow operations."
+        + _blame(fallbacks)
     )
 
 
-def _verified(content: bytes, function: Any, quantize: str | None, examples: dict[str, Any]) -> dict[str, OutputCheck]:
-    """Runs the file on examples, and compares it with the function that it was made of."""
-    runner = interpreter(content).get_signature_runner("serving_default")
-    given, returned = runner.get_input_details(), runner.get_output_details()
-    got = runner(**{name: _in_integers(value, given[name]) for name, value in examples.items()})
-    want = function(*map(tf.constant, examples.values()))
-    checks = {}
-    for name, value in want.items():
-        checks[name] = check_output(_from_integers(got[name], returned[name]), value)
-        _judge(name, checks[name], value, quantize)
-    return checks
-
-
-def _judge(name: str, check: OutputCheck, value: Any, quantize: str | None) -> None:
-    if quantize == "int8":
-        right, limit = check.correlation >= _LOWEST_CORRELATION, f"a correlation of {_LOWEST_CORRELATION}"
-    else:
-        scale = max(1.0, float(np.abs(np.asarray(value, np.float64)).max(initial=0.0)))
-        allowed = _TOLERANCE[quantize] * scale + (1.0 if value.dtype == tf.uint8 else 0.0)
-        right, limit = check.max_difference <= allowed, f"a difference of {allowed:.3g}"
-    if not right:
-        raise ExportVerificationError(
-            f"The TensorFlow Lite file differs from the model in {name!r}: difference {check.max_difference:.3g}, "
-            f"correlation {check.correlation:.3g}, where {limit} is allowed. `verify=False` writes it nevertheless."
-        )
-
-
-def _in_integers(value: Any, details: Any) -> Any:
-    scale, zero = details["quantization"]
-    if not scale or value.dtype == details["dtype"]:
-        return value
-    limits = np.iinfo(details["dtype"])
-    return np.clip(np.round(value / scale) + zero, limits.min, limits.max).astype(details["dtype"])
-
-
-def _from_integers(value: Any, details: Any) -> Any:
-    scale, zero = details["quantization"]
-    return (value.astype(np.float32) - zero) * scale if scale else value
+def _blame(fallbacks: Sequence[tuple[str, str]]) -> str:
+    if not fallbacks:
+        return ""
+    found = ", ".join(f"{kind!r} in {name!r}" for kind, name in fallbacks)
+    return (
+        f" The way back from the score leads through {found}, whose gradient is TensorFlow's own: tap a layer after "
+        "it, or use a method without gradients, such as 'reciprocam'."
+    )
