@@ -39,11 +39,13 @@ def library() -> Any:
         "TF_GraphOperationByName",
         "TF_AllocateTensor",
         "TF_TensorData",
+        "TF_StringGetDataPointer",
     ):
         getattr(lib, name).restype = c_void_p
     lib.TF_Message.restype = c_char_p
     lib.TF_Dim.restype = c_int64
     lib.TF_TensorByteSize.restype = c_size_t
+    lib.TF_StringGetSize.restype = c_size_t
     return lib
 
 
@@ -90,8 +92,17 @@ class Session:
 
     def array(self, tensor: c_void_p) -> np.ndarray:
         shape = [self.lib.TF_Dim(tensor, i) for i in range(self.lib.TF_NumDims(tensor))]
+        if self.lib.TF_TensorType(tensor) == _STRING:
+            return self.strings(tensor, shape)
         content = ctypes.string_at(self.lib.TF_TensorData(tensor), self.lib.TF_TensorByteSize(tensor))
         return np.frombuffer(content, _TYPES[self.lib.TF_TensorType(tensor)]).reshape(shape)
+
+    def strings(self, tensor: c_void_p, shape: list[int]) -> np.ndarray:
+        places = [self.lib.TF_TensorData(tensor) + i * _TSTRING_SIZE for i in range(int(np.prod(shape)))]
+        found = np.empty(len(places), object)
+        for i, place in enumerate(map(c_void_p, places)):
+            found[i] = ctypes.string_at(self.lib.TF_StringGetDataPointer(place), self.lib.TF_StringGetSize(place))
+        return found.reshape(shape)
 
     def run(self, feeds: dict[str, np.ndarray], fetches: list[str]) -> list[np.ndarray]:
         inputs = (Output * len(feeds))(*(self.output(name) for name in feeds))

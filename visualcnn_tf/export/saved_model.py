@@ -18,6 +18,9 @@ from visualcnn_tf.export.signatures import check_signatures, exported_inputs, im
 from visualcnn_tf.export.verify import verify_saved_model
 from visualcnn_tf.export.warmup import write_warmup
 
+# Black and white of the images that each preprocessing gives, where they are the same for all colours.
+_RANGES = {None: (0, 255), "0..1": (0, 1), "-1..1": (-1, 1)}
+
 
 def export_saved_model(
     explained: Any,
@@ -30,6 +33,7 @@ def export_saved_model(
     overwrite: bool = False,
     verify: bool = True,
     warmup: bool = True,
+    png: bool = False,
 ) -> Path:
     """Writes a SavedModel for TensorFlow Serving, or for any program that loads SavedModels.
 
@@ -59,6 +63,8 @@ def export_saved_model(
         warmup: whether TensorFlow Serving gets requests to warm the model up with when it loads it, one for each
             signature, so that its first client does not wait. Without the package ``tensorflow-serving-api`` (install
             it with ``pip install --no-deps``, or it brings a second TensorFlow) they are left out.
+        png: whether ``serving_bytes`` answers with pictures as PNG files, ``"overlay_<layer path>_png_bytes"``, in
+            place of the pixels; for models that were attached with ``render="overlay"``.
 
     Returns:
         The folder of the SavedModel. It is complete or, after an error, not there.
@@ -78,9 +84,11 @@ def export_saved_model(
     decoder = ImageDecoder(image, check_preprocess(preprocess, image)) if image and "serving_bytes" in names else None
     if preprocess is not None and decoder is None:
         raise bad_value("preprocess", "None without the signature 'serving_bytes'", preprocess)
+    if png:
+        _check_pictures(explained, decoder, preprocess)
     target = _target(Path(path), version)
     with whole_folder(target, overwrite) as temporary:
-        functions = served_signatures(explained, inputs, names, decoder, blank=on_error == "blank")
+        functions = served_signatures(explained, inputs, names, decoder, on_error == "blank", png)
         examples = {name: example_inputs(name, inputs, own) for name in functions}
         with writing(target):
             _write(explained, functions, temporary)
@@ -89,6 +97,22 @@ def export_saved_model(
         if verify:
             verify_saved_model(temporary, explained, functions, examples)
     return target
+
+
+def _check_pictures(explained: Any, decoder: ImageDecoder | None, preprocess: Preprocess) -> None:
+    """Raises unless there are pictures, of images whose black and white the model's overlays know."""
+    if decoder is None or not getattr(explained, "overlay_names", []):
+        raise bad_value("png", "False without the signature 'serving_bytes' and `attach(..., render='overlay')`", True)
+    pixels = _RANGES.get(preprocess) if preprocess is None or isinstance(preprocess, str) else None
+    known = explained.options.render.value_range or (0, 1)
+    is_float = "float" in explained.plan.inputs.specs[0].dtype
+    if pixels is not None and is_float and tuple(known) != pixels:
+        raise bad_value(
+            "png",
+            f"False for overlays of images from {known[0]} to {known[1]} where `preprocess` gives {pixels}",
+            True,
+            f"Attach with `render=Overlay(value_range={pixels})`.",
+        )
 
 
 def _target(path: Path, version: int | str | None) -> Path:

@@ -70,16 +70,17 @@ def exported_inputs(model: Any) -> ModelInputs:
 
 
 def served_signatures(
-    model: Any, inputs: ModelInputs, names: Sequence[str], decoder: ImageDecoder | None, blank: bool
+    model: Any, inputs: ModelInputs, names: Sequence[str], decoder: ImageDecoder | None, blank: bool, png: bool
 ) -> dict[str, Any]:
     """Each signature as a function with fixed input names; every input and output has the batch first."""
+    pictures = model.overlay_names if png else []
     run = _never_empty(_explained_outputs(model, inputs))
     own = own_inputs(model, inputs)
     predict = _never_empty(_own_outputs(model, own))
     functions = {
         "serving_default": lambda: _tensors(run, inputs),
         "predict": lambda: _tensors(predict, own),
-        "serving_bytes": lambda: _bytes(run, decoder, blank, inputs.specs[len(own.specs) :]),
+        "serving_bytes": lambda: _bytes(run, decoder, blank, inputs.specs[len(own.specs) :], pictures),
     }
     return {name: functions[name]() for name in names}
 
@@ -131,20 +132,26 @@ def _never_empty(run: Any) -> Any:
     return guarded
 
 
-def _bytes(run: Any, decoder: Any, blank: bool, others: Sequence[InputSpec]) -> Any:
+def _bytes(run: Any, decoder: Any, blank: bool, others: Sequence[InputSpec], pictures: Sequence[str]) -> Any:
     def serve(image_bytes: Any, *asked: Any) -> Any:
         images, valid = decoder(image_bytes)
         if blank:
             outputs = {key: _zeroed(tensor, valid) for key, tensor in run(images, *asked).items()}
-            return {**outputs, VALID: valid}
+            return _encoded({**outputs, VALID: valid}, pictures)
         wrong = tf.squeeze(tf.where(tf.logical_not(valid)), 1)
         unreadable = ["`image_bytes` holds no readable JPEG, PNG, GIF or BMP image at index", wrong]
         with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(valid), unreadable)]):
-            return run(tf.identity(images), *asked)
+            return _encoded(run(tf.identity(images), *asked), pictures)
 
     specs = [tf.TensorSpec([None], tf.string, "image_bytes")]
     specs += [tf.TensorSpec(spec.shape, spec.dtype, spec.name) for spec in others]
     return tf.function(serve, input_signature=specs, autograph=False)
+
+
+def _encoded(outputs: dict[str, Any], pictures: Sequence[str]) -> dict[str, Any]:
+    """The outputs with pictures as PNG files, under names that TensorFlow Serving answers in base64."""
+    files = {f"{name}_png_bytes": tf.io.encode_png(outputs[name]) for name in pictures}
+    return {**{name: value for name, value in outputs.items() if name not in pictures}, **files}
 
 
 def _zeroed(tensor: Any, valid: Any) -> Any:
