@@ -2,6 +2,7 @@
 
 from visualcnn_tf import errors
 from visualcnn_tf.attach import attach
+from visualcnn_tf.callback import HeatmapCallback
 from visualcnn_tf.colormaps import COLORMAPS
 from visualcnn_tf.errors import (
     Image1DError,
@@ -33,6 +34,7 @@ __all__ = [
     "Colorize",
     "ExplainedModel",
     "FeatureMapFusion",
+    "HeatmapCallback",
     "Image1DError",
     "ImageTooSmallError",
     "IncompatibleModelError",

@@ -89,6 +89,12 @@ def scaled(size: Sequence[int], width: int | None) -> tuple[int, int]:
     return (size[0], size[1]) if width is None else (max(1, round(width * size[0] / size[1])), width)
 
 
+def legible_size(shape: Sequence[int], smallest: int) -> tuple[int, int]:
+    """Height and width of an image (H, W, …), times the least whole factor that makes one of them ``smallest``."""
+    factor = ceil(smallest / max(shape[:2]))
+    return shape[0] * factor, shape[1] * factor
+
+
 def as_rgb(image: Array) -> Array:
     """Any image (H, W, C) as uint8 RGB; the mean of the channels where they are not colours.
 

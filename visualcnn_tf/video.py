@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import islice
-from math import ceil, inf
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from visualcnn_tf._atomic import whole_folder, write_file, writing
 from visualcnn_tf._checks import bad_value, is_count, quoted
 from visualcnn_tf._files import image_inputs
 from visualcnn_tf._frames import Frame, Frames, require_pillow
+from visualcnn_tf._pictures import legible_size
 from visualcnn_tf._progress import progress
 from visualcnn_tf.attach import attach
 from visualcnn_tf.colormaps import color_table
@@ -126,12 +127,6 @@ def _explained(model: Any, layer: Any, method: Any) -> Any:
     raise bad_value("layer", "one layer, with one method", layer, f"It means {found}.")
 
 
-def picture_size(shape: Sequence[int]) -> tuple[int, int]:
-    """Height and width of the film for a frame ``(H, W, ...)``."""
-    factor = ceil(_SMALLEST / max(shape[:2]))
-    return shape[0] * factor, shape[1] * factor
-
-
 def robust_scale(maps: Iterable[NDArray[Any]]) -> tuple[float, float]:
     """The 1st and the 99th percentile of all values; the extremes where these are equal; never equal."""
     values = np.concatenate([one.ravel() for one in maps])
@@ -148,7 +143,7 @@ class Film:
     def __init__(self, explained: Any, first: Sequence[int], prepare: Callable[[Any], Any]) -> None:
         self.explained = explained
         self.prepare = prepare
-        self._size = picture_size(first)
+        self._size = legible_size(first, _SMALLEST)
         _, height, width, self._channels = image_inputs(explained.model).specs[0].shape
         self._input_size = (height or first[0], width or first[1])
 

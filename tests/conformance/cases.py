@@ -229,6 +229,20 @@ def check_blur_by_importance() -> None:
     assert vc.blur_by_importance(batch, np.zeros(batch.shape[:3])).numpy().std() < batch.std() / 2
 
 
+def check_heatmap_callback() -> None:
+    model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(2, 3, name="conv")])
+    model.compile("sgd", "mse", run_eagerly=True)
+    batch = np.random.default_rng(0).random((3, 8, 8, 1)).astype(np.float32)
+    with tempfile.TemporaryDirectory() as folder:
+        callback = vc.HeatmapCallback(batch, method="mean", max_images=2, png_dir=folder)
+        model.fit(batch, np.zeros((3, 6, 6, 2)), callbacks=[callback], verbose=0)
+        [file] = Path(folder).iterdir()
+        assert file.name == "heatmap_conv_epoch_0001.png"
+        heatmaps = vc.attach(model, method="mean", size=(112, 112))(batch[:2])["heatmap_conv"]
+        pictures = vc.overlay(batch[:2].repeat(14, 1).repeat(14, 2), heatmaps).numpy()
+        np.testing.assert_array_equal(tf.io.decode_png(file.read_bytes()), np.concatenate(pictures, axis=1))
+
+
 def check_export_saved_model() -> None:
     explained = vc.attach(tiny_model())
     with tempfile.TemporaryDirectory() as folder:
@@ -258,6 +272,7 @@ PUBLIC: dict[str, Callable[[], None]] = {
     "ExplainedModel": check_explained_model,
     "FUSIONS": check_fusions,
     "FeatureMapFusion": check_feature_map_fusion,
+    "HeatmapCallback": check_heatmap_callback,
     "Image1DError": checks_error("Image1DError"),
     "ImageTooSmallError": checks_error("ImageTooSmallError"),
     "IncompatibleModelError": checks_error("IncompatibleModelError"),
