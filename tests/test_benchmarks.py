@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import oracle
 import pytest
+from markdown_tables import tables
 
 from benchmarks import checks, overhead, seed
 from benchmarks.models import awaken, random_images
@@ -159,13 +160,6 @@ def quick(tmp_path_factory):
     assert overhead.main(["--quick", "--out", str(out)]) == 0
     markdown, raw = (out / f"overhead-quick.{ending}" for ending in ("md", "json"))
     return markdown.read_text(encoding="utf-8"), json.loads(raw.read_text(encoding="utf-8"))
-
-
-def tables(markdown: str) -> list[list[list[str]]]:
-    """The cells of each table, without its rule."""
-    found = re.findall(r"(?:^\|.*\|\n)+", markdown, flags=re.MULTILINE)
-    lines = [[line.strip("| \n").split(" | ") for line in text.splitlines()] for text in found]
-    return [[header, *rows] for header, _, *rows in lines]
 
 
 def test_the_quick_report_has_a_row_for_each_choice_of_taps(quick):

@@ -9,12 +9,18 @@ import pytest
 import tensorflow as tf
 
 from visualcnn_tf import demo
+from visualcnn_tf.attach import attach
 from visualcnn_tf.cli import main
 from visualcnn_tf.digits import build_cnn
+from visualcnn_tf.plot import plot_heatmaps
 
 
 def test_demo_writes_models_and_pictures(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(demo, "train_cnn", lambda digits, seed: build_cnn())  # untrained, to be quick
+    drawn = []
+    monkeypatch.setattr(
+        demo, "plot_heatmaps", lambda *args, **options: drawn.append((args, options)) or plot_heatmaps(*args, **options)
+    )
     out = tmp_path / "new" / "demo"
     assert main(["demo", "--out", str(out), "--seed", "5"]) == 0
     said = capsys.readouterr().out
@@ -36,6 +42,10 @@ def test_demo_writes_models_and_pictures(tmp_path, monkeypatch, capsys):
     explained = keras.saving.load_model(out / "explained.keras")
     outputs = explained.predict(image, verbose=0)
     np.testing.assert_allclose(outputs["predictions"], model.predict(image, verbose=0), atol=1e-6)
+    [((images, shown), options)] = drawn
+    evidence = attach(model, "last", method="hirescam").predict(images, verbose=0)
+    np.testing.assert_allclose(shown["heatmap_hirescam"], evidence["heatmap_conv3"], atol=1e-5)
+    assert [tap.key for tap in options["taps"]] == [key for key in shown if key != "predictions"]
     right = int(said.split("(")[1].split(" of")[0])
     assert 0 <= right <= 450
     assert f"Test accuracy {right / 450:.1%}" in said

@@ -84,8 +84,9 @@ def _gallery(digits: Digits, outputs: dict[str, Any], explained: Any) -> Any:
     mistakes = np.flatnonzero(outputs["predictions"].argmax(axis=-1) != truth)
     chosen = [*np.unique(truth, return_index=True)[1], *mistakes[:2]]
     images = digits.test_images[chosen]
-    evidence = attach(explained.model, layers="last", method="gradcam")
-    tap = replace(evidence.taps[0], key="heatmap_gradcam")
+    # Not Grad-CAM, which averages gradients over places: this network weighs each place by itself, see docs/methods.md.
+    evidence = attach(explained.model, layers="last", method="hirescam")
+    tap = replace(evidence.taps[0], key="heatmap_hirescam")
     shown = {key: values[chosen] for key, values in outputs.items()}
     shown[tap.key] = evidence.predict(images, verbose=0)[evidence.taps[0].key]
     return plot_heatmaps(
@@ -110,6 +111,6 @@ def _tell(out: Path, seconds: float) -> None:
     for words in (
         ["layers", model],
         ["show", model, image, "--layers", "stages", "--method", "eigen"],
-        ["show", model, image, "--layers", "last", "--method", "gradcam", "--class", "top2"],
+        ["show", model, image, "--layers", "last", "--method", "hirescam", "--class", "top2"],
     ):
         print(f"  {shlex.join(['visualcnn', *words])}")
