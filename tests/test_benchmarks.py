@@ -11,7 +11,7 @@ import oracle
 import pytest
 from markdown_tables import tables
 
-from benchmarks import checks, overhead, seed
+from benchmarks import checks, overhead, seed, xla
 from benchmarks.models import awaken, random_images
 from benchmarks.timing import Samples, Spread, conditions, take_turns
 
@@ -191,3 +191,17 @@ def test_the_quick_run_keeps_raw_samples_and_the_errors_that_the_checks_saw(quic
     assert 0 < raw["errors"]["float32 heatmaps"] <= 1e-4
     assert 0 < raw["errors"]["heatmaps against the seed's"] <= 1e-3
     assert f"- tensorflow: {raw['conditions']['tensorflow']}" in markdown
+
+
+def test_the_quick_xla_report_has_a_row_for_each_map_and_one_for_the_model(tmp_path):
+    assert xla.main(["--quick", "--out", str(tmp_path)]) == 0
+    ((_, *rows),) = tables((tmp_path / "xla-quick.md").read_text(encoding="utf-8"))
+    assert [row[2] for row in rows] == ["fusion of 28×28×64", "fusion of 14×14×64", "the model with its fusions"]
+    assert all(re.fullmatch(r"\d+\.\d\d \(\d+\.\d\d–\d+\.\d\d\)", row[4]) for row in rows)
+
+
+def test_an_xla_output_that_is_off_is_not_timed(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(xla, "_TOLERANCE", -1.0)
+    assert xla.main(["--quick", "--out", str(tmp_path / "results")]) == 1
+    assert "Wrong output" in capsys.readouterr().err
+    assert not (tmp_path / "results").exists()
