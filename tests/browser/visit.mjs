@@ -18,7 +18,7 @@ const THREE = [[0.36, 0.3], [0.42, 0.23], [0.52, 0.21], [0.61, 0.26], [0.63, 0.3
 const FRAMES = 500;
 
 const browser = await chromium.launch({ executablePath: given.chromium, args: ARGUMENTS });
-const page = await browser.newPage({ viewport: { width: 1200, height: 860 } });
+const page = await browser.newPage({ viewport: { width: 1040, height: 860 } });
 const report = { console: [], elsewhere: [] };
 page.on("console", (message) => message.type() === "debug" || report.console.push(message.text()));
 page.on("pageerror", (error) => report.console.push(String(error)));
@@ -132,7 +132,7 @@ report.firstPrediction = await page.textContent("#predictions li:first-child");
 report.second = await frameAfter(() => page.click("#predictions li:nth-child(2) button"));
 await frameAfter(() => page.click("#predictions button[aria-pressed=true]"));
 await page.mouse.move(0, 0);
-if (given.shots) await page.screenshot({ path: `${given.shots}/web.png` });
+if (given.shots) await page.screenshot({ path: `${given.shots}/web.png`, fullPage: true });
 
 report.nameless = await page.$$eval("main button, main input, main select, main canvas:not([aria-hidden])", (parts) =>
   parts.filter((part) => !(part.ariaLabel || part.labels?.length || part.textContent.trim())).map(({ id }) => id));

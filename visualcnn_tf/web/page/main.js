@@ -85,7 +85,7 @@ async function run() {
       const result = await model.run(input, classIndex);
       outputs = result.outputs;
       show();
-      element("time").textContent = `${result.milliseconds.toFixed(1)} ms per frame`;
+      element("time").textContent = `${result.milliseconds.toFixed(1)} ms`;
       document.dispatchEvent(new CustomEvent("heatmaps", { detail: { input, classIndex, ...result } }));
     }
   } finally {

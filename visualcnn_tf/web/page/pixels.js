@@ -9,7 +9,10 @@ const RANGES = {
   "0..255": (value) => value,
 };
 
-/** @typedef {HTMLCanvasElement | HTMLVideoElement | ImageBitmap} Source */
+/**
+ * @typedef {HTMLCanvasElement | HTMLVideoElement | ImageBitmap} Source
+ * @typedef {Float32Array<ArrayBuffer> | Uint8Array<ArrayBuffer> | Int32Array<ArrayBuffer>} Pixels
+ */
 
 /**
  * @param {Blob} file
@@ -51,7 +54,7 @@ export class PixelReader {
    * The image in the model's size and range. Where the shapes differ it is stretched, as `visualcnn show` does.
    * @param {Source} source
    * @param {string} range
-   * @returns {Float32Array | Uint8Array | Int32Array}
+   * @returns {Pixels}
    */
   read(source, range) {
     const { width, height } = this.#context.canvas;

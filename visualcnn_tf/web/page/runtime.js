@@ -9,16 +9,10 @@ const SIGNATURE = "serving_default";
 
 /** Loads the WebAssembly, with threads where the browser allows them. */
 export async function loadRuntime() {
-  const threads = crossOriginIsolated && (await supported("relaxedSimd")) && (await supported("threads"));
+  const threads = crossOriginIsolated && (await supportsFeature("relaxedSimd")) && (await supportsFeature("threads"));
   // What the WebAssembly logs is no error: by default it would be one in the console.
   Object.assign(globalThis, { Module: { printErr: console.debug } });
   await withoutGpu(() => loadLiteRt(WASM, { threads }));
-}
-
-/** @param {"relaxedSimd" | "threads"} feature */
-async function supported(feature) {
-  const answer = await supportsFeature(feature);
-  return typeof answer === "object" ? answer.supported : answer;
 }
 
 /**
@@ -73,7 +67,7 @@ export class ExplainedModel {
 
   /**
    * Runs the model on one image.
-   * @param {Float32Array | Uint8Array | Int32Array} pixels
+   * @param {import("./pixels.js").Pixels} pixels
    * @param {number} classIndex the class to explain; -1 for the predicted one
    * @returns {Promise<{outputs: Record<string, Float32Array | Int32Array | Uint8Array>, milliseconds: number}>}
    */

@@ -3,7 +3,7 @@
 import { Problem } from "./problem.js";
 
 /**
- * @typedef {{name: string, dtype: "float32" | "int32" | "uint8", shape: ArrayLike<number>}} Tensor
+ * @typedef {{name: string, dtype: "float32" | "int32" | "uint8", shape: Int32Array}} Tensor
  * @typedef {{name: string, layer: string, method: string}} HeatmapName
  * @typedef {HeatmapName & {size: [number, number]}} Heatmap  its width and height
  * @typedef {{image: Tensor, classInput: Tensor | null, predictions: Tensor | null, heatmaps: Heatmap[]}} Signature
@@ -38,16 +38,24 @@ export function readSignature(inputs, outputs) {
     image,
     classInput: inputs.find(({ name }) => name === CLASS_INDEX) ?? null,
     predictions: own.find(({ name }) => name === PREDICTIONS) ?? own.find(({ shape }) => shape.length === 2) ?? null,
-    heatmaps: heatmaps.map(toHeatmap).sort((a, b) => a.name.localeCompare(b.name, "en", { numeric: true })),
+    heatmaps: readHeatmaps(heatmaps).sort((a, b) => a.name.localeCompare(b.name, "en", { numeric: true })),
   };
 }
 
 /**
- * @param {Tensor} output
- * @returns {Heatmap}
+ * Layers and methods of a file's heatmaps. Either all names end in a method or none does: then a layer may be called
+ * `dense_mean`.
+ * @param {Tensor[]} outputs
+ * @returns {Heatmap[]}
  */
-function toHeatmap({ name, shape }) {
-  return { ...parseHeatmap(name), size: [shape[2], shape[1]] };
+function readHeatmaps(outputs) {
+  const read = outputs.map(({ name }) => parseHeatmap(name));
+  const plain = read.some(({ name, method }) => name !== COMBINED && !method);
+  return read.map((parsed, i) => {
+    const { name, shape } = outputs[i];
+    const whole = { name, layer: name.slice(COMBINED.length + 1), method: "" };
+    return { ...(plain && name !== COMBINED ? whole : parsed), size: [shape[2], shape[1]] };
+  });
 }
 
 /**
