@@ -15,7 +15,7 @@ SNIPPETS = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text()
 
 
 def test_there_are_snippets() -> None:
-    assert len(SNIPPETS) == 7
+    assert len(SNIPPETS) == 8
 
 
 def test_snippets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
@@ -25,7 +25,7 @@ def test_snippets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) 
     convolutions = [layers.Conv2D(4, 3, padding="same", activation="relu", name=name) for name in names]
     convolutions[2] = layers.MaxPooling2D(name="pool")
     head = [layers.Flatten(), layers.Dense(10, activation="softmax")]
-    keras.Sequential([keras.Input((28, 28, 1)), *convolutions, *head]).save("digits.keras")
+    keras.Sequential([keras.Input((28, 28, 1), name="image"), *convolutions, *head]).save("digits.keras")
 
     scope: dict[str, Any] = {}
     for snippet in SNIPPETS:
@@ -34,6 +34,7 @@ def test_snippets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) 
     printed = capsys.readouterr().out
     assert "(8, 10)" in printed
     assert "(8, 28, 28)" in printed
+    assert str(scope["outputs"]["predictions"].argmax(-1)) in printed  # the explained classes
     loaded = keras.models.load_model("explained.keras")
     np.testing.assert_array_equal(
         loaded.predict(scope["images"], verbose=0)["heatmap_conv1"], scope["outputs"]["heatmap_conv1"]
