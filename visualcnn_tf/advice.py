@@ -17,8 +17,8 @@ from visualcnn_tf.outputs import flat_outputs
 from visualcnn_tf.taps.probe import Call, Probe
 from visualcnn_tf.taps.tap import Tap
 
-# From so many runs for each image on, a warning tells the cost.
-_MANY_RUNS = 256
+# From so many runs for each image on, and so many times the work of a prediction, a warning tells the cost.
+_MANY_RUNS, _MUCH_WORK = 256, 10
 
 
 def check_reachable(
@@ -51,7 +51,7 @@ def check_reachable(
                         f"`layers`: everything that {tap.path!r} sees was flattened or pooled before, so places in its "
                         "heatmap are not places in the image. Select a layer before the flattening.",
                         NoPlaceWarning,
-                        stacklevel=6,
+                        stacklevel=4,
                     )
             sources = [call.tensor for call, tap in wanted if needs_gradients(tap.method)]
             if sources:
@@ -87,12 +87,14 @@ def check_reruns(trial: Probe, tapped: Sequence[tuple[Call, Tap]], scored: int, 
         if runs < _MANY_RUNS or tap.column:
             continue
         share = 1.0 if tap.method == "scorecam" else _share_after(call, output)
+        if runs * share < _MUCH_WORK:
+            continue
         advice = "Select a deeper layer." if by_place else "Pass `max_channels`, such as 32."
         warnings.warn(
             f"`method`={tap.method!r} of {tap.path!r} {tap.shape} runs {share:.0%} of the model's arithmetic {runs} "
             f"times for each image: {1 + runs * share:.0f} times the work of a prediction. {advice}",
             ExpensiveMethodWarning,
-            stacklevel=5,
+            stacklevel=4,
         )
 
 

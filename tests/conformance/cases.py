@@ -17,12 +17,14 @@ from typing import Any
 import keras
 import numpy as np
 import oracle
+import oracle_gradient
 import tensorflow as tf
 from oracle import assert_close
 
 import visualcnn_tf as vc
 from visualcnn_tf.combine import COMBINATIONS
 from visualcnn_tf.export.report import interpreter
+from visualcnn_tf.fusion import PERTURBATIONS
 from visualcnn_tf.normalize import DTYPES
 from visualcnn_tf.resize import INTERPOLATIONS
 
@@ -34,6 +36,7 @@ TABLES: dict[str, Iterable[str]] = {
     "interpolation": INTERPOLATIONS,
     "combination": COMBINATIONS,
     "dtype": DTYPES,
+    "target": ("predicted", "input", "top2", "1", "(2, 0)"),
 }
 
 OPTIONS: dict[tuple[str, str], dict[str, Any]] = {
@@ -44,6 +47,15 @@ OPTIONS: dict[tuple[str, str], dict[str, Any]] = {
     ("fusion", "l2"): {"method": "l2", "size": None},
     ("fusion", "std"): {"method": "std", "size": (9, 13)},
     ("fusion", "eigen"): {"method": "eigen"},
+    ("fusion", "gradcam"): {"method": "gradcam"},
+    ("fusion", "gradcam++"): {"method": "gradcam++", "size": None},
+    ("fusion", "hirescam"): {"method": "hirescam", "normalize": "max", "relu": False},
+    ("fusion", "layercam"): {"method": "layercam", "dtype": "uint8"},
+    ("fusion", "xgradcam"): {"method": "xgradcam", "normalize": None},
+    ("fusion", "eigengradcam"): {"method": "eigengradcam", "combine": "mean"},
+    ("fusion", "reciprocam"): {"method": "reciprocam", "normalize": None},
+    ("fusion", "scorecam"): {"method": "scorecam"},
+    ("fusion", "ablationcam"): {"method": "ablationcam", "max_channels": 3},
     ("interpolation", "bilinear"): {"interpolation": "bilinear", "size": (5, 20)},
     ("interpolation", "nearest"): {"interpolation": "nearest", "size": (5, 20)},
     ("interpolation", "bicubic"): {"interpolation": "bicubic", "size": (5, 20)},
@@ -54,6 +66,11 @@ OPTIONS: dict[tuple[str, str], dict[str, Any]] = {
     ("dtype", "float32"): {"dtype": "float32"},
     ("dtype", "float16"): {"dtype": "float16", "combine": "mean"},
     ("dtype", "uint8"): {"dtype": "uint8", "combine": "max"},
+    ("target", "predicted"): {"target": "predicted", "method": "layercam", "combine": "max"},
+    ("target", "input"): {"target": "input", "method": "gradcam"},
+    ("target", "top2"): {"target": "top2", "method": "layercam"},
+    ("target", "1"): {"target": 1, "method": "gradcam", "normalize": ("range", -0.5, 1.5)},
+    ("target", "(2, 0)"): {"target": (2, 0), "method": "hirescam", "size": None},
 }
 
 IMAGE = (16, 12, 2)
@@ -72,6 +89,7 @@ def images(batch: int) -> np.ndarray:
 
 def tiny_model() -> keras.Model:
     """Three layers to tap, with a map larger than, as large as and smaller than most heatmaps."""
+    keras.utils.set_random_seed(0)
     inputs = keras.Input(IMAGE, name="image")
     x = keras.layers.Conv2D(5, 3, activation="relu", bias_initializer="ones", name="conv_1")(inputs)
     x = keras.layers.MaxPooling2D(2, name="pool")(x)
@@ -100,19 +118,98 @@ BUILDERS: dict[str, Callable[[keras.Model, dict[str, Any]], keras.Model]] = {"at
 def expected(model: keras.Model, batch: np.ndarray, options: dict[str, Any], combined: bool) -> dict[str, np.ndarray]:
     """What the oracle makes of the layers' own outputs, in float64 and of no dtype yet."""
     layers = keras.Model(model.input, [model.output, *(model.get_layer(name).output for name in TAPPED)])
-    predictions, *maps = (np.asarray(tf.cast(output, tf.float64)) for output in layers(batch))
+    # Explained models always run as graphs, whose kernels round half precision differently from eager ones.
+    run = tf.function(layers, autograph=False) if is_discriminative(options) else layers
+    predictions, *maps = (np.asarray(tf.cast(output, tf.float64)) for output in run(batch))
     size = options.get("size", IMAGE[:2])
     how = [options.get("interpolation", "bilinear"), options.get("normalize", "minmax")]
-    heatmaps = [oracle.heatmap(one, options.get("method", "deviation"), size, *how) for one in maps]
     outputs = {"predictions": predictions}
-    outputs |= {f"heatmap_{name}": heatmap for name, heatmap in zip(TAPPED, heatmaps, strict=True)}
+    if is_discriminative(options):
+        suffixes, classes = asked_classes(predictions, options.get("target", "predicted"))
+        outputs["explained_class"] = classes if len(suffixes) > 1 else classes[:, 0]
+        columns = [(suffix, classes[:, column]) for column, suffix in enumerate(suffixes)]
+    else:
+        columns = [("", None)]
+    heatmaps = {}
+    for name, one in zip(TAPPED, maps, strict=True):
+        for suffix, of in columns:
+            if of is None:
+                fused = oracle.fuse(one, options.get("method", "deviation"))
+            else:
+                fused = explained(model, name, dict(zip(TAPPED, maps, strict=True)), batch, of, options)
+            heatmaps[f"heatmap_{name}{suffix}"] = oracle_gradient.finished(fused, size, *how)
+    outputs |= heatmaps
     if combined:
         weights = options.get("combine_weights")
         if isinstance(weights, dict):
             weights = [weights["conv_*"] if name.startswith("conv_") else 1 for name in TAPPED]
-        both = oracle.combine(heatmaps, options["combine"], weights)
+        both = oracle.combine(list(heatmaps.values()), options["combine"], weights)
         outputs["heatmap"] = oracle.normalized(both, how[1])
     return outputs
+
+
+def is_discriminative(options: dict[str, Any]) -> bool:
+    return options.get("method") in {*oracle_gradient.FUSIONS, *PERTURBATIONS}
+
+
+def asked_classes(predictions: np.ndarray, target: Any) -> tuple[list[str], np.ndarray]:
+    """What the keys end in, and the classes ``(B, n)``; of the target ``"input"`` when nobody asks."""
+    best = np.argsort(-predictions, 1, kind="stable")
+    if target == "top2":
+        return ["_top1", "_top2"], best[:, :2]
+    if isinstance(target, tuple):
+        return [f"_class{k}" for k in target], np.repeat([target], len(best), 0)
+    return [""], best[:, :1] if isinstance(target, str) else np.full((len(best), 1), target)
+
+
+def explained(
+    model: keras.Model, name: str, maps: dict[str, Any], batch: np.ndarray, classes: np.ndarray, options: dict[str, Any]
+) -> np.ndarray:
+    """The raw maps of a method that explains a class: from gradients, or image by image from many runs."""
+    method, relu = options["method"], options.get("relu", True)
+    if method in oracle_gradient.FUSIONS:
+        a = tf.constant(maps[name], tf.float32)
+        with tf.GradientTape() as tape:
+            tape.watch(a)
+            scores = tf.gather(logits(model, name, a, maps), classes, batch_dims=1)
+        return oracle_gradient.fuse(a, tape.gradient(scores, a), method, relu)
+    found = []
+    for image, a, k in zip(batch, maps[name], classes, strict=True):
+
+        def score(a: np.ndarray, k: int = k) -> float:
+            return float(logits(model, name, a[None])[0, k])
+
+        def score_of_image(x: np.ndarray, k: int = k) -> float:
+            return float(logits(model, "image", x[None])[0, k])
+
+        if method == "reciprocam":
+            found.append(oracle_gradient.reciprocam(a, score))
+        elif method == "scorecam":
+            found.append(oracle_gradient.scorecam(a, score_of_image, image))
+        else:
+            kept = oracle_gradient.most_varied(a, options["max_channels"])
+            found.append(oracle_gradient.ablationcam(a, score, kept))
+    return np.array(found)
+
+
+def logits(model: keras.Model, after: str, x: Any, seen: dict[str, Any] | None = None) -> Any:
+    """What follows a layer of ``tiny_model``, in float32 on the weights as the model's precision rounds them.
+
+    ``seen`` are the model's own feature maps: what its ReLUs let through, however half precision rounds.
+    """
+    x, names = tf.cast(x, tf.float32), [layer.name for layer in model.layers]
+    for layer in model.layers[names.index(after) + 1 :]:
+        kernel, bias = (tf.cast(tf.cast(w, layer.compute_dtype), tf.float32) for w in layer.weights or (0.0, 0.0))
+        if layer.name == "pool":
+            x = tf.nn.max_pool2d(x, 2, 2, "VALID")
+        elif layer.name == "average":
+            x = tf.reduce_mean(x, (1, 2))
+        elif layer.name == "head":
+            x = x @ kernel + bias
+        else:
+            x = tf.nn.conv2d(x, kernel, 1, layer.padding.upper()) + bias
+            x = tf.where((x if seen is None else seen[layer.name]) > 0, x, tf.zeros_like(x))
+    return x
 
 
 # --- every public name ---
@@ -157,6 +254,9 @@ def check_feature_map_fusion() -> None:
 
 def check_fusions() -> None:
     maps = images(2)
+    for name in oracle_gradient.FUSIONS:
+        both = [tf.constant(abs(maps)), tf.constant(maps + 1)]
+        assert_close(vc.FUSIONS[name](*both), oracle_gradient.fuse(*both, name, relu=False))
     for name, truth in oracle.FUSIONS.items():
         assert_close(vc.FUSIONS[name](tf.constant(maps)), np.stack([truth(one) for one in maps.astype(np.float64)]))
 

@@ -32,7 +32,7 @@ def test_a_missing_case_is_reported() -> None:
 @pytest.mark.parametrize(("table", "name"), OPTIONS)
 def test_a_case_uses_what_it_stands_for(table: str, name: str) -> None:
     option = {"fusion": "method", "combination": "combine"}.get(table, table)
-    assert OPTIONS[table, name][option] == name
+    assert str(OPTIONS[table, name][option]) == name
 
 
 @pytest.mark.parametrize("name", [name for name in PUBLIC if name in vc.__all__])

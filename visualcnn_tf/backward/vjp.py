@@ -148,10 +148,7 @@ def _through_call(node: Node, inputs: list[Any], outputs: list[Any], fallbacks: 
 
 def _registered(node: Node) -> list[Any]:
     """TensorFlow's own gradient, computed in the types of the forward pass."""
-    gradients = [
-        tf.zeros_like(output) if gradient is None else _cast(gradient, output.dtype)
-        for gradient, output in zip(node.gradients, node.op.outputs, strict=True)
-    ]
+    gradients = [_filled(gradient, out) for gradient, out in zip(node.gradients, node.op.outputs, strict=True)]
     try:
         function = get_gradient_function(node.op)
         # None for an operation that is registered as one without a gradient: constant to whatever reads it.
@@ -164,6 +161,14 @@ def _registered(node: Node) -> list[Any]:
     found = list(found) if isinstance(found, (list, tuple)) else [found]
     dense = [None if gradient is None else tf.convert_to_tensor(gradient) for gradient in found]
     return [None if gradient is None else _cast(gradient, backward_dtype(gradient.dtype)) for gradient in dense]
+
+
+def _filled(gradient: Any, output: Any) -> Any:
+    """A gradient in the type of its output, zeros for None."""
+    if gradient is None:
+        # Loops also hand through the variables that they read: nothing can be like these.
+        return None if output.dtype == tf.resource else tf.zeros_like(output)
+    return _cast(gradient, output.dtype)
 
 
 def _cast(gradient: Any, dtype: tf.DType) -> Any:
