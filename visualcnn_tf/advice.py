@@ -22,9 +22,9 @@ _MANY_RUNS, _MUCH_WORK = 256, 10
 
 
 def check_reachable(
-    trial: Probe, tapped: Sequence[tuple[Call, Tap]], scored: int, target: Target
+    trial: Probe, tapped: Sequence[tuple[Call, Tap]], scored: int, name: str, target: Target
 ) -> tuple[tuple[str, str], ...]:
-    """Walks back in the graph of the trial run, once for each class.
+    """Walks back in the graph of the trial run, once for each class, from the output of that place and name.
 
     Returns:
         Type and name of each operation that the walk has no rule of its own for.
@@ -44,7 +44,7 @@ def check_reachable(
                 if not connected([scores.result], call.tensor):
                     raise NoGradientError(
                         f"`method`={tap.method!r} explains the score by the layer, and no path leads from {tap.path!r} "
-                        f"to {output.name!r}, the output that is explained. Select another layer, or `output`."
+                        f"to {name!r}, the output that is explained. Select another layer, or `output`."
                     )
                 if not _has_places(trial, call):
                     warnings.warn(

@@ -131,7 +131,7 @@ def make_plan(model: Any, inputs: ModelInputs, options: Options) -> Plan:
     fallbacks: tuple[tuple[str, str], ...] = ()
     if scored is not None:
         tapped = list(zip([call for call, *_ in planned], taps, strict=True))
-        fallbacks = check_reachable(trial, tapped, scored, options.target)
+        fallbacks = check_reachable(trial, tapped, scored, names[scored], options.target)
         check_reruns(trial, tapped, scored, options.max_channels)
     pictures = [] if options.render is None else _pictures_specs(taps, [*heatmaps, *combined], inputs, taken)
     told = [] if classes is None else [OutputSpec(classes, _classes_shape(options.target), "int32")]
