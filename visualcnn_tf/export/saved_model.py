@@ -56,7 +56,8 @@ def export_saved_model(
             or ``"caffe"`` (as ``keras.applications`` name them: BGR, means subtracted), a callable of TensorFlow
             operations on ``(B, H, W, C)`` float32 images, or None.
         on_error: ``"raise"``: an image that can't be read fails its request, with an error that tells its index.
-            ``"blank"``: it gets zeros in every output, and the output ``"valid"`` tells which images were read.
+            ``"blank"``: it gets zeros in every output (no class, -1, in ``"explained_class"``), and the output
+            ``"valid"`` tells which images were read.
         version: a number, or ``"next"`` for the next free one: the model is written to ``path/<version>``.
         overwrite: whether an existing folder is replaced.
         verify: whether the written model is loaded, run without Keras and compared with the model.

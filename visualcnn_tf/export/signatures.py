@@ -74,13 +74,14 @@ def served_signatures(
 ) -> dict[str, Any]:
     """Each signature as a function with fixed input names; every input and output has the batch first."""
     pictures = model.overlay_names if png else []
+    classes = model.plan.classes if isinstance(model, ExplainedModel) and model.plan else None
     run = _never_empty(_explained_outputs(model, inputs))
     own = own_inputs(model, inputs)
     predict = _never_empty(_own_outputs(model, own))
     functions = {
         "serving_default": lambda: _tensors(run, inputs),
         "predict": lambda: _tensors(predict, own),
-        "serving_bytes": lambda: _bytes(run, decoder, blank, inputs.specs[len(own.specs) :], pictures),
+        "serving_bytes": lambda: _bytes(run, decoder, blank, inputs.specs[len(own.specs) :], pictures, classes),
     }
     return {name: functions[name]() for name in names}
 
@@ -132,11 +133,15 @@ def _never_empty(run: Any) -> Any:
     return guarded
 
 
-def _bytes(run: Any, decoder: Any, blank: bool, others: Sequence[InputSpec], pictures: Sequence[str]) -> Any:
+def _bytes(
+    run: Any, decoder: Any, blank: bool, others: Sequence[InputSpec], pictures: Sequence[str], classes: str | None
+) -> Any:
     def serve(image_bytes: Any, *asked: Any) -> Any:
         images, valid = decoder(image_bytes)
         if blank:
-            outputs = {key: _zeroed(tensor, valid) for key, tensor in run(images, *asked).items()}
+            outputs = run(images, *asked)
+            # An image that was not read has no class; 0 would be one.
+            outputs = {key: _blanked(tensor, valid, -1 if key == classes else 0) for key, tensor in outputs.items()}
             return _encoded({**outputs, VALID: valid}, pictures)
         wrong = tf.squeeze(tf.where(tf.logical_not(valid)), 1)
         unreadable = ["`image_bytes` holds no readable JPEG, PNG, GIF or BMP image at index", wrong]
@@ -154,7 +159,7 @@ def _encoded(outputs: dict[str, Any], pictures: Sequence[str]) -> dict[str, Any]
     return {**{name: value for name, value in outputs.items() if name not in pictures}, **files}
 
 
-def _zeroed(tensor: Any, valid: Any) -> Any:
-    """Zeros in the rows of images that could not be read."""
+def _blanked(tensor: Any, valid: Any, blank: int) -> Any:
+    """``blank`` in the rows of images that could not be read."""
     keep = tf.reshape(valid, [-1] + [1] * (tensor.shape.rank - 1))
-    return tf.where(keep, tensor, tf.zeros_like(tensor))
+    return tf.where(keep, tensor, tf.cast(blank, tensor.dtype))
