@@ -18,6 +18,7 @@ from visualcnn_tf.export.int8 import quantize_int8
 from visualcnn_tf.export.report import interpreter
 from visualcnn_tf.export.signatures import exported_inputs, plain_signatures
 from visualcnn_tf.export.tflite import _fixed, convert
+from visualcnn_tf.fusion import ACTIVATION_FUSIONS
 
 DIGITS = load_digits()
 LAYERS = ["first", "relu"]
@@ -116,7 +117,7 @@ def assert_agrees_with_keras(content: bytes, explained: Any) -> None:
 
 
 OPTIONS = [
-    *({"method": method} for method in vc.FUSIONS),
+    *({"method": method} for method in ACTIVATION_FUSIONS),
     {"dtype": "uint8"},
     {"dtype": "float16"},
     {"combine": "mean"},

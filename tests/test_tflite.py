@@ -24,6 +24,7 @@ from visualcnn_tf.errors import (
 from visualcnn_tf.export import tflite
 from visualcnn_tf.export.report import check_output, count_ops, interpreter
 from visualcnn_tf.export.twin import float32_twin
+from visualcnn_tf.fusion import GRADIENT_FUSIONS, PERTURBATIONS
 from visualcnn_tf.resize import INTERPOLATIONS
 
 
@@ -149,7 +150,7 @@ def test_full_integer(cnn: Any, tmp_path: Path) -> None:
     report = vc.export_tflite(vc.attach(cnn, "conv_a", normalize="max"), tmp_path / "m.tflite", **options)
     assert report.outputs["heatmap_conv_a"].correlation > 0.99
     for wrong in (
-        {"method": "eigen"},
+        *({"method": method} for method in ("eigen", *GRADIENT_FUSIONS, *PERTURBATIONS)),
         {"method": lambda maps: maps[..., 0]},
         {"dtype": "uint8"},
         {"normalize": "minmax"},
