@@ -9,7 +9,6 @@ import argparse
 import json
 import sys
 import time
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
@@ -22,11 +21,11 @@ import tensorflow as tf
 
 import visualcnn_tf as vc
 from benchmarks import checks, peer
-from benchmarks.closed_form import LinearHead, heatmaps, over_channels, over_classes
+from benchmarks.closed_form import over_channels, over_classes
 from benchmarks.models import Subject
 from benchmarks.overhead import BARE, by_function, note, table
+from benchmarks.scene import Scene
 from benchmarks.timing import Contender, Samples, conditions, take_turns
-from visualcnn_tf.errors import ExpensiveMethodWarning
 
 METHODS = ("gradcam", "reciprocam")
 PEER = peer.NAME
@@ -95,31 +94,6 @@ class Results:
     scorecam: Row
     every: dict[str, float]
     errors: dict[str, float]
-
-
-class Scene:
-    """A network with its images, what it predicts, and what its class maps should be."""
-
-    def __init__(self, subject: Subject) -> None:
-        self.name = subject.name
-        self.model, self.images = subject.make()
-        self.path = vc.attach(self.model, layers="last").taps[0].path
-        self.head = LinearHead(self.model, self.path)
-        self.activations = self.head.activations(self.images)
-        self.classes = self.head.logits(self.activations).argmax(-1)
-        checks.require_variety(f"{self.name}, predictions", self.model.predict(self.images, verbose=0))
-
-    def explained(self, method: str, **options: Any) -> vc.ExplainedModel:
-        """The network with one method at its last feature map."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ExpensiveMethodWarning)
-            return vc.attach(self.model, layers="last", method=method, **options)
-
-    def expected(self, method: str, count: int) -> np.ndarray:
-        """Heatmaps of the first images."""
-        return heatmaps(
-            getattr(self.head, method), self.activations[:count], self.classes[:count], self.images.shape[1:3]
-        )
 
 
 # What is timed ---------------------------------------------------------------------------------------------------

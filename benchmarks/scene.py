@@ -1,0 +1,39 @@
+"""A network with its images, what it predicts, and what its class maps should be."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+import visualcnn_tf as vc
+from benchmarks import checks
+from benchmarks.closed_form import LinearHead, heatmaps
+from benchmarks.models import Subject
+from visualcnn_tf.errors import ExpensiveMethodWarning
+
+
+class Scene:
+    """A network with its images, what it predicts, and what its class maps should be."""
+
+    def __init__(self, subject: Subject) -> None:
+        self.name = subject.name
+        self.model, self.images = subject.make()
+        self.path = vc.attach(self.model, layers="last").taps[0].path
+        self.head = LinearHead(self.model, self.path)
+        self.activations = self.head.activations(self.images)
+        self.classes = self.head.logits(self.activations).argmax(-1)
+        checks.require_variety(f"{self.name}, predictions", self.model.predict(self.images, verbose=0))
+
+    def explained(self, method: str, **options: Any) -> vc.ExplainedModel:
+        """The network with one method at its last feature map."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExpensiveMethodWarning)
+            return vc.attach(self.model, layers="last", method=method, **options)
+
+    def expected(self, method: str, count: int) -> np.ndarray:
+        """Heatmaps of the first images."""
+        return heatmaps(
+            getattr(self.head, method), self.activations[:count], self.classes[:count], self.images.shape[1:3]
+        )
