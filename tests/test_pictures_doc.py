@@ -31,10 +31,11 @@ def test_snippets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) 
     model.compile("adam", "sparse_categorical_crossentropy", run_eagerly=True)
     images = np.random.default_rng(0).random((8, 28, 28, 1)).astype(np.float32)
     scope: dict[str, Any] = {"model": model, "images": images, "x": images, "y": np.zeros(8)}
-    assert len(SNIPPETS) == 3
+    assert len(SNIPPETS) == 4
     for snippet in SNIPPETS:
         exec(compile(snippet, "pictures.md", "exec"), scope)
     assert scope["pictures"].shape == scope["colors"].shape == (8, 28, 28, 3)
+    assert scope["shown"].overlay_names == ["overlay_conv3"]
     assert scope["blurred"].shape == images.shape
     assert scope["answers_with_pictures"](images).shape == (8, 28, 28, 3)
     assert "s for the pictures of all epochs" in capsys.readouterr().out
