@@ -6,7 +6,7 @@ import os
 import re
 import tempfile
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -100,6 +100,7 @@ def export_tflite(
     model = float32_twin(explained) if computes_in_half_precision(explained) else explained
     examples = example_inputs("serving_default", inputs, own_inputs(explained, inputs))
     functions = {name: one.get_concrete_function() for name, one in plain_signatures(model, inputs).items()}
+    _check_loops(explained, functions["serving_default"].graph)
     if quantize == "int8":
         float32 = convert(model, functions, None)
         content, examples = _integers(float32, model, inputs, representative_data, io_dtype or "float32", full_integer)
@@ -108,7 +109,6 @@ def export_tflite(
     ops = count_ops(content)
     if foreign_ops(ops):
         raise UnsupportedOperationError(f"The file would hold operations that devices lack: {foreign_ops(ops)}.")
-    _check_loops(explained, ops)
     checks = verified(content, functions["serving_default"], quantize, examples, explained) if verify else {}
     write_file(path, content)
     return ExportReport(path, len(content), quantize, ops, outside_xnnpack(ops), checks)
@@ -141,9 +141,9 @@ def _check_int8(
             )
 
 
-def _check_loops(explained: Any, ops: Mapping[str, int]) -> None:
+def _check_loops(explained: Any, graph: Any) -> None:
     again = [tap for tap in getattr(explained, "taps", ()) if is_perturbation(tap.method)]
-    if again and "WHILE" in ops:
+    if again and any(operation.type in ("While", "StatelessWhile") for operation in graph.get_operations()):
         raise UnsupportedOperationError(
             f"{quoted({tap.method for tap in again})} would run the model in a loop, which XNNPACK can't. Use "
             f"`batch_size=1` and at most {AT_ONCE} runs: `max_channels`, or for 'reciprocam' a deeper layer."
