@@ -1,0 +1,74 @@
+"""Grad-CAM of real architectures in TensorFlow Lite files: builtin operations only, and equal to TensorFlow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy.stats import spearmanr
+from zoo_models import last_map, middle_map, settled
+
+import visualcnn_tf as vc
+from visualcnn_tf.export.report import interpreter
+
+SMALL = ("MobileNetV3Small",)
+LARGE = (
+    "MobileNetV2",
+    "EfficientNetB0",
+    "ResNet50",
+    "DenseNet121",
+    "VGG16",
+    "ConvNeXtTiny",
+    "InceptionV3",
+    "Xception",
+    "NASNetMobile",
+)
+TOLERANCE = 1e-4
+
+
+@pytest.mark.parametrize("name", [*SMALL, *(pytest.param(name, marks=pytest.mark.slow) for name in LARGE)])
+def test_gradcam_at_the_last_map_and_half_way(name: str, tmp_path: Path) -> None:
+    model, x = settled(name)
+    # Signed: of places where the ReLU leaves nothing, there is no order to compare.
+    options: Any = {"normalize": None, "size": None, "relu": False}
+    explained = vc.attach(model, [middle_map(model), last_map(model)], method="gradcam", **options)
+    report = vc.export_tflite(explained, tmp_path / "m.tflite", verify=False)
+    assert report.builtin_only
+    served = interpreter(report.path.read_bytes()).get_signature_runner("serving_default")
+    [image] = explained.plan.inputs.names
+    one_by_one = [served(**{image: x[i : i + 1]}) for i in range(len(x))]
+    got = {key: np.concatenate([outputs[key] for outputs in one_by_one]) for key in explained.output_names}
+    want = graph(explained, x, compiled=False)
+    np.testing.assert_allclose(got["predictions"], want["predictions"], atol=TOLERANCE)
+    np.testing.assert_array_equal(got["explained_class"], want["explained_class"])
+    for key in explained.heatmap_names:
+        difference = largest_difference(got[key], want[key])
+        print(f"{name} {key}: {difference:.1e}")
+        if difference > TOLERANCE:
+            assert_rounding_alone(explained, x, key, got[key], want[key])
+
+
+def assert_rounding_alone(explained: Any, x: Any, key: str, got: np.ndarray, want: np.ndarray) -> None:
+    """Rounding switches ReLUs and maxima on or off: XLA, which rounds otherwise, does so to TensorFlow's maps, too."""
+    compiled = graph(explained, x, compiled=True)[key]
+    print(f"  XLA: {largest_difference(compiled, want):.1e}")
+    assert largest_difference(got, want) < 4 * largest_difference(compiled, want)
+    ranks = [spearmanr(a.ravel(), b.ravel()).statistic for a, b in zip(got, want, strict=True)]
+    print(f"  rank correlations: {np.round(ranks, 6)}")
+    assert np.mean(ranks) >= 0.999
+
+
+def graph(explained: Any, x: Any, compiled: bool) -> dict[str, np.ndarray]:
+    function = tf.function(explained.call, jit_compile=compiled, autograph=False)
+    one_by_one = [function(x[i : i + 1]) for i in range(len(x))]
+    return {key: np.concatenate([outputs[key] for outputs in one_by_one]) for key in explained.output_names}
+
+
+def largest_difference(got: np.ndarray, want: np.ndarray) -> float:
+    """Over all images, relative to the largest value of each; it must have one."""
+    peak = np.abs(want).max((1, 2))
+    assert (peak > 0).all()
+    return float((np.abs(got - want).max((1, 2)) / peak).max())
