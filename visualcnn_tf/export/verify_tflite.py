@@ -12,10 +12,12 @@ import tensorflow as tf
 from visualcnn_tf.errors import ExportVerificationError
 from visualcnn_tf.explained_model import ExplainedModel
 from visualcnn_tf.export.report import OutputCheck, check_output, interpreter
+from visualcnn_tf.export.verify import ROOM, differs_by, nudged
 from visualcnn_tf.fusion import is_discriminative
 
 # What a correct file differs by at most, relative to the largest value of an output.
 _TOLERANCE = {None: 1e-4, "float16": 2e-2, "dynamic": 0.5}
+_COLOURS = 8.0
 # Integers cost a deep network accuracy, which only the report can judge; below this an output is simply wrong.
 _LOWEST_CORRELATION = 0.5
 
@@ -32,11 +34,12 @@ def verified(
     given, returned = runner.get_input_details(), runner.get_output_details()
     got = runner(**{name: _in_integers(value, given[name]) for name, value in examples.items()})
     want = function(*map(tf.constant, examples.values()))
+    moved = function(*map(tf.constant, nudged(examples).values()))
     checks = {name: check_output(_from_integers(got[name], returned[name]), value) for name, value in want.items()}
     unsteady = _explanations_of_classes(explained) if quantize else set()
     for name, check in checks.items():
         if name not in unsteady or not np.isfinite(check.max_difference):
-            _judge(name, check, want[name], quantize)
+            _judge(name, check, want[name], moved[name], quantize)
     classes = explained.plan.classes if unsteady else None
     if classes is None or not checks[classes].max_difference:
         _warn_of_strangers({name: checks[name] for name in sorted(unsteady - {classes})})
@@ -61,12 +64,15 @@ def _warn_of_strangers(checks: Mapping[str, OutputCheck]) -> None:
             )
 
 
-def _judge(name: str, check: OutputCheck, value: Any, quantize: str | None) -> None:
+def _judge(name: str, check: OutputCheck, value: Any, moved: Any, quantize: str | None) -> None:
     if quantize == "int8":
         right, limit = check.correlation >= _LOWEST_CORRELATION, f"a correlation of {_LOWEST_CORRELATION}"
     else:
         scale = max(1.0, float(np.abs(np.asarray(value, np.float64)).max(initial=0.0)))
-        allowed = _TOLERANCE[quantize] * scale + (1.0 if value.dtype == tf.uint8 else 0.0)
+        allowed = _TOLERANCE[quantize] * scale + ROOM * differs_by(moved, value)
+        if value.dtype == tf.uint8:
+            # Pictures: where a heatmap falls half-way between two colours, its neighbour may be taken.
+            allowed += _COLOURS if value.shape.rank == 4 else 1.0
         right, limit = check.max_difference <= allowed, f"a difference of {allowed:.3g}"
     if not right:
         raise ExportVerificationError(
