@@ -40,6 +40,7 @@ def attach(
     relu: bool = True,
     max_channels: int | None = None,
     render: str | Overlay | None = None,
+    jit_compile: str | None = None,
     check_numerics: bool = False,
     input_shape: Any = None,
     name: str | None = None,
@@ -88,6 +89,9 @@ def attach(
         render: ``"overlay"`` adds the output ``"overlay_<layer path>"``, ``(B, H, W, 3)`` uint8, for each heatmap: the
             image with the heatmap laid over it in colour. For images whose values are not in [0, 1], and for other
             colours or opacity, give an ``Overlay(alpha, colormap, value_range=(black, white))`` instead.
+        jit_compile: ``"fusion"`` lets XLA compile what fuses feature maps (not the model): several times faster after
+            the first call, which takes about 0.2 seconds more for each layer and each new batch size. Exported files
+            hold the plain operations. For all of the model use ``tf.function(explained, jit_compile=True)``.
         check_numerics: whether NaN or infinite activations raise an error that names the layer. Otherwise such an
             image gets an all-zero heatmap. Has no effect under XLA or in TensorFlow Lite.
         input_shape: shape of one example, without the batch, for a model that was never built (which this builds),
@@ -124,6 +128,7 @@ def attach(
         relu=relu,
         max_channels=max_channels,
         render=render,
+        jit_compile=jit_compile,
     )
     inputs = model_inputs(model) if input_shape is None else shaped_inputs(model, input_shape)
     plan = None if inputs is None else make_plan(model, inputs, options)

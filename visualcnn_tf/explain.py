@@ -74,7 +74,8 @@ def explain(
         like = tap.like(images) if options.size == "input" else None
         heatmap = tap.unfold(fusion(maps, like=like), count)
         heatmaps.append(_of_known_classes(heatmap, tap, run, options))
-    outputs = [*run.outputs, *told, *(cast_maps(heatmap, options.dtype) for heatmap in heatmaps)]
+    is_cast = options.fused_dtype == options.dtype
+    outputs = [*run.outputs, *told, *(heatmaps if is_cast else [cast_maps(one, options.dtype) for one in heatmaps])]
     if options.combine is not None:
         combined = combine_maps(heatmaps, options.combine, plan.weights, options.normalize)
         heatmaps.append(combined)

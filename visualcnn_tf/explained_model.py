@@ -15,6 +15,7 @@ from visualcnn_tf._serial import warn_if_not_loadable
 from visualcnn_tf.errors import InputShapeError, NanLayerOutputError, NotBuiltError
 from visualcnn_tf.explain import NOT_FINITE, explain
 from visualcnn_tf.fusion import method_name
+from visualcnn_tf.fusion.xla import without_xla
 from visualcnn_tf.inputs import InputSpec, model_inputs, shaped_inputs
 from visualcnn_tf.options import Options
 from visualcnn_tf.outputs import CLASS_INDEX
@@ -192,7 +193,8 @@ class ExplainedModel(keras.Model):
             inputs = self._known().all_inputs
             specs = [keras.InputSpec(spec.dtype, spec.shape, name=spec.name) for spec in inputs.specs]
             kwargs["input_signature"] = [inputs.pack(specs)]
-        super().export(filepath, format, **kwargs)
+        with without_xla():
+            super().export(filepath, format, **kwargs)
 
     # How it is kept --------------------------------------------------------------------------------------------
 

@@ -13,9 +13,11 @@ from visualcnn_tf._checks import bad_value, check_choice, is_count
 from visualcnn_tf._layout import to_channels_last
 from visualcnn_tf._serial import callable_from_config, callable_to_config
 from visualcnn_tf.errors import InputShapeError
+from visualcnn_tf.finish import finish
 from visualcnn_tf.fusion import Fusion, fuse, is_perturbation, needs_gradients, resolve_fusion
-from visualcnn_tf.normalize import Normalization, cast_maps, check_dtype, check_normalize, normalize_maps
-from visualcnn_tf.resize import INTERPOLATIONS, resize
+from visualcnn_tf.fusion.xla import Compiled
+from visualcnn_tf.normalize import Normalization, check_dtype, check_normalize
+from visualcnn_tf.resize import INTERPOLATIONS
 
 _AXES = {3: "(T,)", 4: "(H, W)", 5: "(D, H, W)"}
 
@@ -51,6 +53,9 @@ class FeatureMapFusion(keras.layers.Layer):
         data_format: ``"channels_last"`` or ``"channels_first"`` feature maps; by default Keras's own setting.
         relu: whether class-discriminative methods keep only the evidence for the class; without it, their maps are
             signed. Callables do as they please.
+        jit_compile: whether XLA compiles the fusion (not the rest of the model), for each shape of feature maps: it
+            takes a fraction of a second at the first call with a new shape or batch size, and then several times
+            less time than operation after operation. Exported files hold the plain operations.
         **kwargs: ``name`` and ``trainable`` of ``keras.layers.Layer``.
 
     Call arguments:
@@ -78,12 +83,14 @@ class FeatureMapFusion(keras.layers.Layer):
         dtype: str = "float32",
         data_format: str | None = None,
         relu: bool = True,
+        jit_compile: bool = False,
         **kwargs: Any,
     ) -> None:
         check_backend()
         # Validated before Keras sees anything; the layer itself always computes in float32.
         _check_method(method)
         check_choice("relu", relu, (True, False))
+        check_choice("jit_compile", jit_compile, (True, False))
         checked_size = check_size(size)
         check_choice("interpolation", interpolation, INTERPOLATIONS)
         normalize = check_normalize(normalize)
@@ -98,7 +105,9 @@ class FeatureMapFusion(keras.layers.Layer):
         self.heatmap_dtype = heatmap_dtype
         self.data_format = data_format
         self.relu = relu
+        self.jit_compile = jit_compile
         self.supports_jit = True
+        self._fuse = Compiled(self._fused) if jit_compile else self._fused
 
     def build(self, activations_shape: Any, like_shape: Any = None) -> None:
         """Checks the rank; there are no weights."""
@@ -109,14 +118,12 @@ class FeatureMapFusion(keras.layers.Layer):
         """Heatmaps of feature maps; see the class."""
         given = self._tensors(activations, like is not None)
         both = [to_channels_last(tensor, self.data_format) for tensor in given]
-        gradients = both[1] if len(both) > 1 else None
-        maps, finite = fuse(both[0], self.method, gradients, self.relu)
-        if self.size is not None:
-            maps = resize(maps, self._target(maps, like), self.interpolation)
-        maps = normalize_maps(maps, self.normalize)
-        if isinstance(self.normalize, tuple):  # every other normalisation keeps zeros zero
-            maps = tf.where(finite, maps, tf.zeros_like(maps))
-        return cast_maps(maps, self.heatmap_dtype)
+        maps, finite = self._fuse(*both)
+        size = None if self.size is None else self._target(maps, like)
+        return finish(maps, size, self.interpolation, self.normalize, self.heatmap_dtype, finite)
+
+    def _fused(self, activations: Any, gradients: Any = None) -> tuple[Any, Any]:
+        return fuse(activations, self.method, gradients, self.relu)
 
     def _tensors(self, activations: Any, has_like: bool) -> list[Any]:
         """The feature maps and, if the method needs them, the gradients."""
@@ -201,6 +208,7 @@ class FeatureMapFusion(keras.layers.Layer):
             "dtype": self.heatmap_dtype,
             "data_format": self.data_format,
             "relu": self.relu,
+            "jit_compile": self.jit_compile,
         }
 
     @classmethod

@@ -76,13 +76,13 @@ def normalize_maps(maps: tf.Tensor, normalize: Normalization) -> tf.Tensor:
         largest = tf.reduce_max(tf.abs(maps), space, keepdims=True)
         return maps / tf.where(largest > 0.0, largest, tf.fill(tf.shape(largest), math.inf))
     if normalize == "minmax":
-        return _minmax(maps, tf.reduce_min(maps, space, keepdims=True), tf.reduce_max(maps, space, keepdims=True))
+        return scale_between(maps, tf.reduce_min(maps, space, keepdims=True), tf.reduce_max(maps, space, keepdims=True))
     _, low, high = cast(tuple[str, float, float], normalize)
     return tf.clip_by_value((maps - low) / (high - low), 0.0, 1.0)
 
 
-def _minmax(maps: tf.Tensor, low: tf.Tensor, high: tf.Tensor) -> tf.Tensor:
-    """``(maps - low) / (high - low)``, zero where the maps are constant or the span overflows."""
+def scale_between(maps: tf.Tensor, low: tf.Tensor, high: tf.Tensor) -> tf.Tensor:
+    """``(maps - low) / (high - low)`` with limits ``(B, 1, 1)``, zero where maps are constant or the span overflows."""
     span = high - low
     floor = _CONSTANT * tf.maximum(tf.abs(low), tf.abs(high))
     # 1 or 0, and then zero plus or minus infinity, by arithmetic on one number an image: XNNPACK has no comparison and

@@ -37,12 +37,14 @@ class Options:
     relu: bool = True
     max_channels: int | None = None
     render: Any = None
+    jit_compile: str | None = None
 
     def __post_init__(self) -> None:
         for method in self._methods():
             resolve_fusion(method)
         object.__setattr__(self, "target", check_target(self.target))
         check_choice("relu", self.relu, (True, False))
+        check_choice("jit_compile", self.jit_compile, (None, "fusion"))
         object.__setattr__(self, "render", _check_render(self.render))
         if self.max_channels is not None and not is_count(self.max_channels):
             raise bad_value("max_channels", "a number of at least 1, or None for all", self.max_channels)
@@ -65,16 +67,24 @@ class Options:
             else:
                 yield entry
 
+    @property
+    def fused_dtype(self) -> str:
+        """The type in which a heatmap leaves its layer: what is computed from heatmaps needs them in float32."""
+        is_last = self.combine is None and self.render is None and self.target != "input"
+        return self.dtype if is_last else "float32"
+
     def fusion(self, method: str | Fusion, data_format: str, name: str) -> FeatureMapFusion:
-        """The layer that makes float32 heatmaps as these options say."""
+        """The layer that makes heatmaps of :attr:`fused_dtype` as these options say."""
         return FeatureMapFusion(
             # What running the model again gives is a map already: the mean of its one channel.
             "mean" if is_perturbation(method) else method,
             size=self.size,
             interpolation=self.interpolation,
             normalize=self.normalize,
+            dtype=self.fused_dtype,
             data_format=data_format,
             relu=self.relu,
+            jit_compile=self.jit_compile == "fusion",
             name=name,
         )
 

@@ -11,6 +11,7 @@ of the others are renormalised. Where an axis shrinks, the kernel is widened (an
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
@@ -50,9 +51,8 @@ def resize(maps: tf.Tensor, size: Sequence[Any], interpolation: str = "bilinear"
     if interpolation in ("bilinear", "area") and all(map(_doubled, sizes_in, size)):
         return _enlarge(maps, sizes_in, size)
     # The axes rotate, and the last one is weighed, until all stand as before; the large result is never moved.
-    rotation = [0, *range(2, maps.shape.rank), 1]
     for before, after in zip(sizes_in, size, strict=True):
-        maps = tf.transpose(maps, rotation) if maps.shape.rank > 2 else maps
+        maps = _rotated(maps)
         if not _same(before, after):
             maps = _product(maps, _weights(before, after, interpolation))
     return maps
@@ -80,6 +80,11 @@ def _doubled(before: Any, after: Any) -> bool:
     """Whether an axis grows by a power of two: the op reckons places in float32, which are exact then."""
     known = isinstance(before, int) and isinstance(after, int)
     return known and after % before == 0 and (after // before).bit_count() == 1
+
+
+def _rotated(maps: tf.Tensor) -> tf.Tensor:
+    """The first axis after the batch becomes the last one."""
+    return tf.transpose(maps, [0, *range(2, maps.shape.rank), 1]) if maps.shape.rank > 2 else maps
 
 
 def _product(maps: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
@@ -153,3 +158,33 @@ def _float32(x: Any, xp: ModuleType) -> Any:
 
 def _float64(x: Any, xp: ModuleType) -> Any:
     return np.asarray(x, np.float64) if xp is np else tf.cast(x, tf.float64)
+
+
+def has_few_corners(before: Sequence[Any], after: Sequence[Any], interpolation: str) -> bool:
+    """Whether :func:`corners` can tell the extremes of resized maps, and from less than half of their samples."""
+    pairs = list(zip(before, after, strict=True))
+    known = all(isinstance(n, int) for pair in pairs for n in pair)
+    if interpolation == "bicubic" or not known or any(small > large for small, large in pairs):
+        return False
+    samples: int = math.prod(int(_corner_weights(*pair, interpolation).shape[1]) for pair in pairs)
+    return 2 * samples < math.prod(after)
+
+
+def corners(maps: tf.Tensor, size: Sequence[int], interpolation: str) -> tf.Tensor:
+    """Those samples of enlarged maps among which are the least and the largest.
+
+    Between the centres of neighbouring pixels of a map, the enlarged one is linear along each axis: of the samples
+    there, the outermost ones are the extremes. An enlargement by 8 needs a sixteenth of all samples.
+    """
+    for before, after in zip(maps.shape[1:], size, strict=True):
+        maps = _product(_rotated(maps), tf.constant(_corner_weights(before, after, interpolation)))
+    return maps
+
+
+@functools.lru_cache(maxsize=256)
+def _corner_weights(size_in: int, size_out: int, interpolation: str) -> np.ndarray:
+    """The columns of the weight matrix for the first and the last sample between each two centres."""
+    between = np.floor((np.arange(size_out) + 0.5) * size_in / size_out - 0.5)
+    is_new = np.diff(between, prepend=-np.inf) > 0
+    is_last = np.diff(between, append=np.inf) > 0
+    return planned_weights(size_in, size_out, interpolation)[:, is_new | is_last]

@@ -11,6 +11,8 @@ import operator
 
 import tensorflow as tf
 
+from visualcnn_tf.fusion.xla import channel_mean, place_mean
+
 # 2**7 = 128 powers: (σ₂/σ₁)² = 0.81 decays to 2e-12, below what float32 can tell from zero.
 _SQUARINGS = 7
 _CLEAR_CORRELATION = 0.05
@@ -19,36 +21,35 @@ _CONSTANT = 1e-6
 
 def deviation(activations: tf.Tensor) -> tf.Tensor:
     """Mean over channels of ``|A_k - mean over space of A_k|``: where channels leave their usual level."""
-    centred = activations - tf.reduce_mean(activations, _space(activations), keepdims=True)
-    return tf.reduce_mean(tf.abs(centred), -1)
+    return channel_mean(tf.abs(activations - place_mean(activations)))
 
 
 def mean(activations: tf.Tensor) -> tf.Tensor:
     """Mean over channels of ``A_k``."""
-    return tf.reduce_mean(activations, -1)
+    return channel_mean(activations)
 
 
 def mean_abs(activations: tf.Tensor) -> tf.Tensor:
     """Mean over channels of ``|A_k|``."""
-    return tf.reduce_mean(tf.abs(activations), -1)
+    return channel_mean(tf.abs(activations))
 
 
 def max_(activations: tf.Tensor) -> tf.Tensor:
     """Maximum over channels of ``A_k``: the strongest single response."""
     # A maximum may skip NaN and minus infinity; this term is zero for finite values and NaN for all others.
-    probe = tf.reduce_mean(activations, -1)
+    probe = channel_mean(activations)
     return tf.reduce_max(activations, -1) + (probe - probe)
 
 
 def l2(activations: tf.Tensor) -> tf.Tensor:
     """Root mean square over channels of ``A_k``."""
-    return _sqrt(tf.reduce_mean(tf.square(activations), -1))
+    return _sqrt(channel_mean(tf.square(activations)))
 
 
 def std(activations: tf.Tensor) -> tf.Tensor:
     """Standard deviation over channels of ``A_k`` (population, not sample)."""
-    centred = activations - tf.reduce_mean(activations, -1, keepdims=True)
-    return _sqrt(tf.reduce_mean(tf.square(centred), -1))
+    centred = activations - channel_mean(activations)[..., tf.newaxis]
+    return _sqrt(channel_mean(tf.square(centred)))
 
 
 def eigen(activations: tf.Tensor) -> tf.Tensor:
@@ -113,10 +114,6 @@ def _sign(projection: tf.Tensor, reference: tf.Tensor) -> tf.Tensor:
     clear = tf.logical_and(clear, spread > _CONSTANT)
     decider = tf.where(clear, covariance, high + low)
     return tf.where(decider < 0.0, -tf.ones_like(decider), tf.ones_like(decider))
-
-
-def _space(activations: tf.Tensor) -> list[int]:
-    return list(range(1, activations.shape.rank - 1))
 
 
 def _divide(x: tf.Tensor, by: tf.Tensor) -> tf.Tensor:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from visualcnn_tf.fusion.activation import eigen
+from visualcnn_tf.fusion.xla import place_mean
 
 # A sum this much smaller than the sum of magnitudes is rounding alone.
 _CANCELLED = 1e-6
@@ -21,7 +22,7 @@ def gradcam(activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
 
     Selvaraju et al., arXiv 1610.02391, eq. 1 and 2.
     """
-    return _weighted(activations, tf.reduce_mean(gradients, _space(gradients), keepdims=True))
+    return _weighted(activations, place_mean(gradients))
 
 
 def gradcam_plus_plus(activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:

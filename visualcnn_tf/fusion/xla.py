@@ -1,0 +1,68 @@
+"""Fusions compiled with XLA, inside of a model that is not.
+
+XLA reads feature maps once or twice, where operation after operation writes and reads whole copies of them. But on a
+CPU it makes depthwise convolutions several times slower, so only what fuses feature maps is compiled.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from typing import Any
+
+import tensorflow as tf
+
+_compiling: ContextVar[bool] = ContextVar("compiling", default=False)
+_refused: ContextVar[bool] = ContextVar("refused", default=False)
+
+
+class Compiled:
+    """A function of tensors that XLA compiles for each of their shapes, except inside of :func:`without_xla`."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._plain = function
+        self._compiled = tf.function(self._traced, jit_compile=True, autograph=False)
+
+    def __call__(self, *tensors: Any) -> Any:
+        """What the function returns."""
+        return (self._plain if _refused.get() else self._compiled)(*tensors)
+
+    def _traced(self, *tensors: Any) -> Any:
+        token = _compiling.set(True)
+        try:
+            return self._plain(*tensors)
+        finally:
+            _compiling.reset(token)
+
+
+@contextlib.contextmanager
+def without_xla() -> Iterator[None]:
+    """Nothing is compiled in this block: a graph made there runs where there is no XLA, as on a server or a device."""
+    token = _refused.set(True)
+    try:
+        yield
+    finally:
+        _refused.reset(token)
+
+
+def channel_mean(tensor: Any) -> Any:
+    """Mean over the last axis."""
+    if not _compiling.get() or tf.config.list_physical_devices("GPU"):
+        return tf.reduce_mean(tensor, -1)
+    # XLA's own sum over the last axis takes several times as long on a CPU as this product. A GPU could multiply in
+    # TensorFloat-32, which rounds to three digits.
+    channels = tensor.shape[-1] or tf.shape(tensor)[-1]
+    weights = tf.fill([channels, 1], 1.0 / tf.cast(channels, tf.float32))
+    return tf.reshape(tf.matmul(tf.reshape(tensor, [-1, channels]), weights), tf.shape(tensor)[:-1])
+
+
+def place_mean(tensor: Any) -> Any:
+    """Mean over the axes between the first and the last, which keep a size of 1."""
+    space = list(range(1, tensor.shape.rank - 1))
+    if _compiling.get():
+        return tf.reduce_mean(tensor, space, keepdims=True)
+    # TensorFlow's own kernel takes twice as long for large maps when it gets all the axes at once.
+    for axis in space:
+        tensor = tf.reduce_mean(tensor, axis, keepdims=True)
+    return tensor
