@@ -28,6 +28,7 @@ def attach(
     model: Any,
     layers: Any = None,
     *,
+    after_activation: bool = False,
     method: Method | Mapping[str, Method] = DEFAULT_METHOD,
     size: str | Sequence[int] | None = "input",
     interpolation: str = "bilinear",
@@ -65,6 +66,8 @@ def attach(
             map of each resolution), ``"last"`` (the last map before the head), a layer's name or
             ``path/inside/nested/models``, a pattern (``"block3_*"``), an index as in ``model.layers``, a layer, or a
             list of these. A preset's name means the preset; for a layer of that name pass the layer itself.
+        after_activation: whether the normalisation and activation that follow a chosen layer are tapped in its place,
+            as ``"stages"`` and ``"last"`` do: what the next layer reads, and cheaper. The heatmaps bear their names.
         method: how the feature maps are fused: a name (see ``visualcnn_tf.FUSIONS``), a callable of TensorFlow ops,
             ``(B, h, w, C) -> (B, h, w)`` or of two arguments, feature maps and gradients; a list of these, for one
             heatmap each, whose keys end in the method's name; or a dict from layer patterns to all of these (first
@@ -115,6 +118,7 @@ def attach(
     check_model(model)
     options = Options(
         layers=layers,
+        after_activation=after_activation,
         method=method,
         size=check_size(size),
         interpolation=interpolation,

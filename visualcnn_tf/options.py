@@ -17,6 +17,8 @@ from visualcnn_tf.render_layers import Overlay
 from visualcnn_tf.resize import INTERPOLATIONS
 
 DEFAULT_METHOD = "deviation"
+# What these ask for is kept in the plan, resolved.
+_IN_THE_PLAN = ("layers", "after_activation", "method", "combine_weights")
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,7 @@ class Options:
     """The options of ``attach``, validated; see there."""
 
     layers: Any = None
+    after_activation: bool = False
     method: Any = DEFAULT_METHOD
     size: str | tuple[int, ...] | None = "input"
     interpolation: str = "bilinear"
@@ -43,6 +46,7 @@ class Options:
         for method in self._methods():
             resolve_fusion(method)
         object.__setattr__(self, "target", check_target(self.target))
+        check_choice("after_activation", self.after_activation, (True, False))
         check_choice("relu", self.relu, (True, False))
         check_choice("jit_compile", self.jit_compile, (None, "fusion"))
         object.__setattr__(self, "render", _check_render(self.render))
@@ -89,14 +93,14 @@ class Options:
         )
 
     def get_config(self) -> dict[str, Any]:
-        """What the outputs depend on; which taps were asked for is kept in the plan, resolved."""
+        """What the outputs depend on beside the plan."""
         config = {
             **self.__dict__,
             "combine": callable_to_config(self.combine),
             "target": callable_to_config(self.target),
             "render": callable_to_config(self.render),
         }
-        return {key: value for key, value in config.items() if key not in ("layers", "method", "combine_weights")}
+        return {key: value for key, value in config.items() if key not in _IN_THE_PLAN}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Options:

@@ -105,7 +105,7 @@ def make_plan(model: Any, inputs: ModelInputs, options: Options) -> Plan:
         VisualCNNError: for every layer, method or size that the model can't serve.
     """
     selector = Selector(model, inputs)
-    calls = selector.select(options.layers)
+    calls = selector.select(options.layers, options.after_activation)
     trial = selector.probe
     methods = methods_for(options.method, [call.path for call in calls], DEFAULT_METHOD)
     own = [

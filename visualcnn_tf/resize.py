@@ -166,8 +166,7 @@ def has_few_corners(before: Sequence[Any], after: Sequence[Any], interpolation: 
     known = all(isinstance(n, int) for pair in pairs for n in pair)
     if interpolation == "bicubic" or not known or any(small > large for small, large in pairs):
         return False
-    samples: int = math.prod(int(_corner_weights(*pair, interpolation).shape[1]) for pair in pairs)
-    return 2 * samples < math.prod(after)
+    return bool(2 * math.prod(_corner_weights(*pair, interpolation).shape[1] for pair in pairs) < math.prod(after))
 
 
 def corners(maps: tf.Tensor, size: Sequence[int], interpolation: str) -> tf.Tensor:

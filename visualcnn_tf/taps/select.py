@@ -17,6 +17,7 @@ from visualcnn_tf.errors import (
     NoFeatureMapError,
 )
 from visualcnn_tf.inputs import ModelInputs
+from visualcnn_tf.taps.follow import after_activations
 from visualcnn_tf.taps.presets import PRESETS, conv_calls, last_calls, stage_calls, tappable
 from visualcnn_tf.taps.probe import Call, Probe, probe
 
@@ -43,8 +44,12 @@ class Selector:
         self.probe = probe(model, inputs)
         self._sized: Probe | None = None
 
-    def select(self, layers: Any) -> list[Call]:
+    def select(self, layers: Any, after_activation: bool = False) -> list[Call]:
         """The calls to tap, in the order in which they run; one for each time a layer is called.
+
+        Args:
+            layers: a selector, or a list of them.
+            after_activation: whether the activation that follows a layer is tapped in its place.
 
         Raises:
             LayerNotFoundError: for a name, path, pattern, index or layer that is not in the model.
@@ -68,7 +73,8 @@ class Selector:
                         f"both the layer {call.path!r}. Remove one."
                     )
                 chosen.setdefault(call, selector)
-        return sorted(chosen, key=self.probe.calls.index)
+        calls = after_activations(self.probe, chosen) if after_activation else chosen
+        return sorted(calls, key=self.probe.calls.index)
 
     def preset(self, name: str) -> list[Call]:
         """The calls that a preset names, possibly none."""
