@@ -17,14 +17,8 @@ from visualcnn_tf.normalize import DTYPES
 from visualcnn_tf.resize import INTERPOLATIONS, corners, has_few_corners, resize
 
 HOWS = ["minmax", "max", ("range", -0.5, 2.0), None]
-SIZES = [
-    ((7, 7), (224, 224)),
-    ((3, 5), (64, 31)),
-    ((5, 4), (5, 90)),
-    ((1, 6), (40, 41)),
-    ((9,), (64,)),
-    ((8, 8), (8, 8)),
-]
+SIZES = [((7, 7), (224, 224)), ((3, 5), (64, 31)), ((5, 4), (5, 90)), ((1, 6), (40, 41)), ((9,), (64,))]
+SAME = ((8, 8), (8, 8))
 SHRINKING = [((30, 20), (11, 13)), ((20, 5), (9, 60))]
 STEP = {"float32": 0.0, "float16": 2.0**-11}
 
