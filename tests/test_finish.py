@@ -18,6 +18,8 @@ from visualcnn_tf.resize import INTERPOLATIONS, corners, has_few_corners, resize
 
 HOWS = ["minmax", "max", ("range", -0.5, 2.0), None]
 SIZES = [((7, 7), (224, 224)), ((3, 5), (64, 31)), ((5, 4), (5, 90)), ((1, 6), (40, 41)), ((9,), (64,))]
+# Raw values do not fit into uint8.
+CHOICES = [(how, dtype) for how in HOWS for dtype in DTYPES if (how, dtype) != (None, "uint8")]
 SAME = ((8, 8), (8, 8))
 SHRINKING = [((30, 20), (11, 13)), ((20, 5), (9, 60))]
 STEP = {"float32": 0.0, "float16": 2.0**-11}
@@ -27,13 +29,10 @@ def maps_of(space: tuple[int, ...], seed: int = 0, offset: float = 0.3) -> Any:
     return np.random.default_rng(seed).normal(offset, size=(3, *space)).astype(np.float32)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("how", HOWS, ids=str)
+@pytest.mark.parametrize(("how", "dtype"), CHOICES, ids=str)
 @pytest.mark.parametrize("interpolation", INTERPOLATIONS)
 @pytest.mark.parametrize(("before", "after"), [*SIZES, SAME, *SHRINKING], ids=str)
 def test_equals_the_oracle(before: Any, after: Any, interpolation: str, how: Any, dtype: str) -> None:
-    if dtype == "uint8" and how is None:
-        pytest.skip("raw values do not fit")
     maps = maps_of(before)
     want = oracle.normalized(oracle.resize(maps, after, interpolation), how)
     got = finish(tf.constant(maps), after, interpolation, how, dtype)
