@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle import assert_close
 
-from visualcnn_tf.finish import finish
+from visualcnn_tf.finish import Finish
 from visualcnn_tf.normalize import DTYPES
 from visualcnn_tf.resize import INTERPOLATIONS, corners, has_few_corners, resize
+from visualcnn_tf.together import Fused, heatmaps_of
 
 HOWS = ["minmax", "max", ("range", -0.5, 2.0), None]
 SIZES = [((7, 7), (224, 224)), ((3, 5), (64, 31)), ((5, 4), (5, 90)), ((1, 6), (40, 41)), ((9,), (64,))]
@@ -23,6 +24,10 @@ CHOICES = [(how, dtype) for how in HOWS for dtype in DTYPES if (how, dtype) != (
 SAME = ((8, 8), (8, 8))
 SHRINKING = [((30, 20), (11, 13)), ((20, 5), (9, 60))]
 STEP = {"float32": 0.0, "float16": 2.0**-11}
+
+
+def finish(maps: Any, size: Any, interpolation: str, normalize: Any, dtype: str, finite: Any = None) -> Any:
+    return Finish(size, interpolation, normalize, dtype)(maps, finite)
 
 
 def maps_of(space: tuple[int, ...], seed: int = 0, offset: float = 0.3) -> Any:
@@ -111,3 +116,24 @@ def test_few_corners() -> None:
     assert not has_few_corners((7, 7), (224, 224), "bicubic")  # it overshoots between the centres
     assert not has_few_corners((7, 300), (224, 224), "bilinear")  # it shrinks
     assert not has_few_corners((None, 7), (224, 224), "bilinear")
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("how", HOWS[:3], ids=str)
+def test_together_as_alone(how: Any, dtype: str) -> None:
+    finish = Finish((56, 56), "bilinear", how, dtype)
+    fused = [
+        Fused(tf.constant(maps_of(space, seed)), tf.constant(finite)[:, tf.newaxis, tf.newaxis], finish, group)
+        for seed, (space, group, finite) in enumerate(
+            [
+                ((7, 7), "a", [True, True, True]),
+                ((14, 14), "a", [True, True, True]),
+                ((7, 7), "a", [True, False, True]),
+                ((7, 7), "b", [True, True, True]),
+                ((28, 28), "a", [True, True, True]),
+                ((14, 14), "a", [False, True, True]),
+            ]
+        )
+    ]
+    for one, heatmap in zip(fused, heatmaps_of(fused), strict=True):
+        np.testing.assert_array_equal(heatmap, finish(one.maps, one.finite))

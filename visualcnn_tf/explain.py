@@ -24,6 +24,7 @@ from visualcnn_tf.taps.capture import Outputs, recording
 from visualcnn_tf.taps.probe import inlined
 from visualcnn_tf.taps.tap import Tap
 from visualcnn_tf.taps.walk import walk
+from visualcnn_tf.together import Fused, heatmaps_of
 
 #: Stands before the layer's name in the error of a failed numerics check.
 NOT_FINITE = "NaN or infinite activations in the layer "
@@ -68,12 +69,18 @@ def explain(
             classes = run.scores.classes
             told = [classes if len(plan.outputs[len(run.outputs)].shape) == 2 else classes[:, 0]]
     images = plan.inputs.flatten(own)
-    heatmaps = []
+    fused, steps = [], []
     for tap, fusion in zip(plan.taps, fusions, strict=True):
-        maps, count = _fused_from(model, tap, run, plan, options)
+        activations, count = _fused_from(model, tap, run, plan, options)
         like = tap.like(images) if options.size == "input" else None
-        heatmap = tap.unfold(fusion(maps, like=like), count)
-        heatmaps.append(_of_known_classes(heatmap, tap, run, options))
+        with tf.name_scope(fusion.name):
+            maps, finite = fusion.fuse_maps(activations, like)
+        fused.append(Fused(maps, finite, fusion.finish_like(maps, like), (tap.reference, tap.frames, tap.sequence)))
+        steps.append(count)
+    heatmaps = [
+        _of_known_classes(tap.unfold(heatmap, count), tap, run, options)
+        for tap, heatmap, count in zip(plan.taps, heatmaps_of(fused), steps, strict=True)
+    ]
     is_cast = options.fused_dtype == options.dtype
     outputs = [*run.outputs, *told, *(heatmaps if is_cast else [cast_maps(one, options.dtype) for one in heatmaps])]
     if options.combine is not None:

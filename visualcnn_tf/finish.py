@@ -1,12 +1,13 @@
-"""From fused maps to heatmaps: resize, normalise and cast, in the order that touches the large maps least.
+"""From fused maps to heatmaps: scale, resize and cast, in the order that touches the large maps least.
 
 Resizing is linear and keeps constants, so a map that is scaled before it is enlarged ends up the same, but for
-rounding; only what clips or chooses has to come after.
+rounding; only what clips or chooses has to come after. Small maps of several layers can be scaled together.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
@@ -18,46 +19,70 @@ from visualcnn_tf.resize import corners, has_few_corners, resize
 _OVERLAP = 2.0**-19
 
 
-def finish(
-    maps: Any, size: Sequence[Any] | None, interpolation: str, normalize: Normalization, dtype: str, finite: Any = None
-) -> Any:
-    """Heatmaps ``(B, H, W)`` of maps ``(B, h, w)``; any number of spatial axes.
+@dataclass(frozen=True)
+class Finish:
+    """How fused maps become heatmaps.
 
-    Args:
-        maps: finite float32 maps.
-        size: integers or scalar tensors, None for the maps' own size.
+    Attributes:
+        size: of the heatmaps, integers or scalar tensors; None for the maps' own.
         interpolation: see ``resize``.
         normalize: see ``normalize_maps``.
         dtype: see ``cast_maps``.
-        finite: ``(B, 1, 1)``, False for images whose heatmap is to be all zeros, as their map is.
     """
-    if size is None:
-        size = [known or tf.shape(maps)[axis] for axis, known in enumerate(maps.shape) if axis]
-    if isinstance(normalize, tuple):
-        _, low, high = normalize
-        scaled = (maps - low) / (high - low)
-        # Every other normalisation keeps zeros zero.
-        scaled = scaled if finite is None else tf.where(finite, scaled, tf.zeros_like(scaled))
-        return cast_maps(tf.clip_by_value(resize(scaled, size, interpolation), 0.0, 1.0), dtype)
-    if normalize is None or not has_few_corners(maps.shape[1:], size, interpolation):
-        return cast_maps(normalize_maps(resize(maps, size, interpolation), normalize), dtype)
-    return _scaled_first(maps, size, interpolation, str(normalize), dtype)
 
+    size: Sequence[Any] | None
+    interpolation: str
+    normalize: Normalization
+    dtype: str
 
-def _scaled_first(maps: Any, size: Sequence[int], interpolation: str, normalize: str, dtype: str) -> Any:
-    """The same with minmax or max before an enlargement: the large maps are written once."""
-    # First by what the small map spans, so that the extremes of the enlarged one are exact to rounding.
-    maps = normalize_maps(maps, normalize)
-    found = corners(maps, size, interpolation)
-    space = list(range(1, maps.shape.rank))
-    if normalize == "max":
-        largest = tf.reduce_max(tf.abs(found), space, keepdims=True)
-        maps *= (1.0 + _OVERLAP) / tf.maximum(largest, _OVERLAP)
-        return cast_maps(tf.clip_by_value(resize(maps, size, interpolation), -1.0, 1.0), dtype)
-    low, high = tf.reduce_min(found, space, keepdims=True), tf.reduce_max(found, space, keepdims=True)
-    maps = scale_between(maps, low, high)
-    if dtype == "uint8":
-        # A cast drops what is behind the point: 0.5 more makes it round.
-        return tf.cast(resize(maps * 255.0 + 0.5, size, interpolation), tf.uint8)
-    maps = maps * (1.0 + 2.0 * _OVERLAP) - _OVERLAP
-    return cast_maps(tf.clip_by_value(resize(maps, size, interpolation), 0.0, 1.0), dtype)
+    def __call__(self, maps: Any, finite: Any = None) -> Any:
+        """Heatmaps ``(B, H, W)`` of finite float32 maps ``(B, h, w)``; any number of spatial axes.
+
+        Args:
+            maps: the maps.
+            finite: ``(B, 1, 1)``, False for images whose heatmap is to be all zeros, as their map is.
+        """
+        return self.enlarged(self.scaled(maps, finite))
+
+    def scaled(self, maps: Any, finite: Any = None) -> Any:
+        """The first half: maps of the same size, scaled as far as that can be done before they are resized."""
+        if isinstance(self.normalize, tuple):
+            _, low, high = self.normalize
+            scaled = (maps - low) / (high - low)
+            # Every other normalisation keeps zeros zero.
+            return scaled if finite is None else tf.where(finite, scaled, tf.zeros_like(scaled))
+        if not self.scales_first(maps.shape[1:]):
+            return maps
+        # First by what the small map spans, so that the extremes of the enlarged one are exact to rounding.
+        maps = normalize_maps(maps, self.normalize)
+        found = corners(maps, self._size(maps), self.interpolation)
+        space = list(range(1, maps.shape.rank))
+        if self.normalize == "max":
+            largest = tf.reduce_max(tf.abs(found), space, keepdims=True)
+            return maps * ((1.0 + _OVERLAP) / tf.maximum(largest, _OVERLAP))
+        low, high = tf.reduce_min(found, space, keepdims=True), tf.reduce_max(found, space, keepdims=True)
+        maps = scale_between(maps, low, high)
+        # A cast to integers drops what is behind the point: 0.5 more makes it round.
+        return maps * 255.0 + 0.5 if self.dtype == "uint8" else maps * (1.0 + 2.0 * _OVERLAP) - _OVERLAP
+
+    def enlarged(self, maps: Any) -> Any:
+        """The second half: resized, normalised if that has to come last, and cast."""
+        large = resize(maps, self._size(maps), self.interpolation)
+        if isinstance(self.normalize, tuple):
+            return cast_maps(tf.clip_by_value(large, 0.0, 1.0), self.dtype)
+        if not self.scales_first(maps.shape[1:]):
+            return cast_maps(normalize_maps(large, self.normalize), self.dtype)
+        if self.normalize == "minmax" and self.dtype == "uint8":
+            return tf.cast(large, tf.uint8)
+        return cast_maps(tf.clip_by_value(large, -1.0 if self.normalize == "max" else 0.0, 1.0), self.dtype)
+
+    def scales_first(self, space: Sequence[int | None]) -> bool:
+        """Whether maps of this size are scaled to their extremes before they are enlarged."""
+        if self.normalize not in ("minmax", "max") or self.size is None:
+            return False
+        return has_few_corners(space, self.size, self.interpolation)
+
+    def _size(self, maps: Any) -> Sequence[Any]:
+        if self.size is not None:
+            return self.size
+        return [known or tf.shape(maps)[axis] for axis, known in enumerate(maps.shape) if axis]

@@ -13,7 +13,7 @@ from visualcnn_tf._checks import bad_value, check_choice, is_count
 from visualcnn_tf._layout import to_channels_last
 from visualcnn_tf._serial import callable_from_config, callable_to_config
 from visualcnn_tf.errors import InputShapeError
-from visualcnn_tf.finish import finish
+from visualcnn_tf.finish import Finish
 from visualcnn_tf.fusion import Fusion, fuse, is_perturbation, needs_gradients, resolve_fusion
 from visualcnn_tf.fusion.xla import Compiled
 from visualcnn_tf.normalize import Normalization, check_dtype, check_normalize
@@ -116,11 +116,19 @@ class FeatureMapFusion(keras.layers.Layer):
 
     def call(self, activations: Any, like: Any = None) -> Any:
         """Heatmaps of feature maps; see the class."""
+        maps, finite = self.fuse_maps(activations, like)
+        return self.finish_like(maps, like)(maps, finite)
+
+    def fuse_maps(self, activations: Any, like: Any = None) -> tuple[Any, Any]:
+        """The first half of :meth:`call`: small float32 maps, and which images had only finite ones, ``(B, 1, 1)``."""
         given = self._tensors(activations, like is not None)
-        both = [to_channels_last(tensor, self.data_format) for tensor in given]
-        maps, finite = self._fuse(*both)
+        maps, finite = self._fuse(*(to_channels_last(tensor, self.data_format) for tensor in given))
+        return maps, finite
+
+    def finish_like(self, maps: Any, like: Any = None) -> Finish:
+        """The second half: what makes heatmaps of the maps."""
         size = None if self.size is None else self._target(maps, like)
-        return finish(maps, size, self.interpolation, self.normalize, self.heatmap_dtype, finite)
+        return Finish(size, self.interpolation, self.normalize, self.heatmap_dtype)
 
     def _fused(self, activations: Any, gradients: Any = None) -> tuple[Any, Any]:
         return fuse(activations, self.method, gradients, self.relu)
