@@ -11,6 +11,7 @@ from model_kinds import KINDS, images
 from served_model import seeded_cnn
 
 import visualcnn_tf as vc
+from visualcnn_tf.fusion import ACTIVATION_FUSIONS
 
 openvino = pytest.importorskip("openvino", reason="OpenVINO is not installed: `pip install openvino`")
 
@@ -39,7 +40,7 @@ def test_cnn(tmp_path: Path) -> None:
     assert_same(folder, explained, {"image": x}, x)
 
 
-@pytest.mark.parametrize("method", ["deviation", "mean", "max", "l2", "std", "eigen"])
+@pytest.mark.parametrize("method", ACTIVATION_FUSIONS)
 def test_methods(method: str, tmp_path: Path) -> None:
     explained = vc.attach(seeded_cnn(), method=method)
     folder = vc.export_saved_model(explained, tmp_path / "m", signatures=["serving_default"])

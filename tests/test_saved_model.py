@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -203,16 +204,35 @@ def test_a_plain_model_is_exported_without_heatmaps(cnn: Any, tmp_path: Path) ->
     assert_outputs(served, {"predictions": cnn(x)})
 
 
-def test_a_process_without_this_package_runs_it(exported: Any) -> None:
+def test_a_process_without_this_package_runs_it(exported: Any, tmp_path: Path) -> None:
     explained, folder = exported
-    code = (
-        "import sys; sys.modules['visualcnn_tf'] = sys.modules['keras'] = None\n"
-        "import numpy as np, tensorflow as tf\n"
-        f"served = tf.saved_model.load({str(folder)!r}).signatures['serving_default']\n"
-        "print(sorted(served(image=tf.ones((2, 12, 12, 1)))))"
+    x, picture = images(2, 12, 12, 1), np.random.default_rng(0).integers(0, 256, (12, 12, 1)).astype("uint8")
+    np.savez(tmp_path / "x.npz", x=x, files=encoded(picture).astype("S"))
+    code = """
+        import sys
+        sys.modules["visualcnn_tf"] = sys.modules["keras"] = None  # importing them is an error
+        import numpy as np, tensorflow as tf
+        served, given = tf.saved_model.load(sys.argv[1]).signatures, np.load(sys.argv[2] + "/x.npz")
+        calls = {
+            "serving_default": {"image": given["x"]},
+            "predict": {"image": given["x"]},
+            "serving_bytes": {"image_bytes": given["files"]},
+        }
+        for name, inputs in calls.items():
+            outputs = served[name](**{key: tf.constant(value) for key, value in inputs.items()})
+            np.savez(f"{sys.argv[2]}/{name}.npz", **outputs)
+    """
+    # Isolated: without the environment's paths and the working directory.
+    command = [sys.executable, "-I", "-c", textwrap.dedent(code), str(folder), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    full, plain, pictures = (
+        dict(np.load(tmp_path / f"{name}.npz")) for name in ("serving_default", "predict", "serving_bytes")
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.stdout.strip() == str(sorted(explained.output_names)), done.stderr[-2000:]
+    want = explained(x)
+    assert_outputs(full, want)
+    assert_outputs(plain, {"predictions": want["predictions"]})
+    assert_outputs(pictures, explained(picture[None] / np.float32(127.5) - 1.0))
 
 
 def test_versions_and_existing_paths(cnn: Any, tmp_path: Path) -> None:

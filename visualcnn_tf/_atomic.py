@@ -18,6 +18,7 @@ from visualcnn_tf.errors import PathNotWritableError
 _TENSORFLOW_ERRORS = (
     tf.errors.FailedPreconditionError,
     tf.errors.NotFoundError,
+    tf.errors.OutOfRangeError,
     tf.errors.PermissionDeniedError,
     tf.errors.ResourceExhaustedError,
     tf.errors.UnknownError,

@@ -13,7 +13,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from visualcnn_tf._atomic import write_file
+from visualcnn_tf._atomic import write_file, writing
 from visualcnn_tf._checks import bad_value, check_choice, is_count, quoted
 from visualcnn_tf.attach import check_model
 from visualcnn_tf.errors import UnsupportedOperationError
@@ -184,7 +184,8 @@ def convert(model: Any, functions: dict[str, Any], quantize: str | None) -> byte
     # As for SavedModels: of Keras's own tracking a converter would make variables that nobody initialises.
     module.variables_of_the_model = [variable.value for variable in model.variables]
     with tempfile.TemporaryDirectory() as folder:
-        tf.saved_model.save(module, folder, signatures=functions)
+        with writing(Path(folder)):
+            tf.saved_model.save(module, folder, signatures=functions)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(functions))
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         if quantize is not None:
