@@ -13,7 +13,7 @@ from model_kinds import images, small_cnn_layers
 
 import visualcnn_tf as vc
 from visualcnn_tf.cli import main
-from visualcnn_tf.export.report import interpreter
+from visualcnn_tf.export.report import count_ops, interpreter
 
 
 @pytest.fixture(scope="module")
@@ -80,8 +80,16 @@ def test_int8_is_calibrated_on_a_folder_of_images(model_file: Path, tmp_path: Pa
     target = tmp_path / "out" / "m.tflite"
     words = ["--quantize", "int8", "--calibrate", str(tmp_path), "--preprocess", "-1..1", "--tflite", str(target)]
     assert main(["export", str(model_file), *words]) == 0
-    assert "int8" in capsys.readouterr().out
-    assert target.exists()
+    printed = capsys.readouterr().out
+    assert all(part in printed for part in ("MB, int8", "builtin only: yes", "correlation", "heatmap_conv_b"))
+    content = target.read_bytes()
+    assert count_ops(content)["QUANTIZE"] > 0
+    x = rng.uniform(-1, 1, (1, 12, 12, 1)).astype("float32")
+    want = vc.attach(keras.models.load_model(model_file))(x)
+    got = interpreter(content).get_signature_runner("serving_default")(image=x)
+    assert set(got) == set(want)
+    for key, value in want.items():
+        assert np.corrcoef(got[key].ravel(), np.asarray(value).ravel())[0, 1] > 0.97, key
 
 
 @pytest.mark.parametrize(

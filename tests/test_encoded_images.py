@@ -14,6 +14,7 @@ from PIL import Image
 from served_model import ServedModel
 
 import visualcnn_tf as vc
+from visualcnn_tf.export.images import claimed_pixels
 
 HEIGHT, WIDTH = 6, 8
 
@@ -110,3 +111,22 @@ def test_all_kinds_and_sizes_in_one_batch(served: tuple[int, Any]) -> None:
         np.testing.assert_allclose(value, np.concatenate([one[key] for one in alone]), atol=1e-5)
     assert np.ptp(got["predictions"][-2]) > 50
     assert not got["predictions"][-1].any()
+
+
+def claiming(content: bytes, side: int) -> bytes:
+    """A file whose header says that it is so many pixels wide and high."""
+    if content.startswith(b"\xff\xd8"):
+        start = content.index(b"\xff\xc0") + 5
+        return content[:start] + side.to_bytes(2, "big") * 2 + content[start + 4 :]
+    start, size, order = {b"\x89P": (16, 4, "big"), b"GI": (6, 2, "little"), b"BM": (18, 4, "little")}[content[:2]]
+    return content[:start] + side.to_bytes(size, order) * 2 + content[start + 2 * size :]
+
+
+def test_headers_of_huge_images_are_refused(served: tuple[int, Any]) -> None:
+    _, runtime = served
+    huge = [claiming(FILES[kind], 20_000) for kind in ("JPEG, colour", "PNG, colour", "GIF", "BMP, colour")]
+    assert [int(claimed_pixels(each)) for each in huge] == [20_000**2] * 4
+    batch = np.array([*huge, FILES["PNG, grey"]], object)
+    got = runtime.predict("serving_bytes", {"image_bytes": batch})
+    np.testing.assert_array_equal(got["valid"], [False] * 4 + [True])
+    assert not got["predictions"][:4].any()

@@ -187,3 +187,13 @@ def test_both_formats_equal_keras(name: str, tmp_path: Path) -> None:
         assert float32.size <= 1.02 * bare.size
         last = vc.export_tflite(vc.attach(model, "last"), tmp_path / "last.tflite", batch_size=2, verify=False)
         assert last.size <= 1.01 * bare.size
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["MobileNetV2", "ResNet50", "EfficientNetB0"])
+def test_verification_lets_real_architectures_pass(name: str, tmp_path: Path) -> None:
+    explained = vc.attach(make(name)[0], "stages", dtype="uint8")
+    vc.export_saved_model(explained, tmp_path / "served", preprocess=None if name == "EfficientNetB0" else "0..1")
+    for quantize in (None, "float16", "dynamic"):
+        report = vc.export_tflite(explained, tmp_path / f"{quantize}.tflite", quantize=quantize)
+        assert set(report.outputs) == set(explained.output_names)
