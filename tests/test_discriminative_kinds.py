@@ -16,15 +16,14 @@ import visualcnn_tf as vc
 from visualcnn_tf.export.report import interpreter
 
 METHODS = ["gradcam", "layercam"]
-FIXED = (
-    "nested_functional",
-    "subclassed_called_before",
-    "inputs_of_two_kinds",
-    "siamese_two_inputs",
-    "several_outputs",
-    "one_dimensional",
-    "dropout_and_batch_normalization",
-)
+EVERYDAY = ("nested_functional", "subclassed_called_before", "inputs_of_two_kinds")
+FIXED = [
+    *EVERYDAY,
+    *(
+        pytest.param(name, marks=pytest.mark.slow)
+        for name in ("siamese_two_inputs", "several_outputs", "one_dimensional", "dropout_and_batch_normalization")
+    ),
+]
 
 
 class Explained:
