@@ -68,15 +68,15 @@ class Doubling(layers.Layer):
 
 @pytest.fixture
 def plotted(monkeypatch):
-    """What ``show`` hands to plot_heatmaps."""
+    """What ``show`` hands to plot_pages."""
     calls = []
-    original = commands.plot_heatmaps
+    original = commands.plot_pages
 
     def record(images, outputs, **options):
         calls.append((images, outputs, options))
         return original(images, outputs, **options)
 
-    monkeypatch.setattr(commands, "plot_heatmaps", record)
+    monkeypatch.setattr(commands, "plot_pages", record)
     return calls
 
 
@@ -232,6 +232,19 @@ def test_show_tells_the_class_in_the_titles(folder, tmp_path, monkeypatch):
     words = ["--layers", "last", "--method", "gradcam", "--class", "2", "--labels", str(folder / "three.txt")]
     assert main(["show", str(folder / "model.keras"), str(folder / "a.png"), *words]) == 0
     assert "second\n4×4\nfor newt" in [ax.get_title() for ax in figures[0].axes]
+
+
+def test_show_on_a_dark_background(folder, tmp_path):
+    show(folder, tmp_path, "--background", "dark")
+    assert tf.io.decode_image((tmp_path / "out.png").read_bytes())[0, 0].numpy().tolist() == [20, 23, 28, 255]
+
+
+def test_show_writes_pages(folder, tmp_path, capsys):
+    out = tmp_path / "out.png"
+    images = [str(folder / "a.png")] * 60
+    assert main(["show", str(folder / "model.keras"), *images, "--layers", "last", "-o", str(out)]) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out_1.png", "out_2.png", "out_3.png"]
+    assert f"Wrote {tmp_path / 'out_1.png'}, {tmp_path / 'out_2.png'}, " in capsys.readouterr().out
 
 
 def test_show_explains_one_of_several_outputs(folder, tmp_path, plotted):

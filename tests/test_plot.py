@@ -1,14 +1,17 @@
 """plot_heatmaps: what is drawn, what is written beside it, and that nothing is cut off."""
 
 import sys
+from io import BytesIO
 from itertools import combinations
 
+import matplotlib
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
+from visualcnn_tf import _gallery
 from visualcnn_tf.errors import InvalidArgumentError, MissingExtraError
-from visualcnn_tf.plot import plot_heatmaps
+from visualcnn_tf.plot import plot_heatmaps, plot_pages
 from visualcnn_tf.taps.tap import Tap
 
 RNG = np.random.default_rng(0)
@@ -238,6 +241,103 @@ def test_the_figure_can_be_saved(tmp_path):
     assert (tmp_path / "gallery.png").read_bytes()[:4] == b"\x89PNG"
 
 
+def test_a_notebook_shows_the_figure():
+    figure = plot_heatmaps(np.zeros((2, 6, 8)), outputs_of())
+    figure.savefig(content := BytesIO(), format="png")
+    assert figure._repr_png_() == content.getvalue()
+
+
+# backgrounds ---------------------------------------------------------------------------------------------
+
+
+def contrast(one, other):
+    """The ratio that the Web Content Accessibility Guidelines define."""
+    linear = [np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4) for c in map(np.array, (one, other))]
+    bright, dark = sorted((c @ [0.2126, 0.7152, 0.0722] for c in linear), reverse=True)
+    return (bright + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("style", ["default", "dark_background"])
+@pytest.mark.parametrize(("background", "bright"), [("light", True), ("dark", False)])
+def test_all_texts_stand_out_from_the_background(background, bright, style):
+    options = {"labels": [1, 0], "class_names": ["cat", "dog", "newt"], "background": background}
+    with matplotlib.style.context(style):  # the user's own style does not matter
+        figure = plot_heatmaps(np.zeros((2, 6, 8)), outputs_of(), **options)
+    paper = figure.get_facecolor()[:3]
+    assert (np.mean(paper) > 0.5) == bright
+    texts = [text for ax in panels(figure) for text in (ax.title, ax.yaxis.label) if text.get_text()]
+    texts += figure.axes[-1].get_yticklabels()
+    assert len(texts) == 3 + 2 + 3
+    for text in texts:
+        assert contrast(matplotlib.colors.to_rgb(text.get_color()), paper) > 4.5, text
+    figure.savefig(content := BytesIO(), format="png")
+    corner = matplotlib.image.imread(BytesIO(content.getvalue()))[0, 0, :3]
+    np.testing.assert_allclose(corner, paper, atol=0.01)
+
+
+# pages ---------------------------------------------------------------------------------------------------
+
+
+def shown(figures):
+    """All that the figures show, image by image, and its titles."""
+    axes = [ax for figure in figures for ax in panels(figure)]
+    return [pixels(ax) for ax in axes], [ax.get_title() for ax in axes]
+
+
+def test_what_fits_is_one_page_like_the_figure():
+    outputs = outputs_of()
+    options = {"labels": [1, 0], "class_names": ["cat", "dog", "newt"], "max_columns": 1, "background": "dark"}
+    (page,) = plot_pages(np.zeros((2, 6, 8)), outputs, **options)
+    assert page._repr_png_() == plot_heatmaps(np.zeros((2, 6, 8)), outputs, **options)._repr_png_()
+
+
+@pytest.fixture
+def small_pages(monkeypatch):
+    """Pages of three lines of heatmaps."""
+    monkeypatch.setattr("visualcnn_tf._gallery._PAGE", 6.0)
+
+
+def test_many_images_are_shared_out_to_pages(small_pages):
+    images = RNG.random((7, 6, 6, 3))
+    outputs = outputs_of(7, (6, 6), ["a"], predictions=RNG.random((7, 3)))
+    figures = plot_pages(images, outputs)
+    assert [len(panels(figure)) for figure in figures] == [6, 6, 2]
+    assert all(figure.get_size_inches()[1] < 6 for figure in figures)
+    everything, _ = shown(figures)
+    np.testing.assert_array_equal(everything[::2], images)
+    np.testing.assert_array_equal(everything[1::2], outputs["heatmap_a"])
+    check_layout(figures[-1])
+
+
+def test_many_heatmaps_of_one_image_go_on_on_the_next_page(small_pages):
+    names = [f"layer_{i}" for i in range(40)]
+    outputs = outputs_of(2, (4, 4), names)
+    images = RNG.random((2, 4, 4, 3))
+    figures = plot_pages(images, outputs, max_columns=8)
+    assert [len(panels(figure)) for figure in figures] == [25, 17, 25, 17]
+    assert all(figure.get_size_inches()[1] < 6.2 for figure in figures)
+    everything, titles = shown(figures)
+    assert [title for title in titles if title != "image"] == 2 * [f"{name}\n4×4" for name in names]
+    heatmaps = [drawn for drawn, title in zip(everything, titles, strict=True) if title != "image"]
+    np.testing.assert_array_equal(heatmaps, [outputs[f"heatmap_{name}"][i] for i in range(2) for name in names])
+    for i, figure in enumerate(figures):
+        np.testing.assert_array_equal(pixels(figure.axes[0]), images[i // 2])
+
+
+def test_a_page_has_room_for_four_images_with_sixty_heatmaps():
+    row = _gallery.Row(np.zeros((4, 4, 3)), [np.zeros((4, 4))] * 60, ["block_expand_relu\n4×4"] * 60, "class 3\n90%")
+    assert [len(page) for page in _gallery.pages([row] * 9, 12)] == [4, 4, 1]
+
+
+def test_pages_check_their_arguments():
+    with pytest.raises(InvalidArgumentError, match="`background` must be one of 'light', 'dark'"):
+        plot_pages(IMAGES, outputs_of(), background="grey")
+    with pytest.raises(InvalidArgumentError, match="`max_columns` must be a whole number"):
+        plot_pages(IMAGES, outputs_of(), max_columns=0)
+    with pytest.raises(InvalidArgumentError, match=r"`labels` must be one for each image \(2\)"):
+        plot_pages(IMAGES, outputs_of(), labels=[1])
+
+
 IMAGES = np.zeros((2, 6, 8))
 
 
@@ -261,11 +361,12 @@ IMAGES = np.zeros((2, 6, 8))
             r"`labels` must be numbers from 0 to 2",
         ),
         (IMAGES, outputs_of(), {"max_columns": 0}, r"`max_columns` must be .* Received: 0"),
+        (IMAGES, outputs_of(), {"background": "drak"}, "`background` must be one of .* Did you mean 'dark'"),
         (
             np.zeros((400, 2, 2)),
             outputs_of(400, predictions=np.ones((400, 2))),
             {},
-            "`images` must be few enough",
+            "`images` must be few enough.*`plot_pages`",
         ),
     ],
 )

@@ -20,7 +20,7 @@ from visualcnn_tf.export.saved_model import export_saved_model
 from visualcnn_tf.export.tflite import export_tflite
 from visualcnn_tf.fusion import FUSIONS
 from visualcnn_tf.layer import FeatureMapFusion
-from visualcnn_tf.plot import plot_heatmaps
+from visualcnn_tf.plot import plot_heatmaps, plot_pages
 from visualcnn_tf.render import blur_by_importance, colorize, overlay
 from visualcnn_tf.render_layers import Colorize, Overlay
 from visualcnn_tf.taps.tap import Tap
@@ -55,4 +55,5 @@ __all__ = [
     "export_tflite",
     "overlay",
     "plot_heatmaps",
+    "plot_pages",
 ]

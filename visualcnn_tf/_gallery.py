@@ -7,7 +7,7 @@ clipped or overlaps. Matplotlib's own layouts need a size to begin with, and lon
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
@@ -27,8 +27,25 @@ _GAP = 0.08
 _BAR = 0.12
 _BAR_HEIGHT = 2.5
 _TALLEST = 500.0  # beyond it, the picture would have too many pixels to be saved
+_PAGE = 45.0  # the height of a page, 6750 pixels at 150 a inch: four images with 60 heatmaps each
 
 Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Palette:
+    """Colours of the paper, of texts, of frames, and of the text beside a wrong prediction."""
+
+    paper: str
+    ink: str
+    line: str
+    alarm: str
+
+
+BACKGROUNDS = {
+    "light": Palette("white", "black", "black", "firebrick"),
+    "dark": Palette("#14171c", "#e8ebf0", "#565e6c", "#ff9d94"),
+}
 
 
 @dataclass(frozen=True)
@@ -96,43 +113,67 @@ class Grid:
 
 
 def require_matplotlib() -> Any:
-    """The class of matplotlib's figures.
+    """The class of the figures: matplotlib's, shown by notebooks.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
     try:
-        from matplotlib.figure import Figure
+        import matplotlib.figure  # noqa: F401
     except ImportError as error:
         raise MissingExtraError(
             'Pictures are drawn with matplotlib. Install it with: pip install "visualcnn-tf[plot]"'
         ) from error
-    return Figure
+    from visualcnn_tf._figure import NotebookFigure
+
+    return NotebookFigure
 
 
-def draw(rows: Sequence[Row], max_columns: int) -> Figure:
+def draw(rows: Sequence[Row], max_columns: int, background: str) -> Figure:
     """Draws the rows below each other."""
     figure_class = require_matplotlib()
-    grid = _plan(rows, max_columns)
-    figure: Figure = figure_class(figsize=grid.size)
+    grid, palette = _plan(rows, max_columns), BACKGROUNDS[background]
+    if grid.size[1] > _TALLEST:
+        raise InvalidArgumentError(
+            f"`images` must be few enough for one figure. Received: {len(rows)} images with "
+            f"{len(rows[0].heatmaps)} heatmaps each. Draw several figures with `plot_pages`, or some of the "
+            "heatmaps (`keys`)."
+        )
+    figure: Figure = figure_class(figsize=grid.size, facecolor=palette.paper)
     for i, row in enumerate(rows):
-        shown = _draw_row(figure, grid, i, row)
+        shown = _draw_row(figure, grid, palette, i, row)
     bar = figure.colorbar(shown, cax=figure.add_axes(grid.bar(), label="colour bar"), ticks=[0, 0.5, 1])
     bar.outline.set_visible(False)
-    bar.ax.tick_params(labelsize=_FONT, length=2)
+    bar.ax.tick_params(labelsize=_FONT, length=2, color=palette.ink, labelcolor=palette.ink)
     return figure
 
 
-def _draw_row(figure: Figure, grid: Grid, number: int, row: Row) -> Any:
+def pages(rows: Sequence[Row], max_columns: int) -> list[list[Row]]:
+    """The rows in portions that each fit on a page; an image whose heatmaps need several pages stands on each."""
+    grid = _plan(rows, max_columns)
+    lines = max(1, int(_PAGE / (grid.panel[1] + _GAP + (grid.title if grid.repeated else 0))))
+    if grid.lines <= lines:
+        count = lines // grid.lines
+        return [list(rows[i : i + count]) for i in range(0, len(rows), count)]
+    count = lines * grid.columns
+    return [[_part(row, i, i + count)] for row in rows for i in range(0, len(row.heatmaps), count)]
+
+
+def _part(row: Row, start: int, stop: int) -> Row:
+    """A row with some of its heatmaps."""
+    return replace(row, heatmaps=row.heatmaps[start:stop], titles=row.titles[start:stop])
+
+
+def _draw_row(figure: Figure, grid: Grid, palette: Palette, number: int, row: Row) -> Any:
     """Draws an image, its text and its heatmaps; returns one of the heatmaps as drawn."""
     titles = [_IMAGE, *row.titles] if grid.titled(number) else [""] * (1 + len(row.titles))
-    ax = _panel(figure, grid.place(number, None), titles[0])
+    ax = _panel(figure, grid.place(number, None), titles[0], palette)
     ax.imshow(row.image)
-    colour = "firebrick" if row.alarming else "black"
+    colour = palette.alarm if row.alarming else palette.ink
     ax.set_ylabel(row.text, fontsize=_FONT, rotation=0, ha="right", va="center", color=colour)
     height, width = row.image.shape[:2]
     for j, heatmap in enumerate(row.heatmaps):
-        ax = _panel(figure, grid.place(number, j), titles[j + 1])
+        ax = _panel(figure, grid.place(number, j), titles[j + 1], palette)
         # A map of its layer's own size is stretched over the image's area.
         shown = ax.imshow(heatmap, cmap=COLORMAP, vmin=0, vmax=1, extent=(0, width, height, 0))
     return shown
@@ -145,7 +186,7 @@ def _plan(rows: Sequence[Row], max_columns: int) -> Grid:
     height, width = rows[0].image.shape[:2]
     unit = _PANEL / max(height, width)
     texts = [row.text for row in rows]
-    grid = Grid(
+    return Grid(
         rows=len(rows),
         lines=lines,
         columns=ceil(count / lines),
@@ -155,17 +196,13 @@ def _plan(rows: Sequence[Row], max_columns: int) -> Grid:
         label=_width(texts) + _GAP,
         repeated=lines > 1 or any(row.titles != rows[0].titles for row in rows),
     )
-    if grid.size[1] > _TALLEST:
-        raise InvalidArgumentError(
-            f"`images` must be few enough for one figure. Received: {len(rows)} images with "
-            f"{count} heatmaps each. Plot some of them, or some of the heatmaps (`keys`)."
-        )
-    return grid
 
 
-def _panel(figure: Figure, place: Box, title: str) -> Any:
+def _panel(figure: Figure, place: Box, title: str, palette: Palette) -> Any:
     ax = figure.add_axes(place, xticks=[], yticks=[])
-    ax.set_title(title, fontsize=_FONT, pad=3)
+    ax.set_title(title, fontsize=_FONT, pad=3, color=palette.ink)
+    for spine in ax.spines.values():
+        spine.set_color(palette.line)
     return ax
 
 

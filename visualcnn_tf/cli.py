@@ -126,8 +126,14 @@ def _add_show(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--combine", action="store_true", help="add the mean of all heatmaps")
     _add_pixels(parser)
     parser.add_argument("--labels", type=Path, metavar="FILE", help="class names, one a line")
+    parser.add_argument("--background", choices=("light", "dark"), default="light", help="default: %(default)s")
     parser.add_argument(
-        "-o", "--out", type=Path, default=Path("heatmaps.png"), metavar="FILE", help="default: %(default)s"
+        "-o",
+        "--out",
+        type=Path,
+        default=Path("heatmaps.png"),
+        metavar="FILE",
+        help="default: %(default)s; what fits on no page becomes heatmaps_1.png and so on",
     )
 
 

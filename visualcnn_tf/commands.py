@@ -21,7 +21,7 @@ from visualcnn_tf.export.saved_model import export_saved_model
 from visualcnn_tf.export.tflite import export_tflite
 from visualcnn_tf.inputs import model_inputs
 from visualcnn_tf.outputs import PREDICTIONS
-from visualcnn_tf.plot import plot_heatmaps
+from visualcnn_tf.plot import plot_pages
 from visualcnn_tf.taps.presets import PRESETS
 from visualcnn_tf.taps.select import Selector
 from visualcnn_tf.taps.walk import walk
@@ -72,9 +72,12 @@ def show(arguments: Namespace) -> None:
     names = None
     if arguments.labels:
         names = read_labels(arguments.labels, np.shape(outputs.get(PREDICTIONS, np.zeros((0, 0))))[-1])
-    figure = plot_heatmaps(np.round(images).astype(np.uint8), outputs, taps=explained.taps, class_names=names)
-    save_figure(figure, arguments.out)
-    print(f"Wrote {arguments.out} (images: {len(images)}, layers: {len(explained.taps)}).")
+    look = {"taps": explained.taps, "class_names": names, "background": arguments.background}
+    figures = plot_pages(np.round(images).astype(np.uint8), outputs, **look)
+    paths = [arguments.out] if len(figures) == 1 else _pages(arguments.out, len(figures))
+    for figure, path in zip(figures, paths, strict=True):
+        save_figure(figure, path)
+    print(f"Wrote {', '.join(map(str, paths))} (images: {len(images)}, layers: {len(explained.taps)}).")
 
 
 def video(arguments: Namespace) -> None:
@@ -141,6 +144,11 @@ def save_figure(figure: Any, path: Path) -> None:
         figure.savefig(path, dpi=_DPI)
     except ValueError as error:  # matplotlib's answer to an unknown suffix
         raise bad_value("--out", "a picture file such as heatmaps.png", str(path)) from error
+
+
+def _pages(path: Path, count: int) -> list[Path]:
+    """``heatmaps_1.png`` and so on."""
+    return [path.with_stem(f"{path.stem}_{number}") for number in range(1, count + 1)]
 
 
 def _shape(shape: tuple[int | None, ...]) -> str:

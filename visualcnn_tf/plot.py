@@ -1,7 +1,7 @@
 """A gallery of heatmaps: one row for each image, one column for each tapped layer.
 
 Needs the extra ``plot``. Figures are made without pyplot, so no global state is touched and no window opens:
-``plot_heatmaps(images, outputs).savefig("gallery.png")``; a notebook shows the figure that a cell returns.
+``plot_heatmaps(images, outputs).savefig("gallery.png")``; a notebook shows the figure that a cell ends with.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from visualcnn_tf import _gallery
-from visualcnn_tf._checks import bad_value, did_you_mean, is_count, quoted
+from visualcnn_tf._checks import bad_value, check_choice, did_you_mean, is_count, quoted
 from visualcnn_tf.fusion import is_discriminative, method_name
 from visualcnn_tf.outputs import EXPLAINED_CLASS
 
@@ -37,6 +37,7 @@ def plot_heatmaps(
     labels: Sequence[int] | None = None,
     class_names: Sequence[str] | None = None,
     max_columns: int = 12,
+    background: str = "light",
 ) -> Figure:
     """Draws each image with its heatmaps beside it, on one colour scale from 0 to 1.
 
@@ -55,29 +56,89 @@ def plot_heatmaps(
         labels: The true class of each image: shown beside a wrong prediction, which is printed in red.
         class_names: Names instead of class numbers.
         max_columns: More heatmaps than this wrap into lines of about the same length.
+        background: ``"light"`` or ``"dark"``, of the figure.
+
+    Raises:
+        InvalidArgumentError: An argument does not fit the others; the message says which. Or the figure would be too
+            large: use :func:`plot_pages`.
+        MissingExtraError: matplotlib is not installed.
+    """
+    _check_look(max_columns, background)
+    rows = _rows(images, outputs, keys, titles, taps, labels, class_names)
+    return _gallery.draw(rows, max_columns, background)
+
+
+def plot_pages(
+    images: ArrayLike,
+    outputs: Mapping[str, Any],
+    *,
+    max_columns: int = 12,
+    background: str = "light",
+    keys: Sequence[str] | None = None,
+    titles: Sequence[str] | None = None,
+    taps: Sequence[Any] = (),
+    labels: Sequence[int] | None = None,
+    class_names: Sequence[str] | None = None,
+) -> list[Figure]:
+    """Draws what :func:`plot_heatmaps` draws, on as many pages as are needed for pictures that can be looked at.
+
+    A page holds four square images with 60 heatmaps each, or some 25 with up to twelve.
+
+    >>> for number, page in enumerate(plot_pages(images, outputs), start=1):    # doctest: +SKIP
+    ...     page.savefig(f"gallery_{number}.png")
+
+    Args:
+        images: This and all others as in :func:`plot_heatmaps`.
+        outputs: What the explained model returned for these images.
+        max_columns: More heatmaps than this wrap into lines of about the same length.
+        background: ``"light"`` or ``"dark"``.
+        keys: Which heatmaps.
+        titles: One for each heatmap.
+        taps: ``explained.taps``.
+        labels: The true class of each image.
+        class_names: Names instead of class numbers.
 
     Raises:
         InvalidArgumentError: An argument does not fit the others; the message says which.
         MissingExtraError: matplotlib is not installed.
     """
+    _check_look(max_columns, background)
+    _gallery.require_matplotlib()
+    rows = _rows(images, outputs, keys, titles, taps, labels, class_names)
+    return [_gallery.draw(page, max_columns, background) for page in _gallery.pages(rows, max_columns)]
+
+
+def _check_look(max_columns: int, background: str) -> None:
+    if not is_count(max_columns):
+        raise bad_value("max_columns", "a whole number of at least 1", max_columns)
+    check_choice("background", background, tuple(_gallery.BACKGROUNDS))
+
+
+def _rows(
+    images: ArrayLike,
+    outputs: Mapping[str, Any],
+    keys: Sequence[str] | None,
+    titles: Sequence[str] | None,
+    taps: Sequence[Any],
+    labels: Sequence[int] | None,
+    class_names: Sequence[str] | None,
+) -> list[_gallery.Row]:
+    """One row for each image."""
     pictures = _pictures(images)
     keys = _heatmap_keys(outputs) if keys is None else _known_keys(keys, outputs)
     maps = [_heatmaps(outputs[key], key, len(pictures)) for key in keys]
     if titles is not None:
         _check_count("titles", titles, len(keys), "heatmap")
-    if not is_count(max_columns):
-        raise bad_value("max_columns", "a whole number of at least 1", max_columns)
     texts = _texts(outputs.get("predictions"), labels, class_names, len(pictures))
     known = {tap.key: tap for tap in taps}
     above = [
         _titles(key, heatmaps, known, outputs.get(EXPLAINED_CLASS), class_names) if titles is None else [titles[i]]
         for i, (key, heatmaps) in enumerate(zip(keys, maps, strict=True))
     ]
-    rows = [
+    return [
         _gallery.Row(picture, [heatmaps[i] for heatmaps in maps], [title[i % len(title)] for title in above], *texts[i])
         for i, picture in enumerate(pictures)
     ]
-    return _gallery.draw(rows, max_columns)
 
 
 def _pictures(images: ArrayLike) -> NDArray[Any]:

@@ -298,6 +298,8 @@ def check_visualizer() -> None:
 def check_plot_heatmaps() -> None:
     outputs = vc.attach(tiny_model())(images(2))
     figure = vc.plot_heatmaps(images(2)[..., :1], outputs)
+    (page,) = vc.plot_pages(images(2)[..., :1], outputs)
+    assert page._repr_png_() == figure._repr_png_()
     shown = [np.asarray(image.get_array()) for axes in figure.axes for image in axes.get_images()]
     for name in TAPPED:
         for heatmap in outputs[f"heatmap_{name}"].numpy():
@@ -393,4 +395,5 @@ PUBLIC: dict[str, Callable[[], None]] = {
     "export_tflite": check_export_tflite,
     "overlay": check_overlay,
     "plot_heatmaps": check_plot_heatmaps,
+    "plot_pages": check_plot_heatmaps,
 }
