@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 import sys
 import warnings
 from pathlib import Path
@@ -522,6 +524,7 @@ def windows(monkeypatch: pytest.MonkeyPatch) -> list:
         pyplot.close("all")
 
     monkeypatch.setattr(pyplot, "show", show)
+    monkeypatch.setattr("visualcnn_tf._pictures._FILES_ONLY", ())
     return shown
 
 
@@ -583,6 +586,32 @@ def test_images_without_colours_are_shown_as_their_mean(windows: list) -> None:
     visualizer.show_blurmap(resize=None)
     expected = np.round(blurred.mean(-1, keepdims=True) * 255).repeat(3, -1)
     np.testing.assert_allclose(cell(windows[0], 0, 0, (25, 25)), expected, atol=1)
+
+
+HEADLESS = """
+import keras, numpy as np
+from visualcnn_tf import Visualizer
+visualizer = Visualizer(keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Conv2D(2, 3)]))
+visualizer.heatmap(np.eye(28))
+visualizer.show_heatmap(resize=112)
+visualizer.blurmap(np.eye(28))
+visualizer.show_blurmap(resize=112)
+"""
+
+
+@pytest.mark.parametrize("backend", ["", "Agg", "TkAgg"])
+def test_without_a_screen_the_path_of_a_file_is_told(backend: str, tmp_path: Path) -> None:
+    environment = {key: value for key, value in os.environ.items() if "DISPLAY" not in key and key != "MPLBACKEND"}
+    environment |= {"TMPDIR": str(tmp_path)} | ({"MPLBACKEND": backend} if backend else {})
+    words = [sys.executable, "-W", "error:::matplotlib", "-c", HEADLESS]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "UserWarning" not in done.stderr
+    paths = re.findall(r"^No window can be opened here. The pictures are in (\S+) \(`path`", done.stdout, re.MULTILINE)
+    assert len(set(paths)) == 2
+    for path in map(Path, paths):
+        assert path.parent == tmp_path
+        assert decoded(path).shape == (112 + 24, 112, 4)
 
 
 def test_show_layers_prints_what_is_shown(visualizer: Visualizer, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from io import BytesIO
 from math import ceil, isfinite, sqrt
 from pathlib import Path
+from tempfile import mkstemp
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,6 +32,7 @@ _SMALLEST = 100  # pixels: the width under which a picture is too small to be lo
 _DPI = 100
 _TITLE = 24  # pixels above each picture of a figure
 _GAP = 8  # pixels between its columns
+_FILES_ONLY = ("agg", "cairo", "pdf", "pgf", "ps", "svg", "template")  # matplotlib's backends without windows
 
 
 def as_images(input: Any) -> Array:
@@ -112,6 +114,8 @@ def as_rgb(image: Array) -> Array:
 def show(tiles: Sequence[tuple[str, Array]], width: int | None, path: str | os.PathLike[str] | None) -> None:
     """Draws pictures (H, W, 3) of one size, each with its title, side by side into a window or a file.
 
+    Where no window can be opened, it is a temporary file, whose path is printed.
+
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
@@ -122,14 +126,36 @@ def show(tiles: Sequence[tuple[str, Array]], width: int | None, path: str | os.P
         raise MissingExtraError(
             'Pictures are shown with matplotlib. Install it with: pip install "visualcnn-tf[plot]"'
         ) from error
-    if path is None:
-        _draw(pyplot.figure(), tiles, width)
+    window = _window() if path is None else None
+    if window is not None:
+        _draw(window, tiles, width)
         pyplot.show()
         return
+    file = path or _temporary()
     figure, content = Figure(), BytesIO()
     _draw(figure, tiles, width)
-    figure.savefig(content, format=Path(path).suffix[1:] or "png", dpi=_DPI)
-    write_file(path, content.getvalue())
+    figure.savefig(content, format=Path(file).suffix[1:] or "png", dpi=_DPI)
+    write_file(file, content.getvalue())
+    if path is None:
+        print(f"No window can be opened here. The pictures are in {file} (`path` says where they are to be).")
+
+
+def _window() -> Figure | None:
+    """A figure in a window or a notebook; None where there is no screen."""
+    from matplotlib import get_backend, pyplot
+
+    if get_backend().lower() in _FILES_ONLY:
+        return None
+    try:
+        return pyplot.figure()
+    except ImportError:  # a backend that needs a screen was asked for
+        return None
+
+
+def _temporary() -> str:
+    handle, file = mkstemp(prefix="visualcnn_", suffix=".png")
+    os.close(handle)
+    return file
 
 
 def _draw(figure: Figure, tiles: Sequence[tuple[str, Array]], width: int | None) -> None:

@@ -153,6 +153,8 @@ class Visualizer:
     ) -> None:
         """Shows the last heatmaps side by side in a window, or writes that picture to a file.
 
+        Where no window can be opened, the picture goes to a temporary file, and its path is printed.
+
         Args:
             resize: Width of each heatmap in pixels, at least 100; None shows the image's own size.
             path: A file instead of the window; its ending is a format of matplotlib (png, pdf, svg, …).
@@ -169,6 +171,8 @@ class Visualizer:
 
     def show_blurmap(self, resize: int | None = 500, path: str | os.PathLike[str] | None = None) -> None:
         """Shows the last blurmaps side by side in a window, or writes that picture to a file.
+
+        Where no window can be opened, the picture goes to a temporary file, and its path is printed.
 
         Images other than uint8 are shown from 0 to 1, or from minimum to maximum if they leave that range.
 
