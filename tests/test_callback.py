@@ -135,7 +135,7 @@ def test_pictures_are_the_overlays_of_the_weights_of_that_epoch(tmp_path: Path) 
 
 
 def test_every_and_max_images(tmp_path: Path) -> None:
-    fitted(callbacks=[vc.HeatmapCallback(X, every=2, log_dir=tmp_path)], epochs=5)
+    fitted(callbacks=[vc.HeatmapCallback(X, "last", "gradcam", tmp_path, every=2)], epochs=5)
     written = events(tmp_path)
     assert list(written) == [(HEAD, 1), (HEAD, 3)]
     assert [len(pictures) for pictures in written.values()] == [8, 8]

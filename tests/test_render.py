@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from scipy import ndimage
 
+import visualcnn_tf as vc
 from visualcnn_tf import render
 from visualcnn_tf.errors import InvalidArgumentError
 
@@ -157,6 +161,35 @@ def test_shapes_that_do_not_fit_are_refused() -> None:
         render.blur_by_importance(random(8, 8), random(8, 8))
     with pytest.raises(InvalidArgumentError, match=r"`heatmap` must be of the image's batch.*\(1, 8, 8\)"):
         render.blur_by_importance(random(1, 8, 8, 3), random(1, 4, 4))
+
+
+# --- the layer ---
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float16", "float32", "float64"])
+@pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
+def test_the_layer_is_the_function(dtype: str, policy: str) -> None:
+    image, heatmap = random(2, 9, 11, 3, dtype=dtype), random(2, 9, 11)
+    keras.config.set_dtype_policy(policy)
+    try:
+        blurred = vc.BlurByImportance()(image, heatmap)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert blurred.dtype == dtype
+    np.testing.assert_array_equal(blurred, render.blur_by_importance(image, heatmap))
+
+
+def test_the_layer_in_a_saved_model_of_keras(tmp_path: Path) -> None:
+    keras.utils.set_random_seed(0)
+    images = keras.Input((9, 11, 3))
+    heatmap = vc.FeatureMapFusion(size="input")(keras.layers.Conv2D(2, 3)(images), like=images)
+    outputs = {"blurred": vc.BlurByImportance(name="blur")(images, heatmap), "heatmap": heatmap}
+    keras.Model(images, outputs).save(tmp_path / "m.keras")
+    loaded = keras.saving.load_model(tmp_path / "m.keras")
+    image = random(2, 9, 11, 3)
+    found = loaded.predict(image, verbose=0)
+    np.testing.assert_allclose(found["blurred"], scipy_blurmap(image, found["heatmap"]), atol=2e-6)
+    assert loaded.get_layer("blur").get_config() == {"name": "blur", "trainable": True}
 
 
 # --- graphs, XLA, TFLite ---

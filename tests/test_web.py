@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from model_kinds import small_cnn_layers
 
 import visualcnn_tf as vc
@@ -160,6 +162,28 @@ def test_a_model_that_vanishes_is_not_found(tmp_path: Path, modules: Path):
             thread.join()
 
 
+@pytest.mark.parametrize("opens", [True, False])
+def test_the_command_opens_the_page_until_it_is_ended(
+    model_file: Path, modules: Path, opens: bool, monkeypatch: pytest.MonkeyPatch, capsys: Any
+):
+    opened = []
+    monkeypatch.setattr("webbrowser.open", lambda address: opened.append(address) or opens)
+
+    def interrupted(server: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("socketserver.BaseServer.serve_forever", interrupted)
+    words = ["web", str(model_file), "--modules", str(modules), "--port", "0"]
+    assert main([*words, "--preprocess", "-1..1"]) == 0
+    said = capsys.readouterr().out
+    [address] = opened
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/\?preprocess=-1\.\.1", address)
+    assert f"Serving {model_file} at {address} (Ctrl-C ends it)." in said
+    assert ("open the address yourself" in said) != opens
+    assert main([*words, "--no-browser"]) == 0
+    assert len(opened) == 1
+
+
 def test_port_in_use(model_file: Path, modules: Path, capsys: Any):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -228,6 +252,15 @@ def test_models_that_the_page_cannot_run_are_refused(tmp_path: Path):
     signal = keras.Sequential([keras.Input((32, 2)), keras.layers.Conv1D(4, 3), keras.layers.GlobalAveragePooling1D()])
     with pytest.raises(InvalidArgumentError, match="one image"):
         check_model_file(exported(tmp_path / "signal.tflite", vc.attach(signal)))
+
+
+def test_a_model_without_our_signature_is_refused(tmp_path: Path, modules: Path, capsys: Any):
+    module = tf.Module()
+    double = tf.function(lambda x: 2 * x, input_signature=[tf.TensorSpec([1, 4, 4, 1])])
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([double.get_concrete_function()], module)
+    (tmp_path / "other.tflite").write_bytes(converter.convert())
+    assert main(["web", str(tmp_path / "other.tflite"), "--modules", str(modules), "--no-browser"]) == 2
+    assert "has no heatmaps" in capsys.readouterr().err or "no signature `serving_default`" in capsys.readouterr().err
 
 
 def test_a_class_index_is_no_second_image(tmp_path: Path):

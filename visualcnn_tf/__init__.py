@@ -22,7 +22,7 @@ from visualcnn_tf.fusion import FUSIONS
 from visualcnn_tf.layer import FeatureMapFusion
 from visualcnn_tf.plot import plot_heatmaps, plot_pages
 from visualcnn_tf.render import blur_by_importance, colorize, overlay
-from visualcnn_tf.render_layers import Colorize, Overlay
+from visualcnn_tf.render_layers import BlurByImportance, Colorize, Overlay
 from visualcnn_tf.taps.tap import Tap
 from visualcnn_tf.visualizer import Visualizer
 
@@ -31,6 +31,7 @@ __version__ = "0.1.0"
 __all__ = [
     "COLORMAPS",
     "FUSIONS",
+    "BlurByImportance",
     "Colorize",
     "ExplainedModel",
     "FeatureMapFusion",

@@ -1,4 +1,4 @@
-"""Colorize and Overlay: rendering as layers, for models that answer with pictures."""
+"""Colorize, Overlay and BlurByImportance: rendering as layers, for models that answer with pictures."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import keras
 from visualcnn_tf._backend import check_backend
 from visualcnn_tf._checks import check_choice
 from visualcnn_tf.colormaps import color_table
-from visualcnn_tf.render import check_alpha, check_value_range, colorize, overlay
+from visualcnn_tf.render import blur_by_importance, check_alpha, check_value_range, colorize, overlay
 
 
 @keras.saving.register_keras_serializable(package="visualcnn_tf")
@@ -115,6 +115,48 @@ class Overlay(keras.layers.Layer):
         """The arguments of ``__init__``."""
         options = ("alpha", "colormap", "weighted", "value_range")
         return {**_base_config(self), **{name: getattr(self, name) for name in options}}
+
+
+@keras.saving.register_keras_serializable(package="visualcnn_tf")
+class BlurByImportance(keras.layers.Layer):
+    """An image that is sharp where its heatmap is high: the function ``blur_by_importance`` as a layer.
+
+    Example:
+        >>> import keras, visualcnn_tf as vc
+        >>> images = keras.Input((32, 32, 3))
+        >>> features = keras.layers.Conv2D(8, 3)(images)
+        >>> heatmap = vc.FeatureMapFusion(size="input")(features, like=images)
+        >>> keras.Model(images, vc.BlurByImportance()(images, heatmap)).output.shape
+        (None, 32, 32, 3)
+
+    Args:
+        **kwargs: ``name`` and ``trainable`` of ``keras.layers.Layer``.
+
+    Call arguments:
+        image: ``(B, H, W, C)``, floats of any range, or integers.
+        heatmap: ``(B, H, W)``, floats in [0, 1] or uint8 in 0 … 255.
+
+    Returns:
+        The image's shape and dtype.
+
+    Raises:
+        InvalidArgumentError: for ranks or sizes that do not fit.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        check_backend()
+        # No autocast: the image keeps its type.
+        super().__init__(dtype="float32", autocast=False, **kwargs)
+        self.supports_jit = True
+        self.built = True
+
+    def call(self, image: Any, heatmap: Any) -> Any:
+        """The pictures; see the class."""
+        return blur_by_importance(image, heatmap)
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments of ``__init__``."""
+        return _base_config(self)
 
 
 def _base_config(layer: keras.layers.Layer) -> dict[str, Any]:

@@ -327,8 +327,9 @@ def check_overlay() -> None:
 
 def check_blur_by_importance() -> None:
     batch = images(2)
-    np.testing.assert_array_equal(vc.blur_by_importance(batch, np.ones(batch.shape[:3], np.float32)), batch)
-    assert vc.blur_by_importance(batch, np.zeros(batch.shape[:3])).numpy().std() < batch.std() / 2
+    for blur in (vc.blur_by_importance, vc.BlurByImportance()):
+        np.testing.assert_array_equal(blur(batch, np.ones(batch.shape[:3], np.float32)), batch)
+        assert blur(batch, np.zeros(batch.shape[:3])).numpy().std() < batch.std() / 2
 
 
 def check_heatmap_callback() -> None:
@@ -369,6 +370,7 @@ def checks_error(name: str) -> Callable[[], None]:
 
 
 PUBLIC: dict[str, Callable[[], None]] = {
+    "BlurByImportance": check_blur_by_importance,
     "COLORMAPS": check_colormaps,
     "Colorize": check_colormaps,
     "ExplainedModel": check_explained_model,

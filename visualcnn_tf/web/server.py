@@ -43,8 +43,8 @@ def serve(model: Path, *, modules: Path, port: int = 8000, preprocess: str | Non
         query = f"?preprocess={quote(preprocess)}" if preprocess else ""
         address = f"http://{HOST}:{server.server_port}/{query}"
         print(f"Serving {model} at {address} (Ctrl-C ends it).", flush=True)
-        if browser:
-            webbrowser.open(address)
+        if browser and not webbrowser.open(address):
+            print("No browser can be opened here: open the address yourself.", flush=True)
         try:
             server.serve_forever()
         except KeyboardInterrupt:
