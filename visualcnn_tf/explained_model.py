@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,7 +20,10 @@ from visualcnn_tf.inputs import InputSpec, model_inputs, shaped_inputs
 from visualcnn_tf.options import Options
 from visualcnn_tf.outputs import CLASS_INDEX
 from visualcnn_tf.plan import Plan, make_plan
+from visualcnn_tf.render import check_values
 from visualcnn_tf.taps.tap import Tap
+
+_RANGE_ADVICE = "Say which values are black and white: attach with `render=Overlay(value_range=(0, 255))` or the like."
 
 
 @keras.saving.register_keras_serializable(package="visualcnn_tf")
@@ -165,6 +168,16 @@ class ExplainedModel(keras.Model):
             raise InputShapeError(
                 f"`inputs` holds {CLASS_INDEX!r}, which this model does not take. Attach with `target`='input'."
             )
+        if self.options.render is not None:
+            self._check_pictures(self._known().inputs.flatten(own))
+
+    def _check_pictures(self, inputs: Sequence[Any]) -> None:
+        """Raises where the values of images, as far as they are at hand, are not what pictures of them assume."""
+        for reference in {tap.reference or 0 for tap in self.taps}:
+            images = inputs[reference]
+            # A NaN is no wrong range.
+            if isinstance(images, np.ndarray) or (tf.is_tensor(images) and tf.executing_eagerly()):
+                check_values(images, self.options.render.value_range, _RANGE_ADVICE, allow_nan=True)
 
     def _complete(self, x: Any) -> Any:
         """``x`` with the channel axis of grey images, whether or not a class index stands beside them."""

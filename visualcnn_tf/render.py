@@ -9,7 +9,7 @@ from __future__ import annotations
 import numbers
 from collections.abc import Sequence
 from functools import cache
-from math import isfinite
+from math import isfinite, isnan
 from typing import Any
 
 import numpy as np
@@ -110,6 +110,25 @@ def check_value_range(value_range: Sequence[float] | None) -> tuple[float, float
     return float(value_range[0]), float(value_range[1])
 
 
+def check_values(
+    image: Any,
+    value_range: Sequence[float] | None,
+    advice: str = "Say which values are black and white, e.g. value_range=(0, 255).",
+    allow_nan: bool = False,
+) -> None:
+    """Raises where the values of an image, which are at hand, contradict the range that they are said to have."""
+    image = tf.convert_to_tensor(image)
+    if tf.size(image) == 0:
+        return
+    low, high = _black_and_white(image, value_range)
+    darkest, brightest = float(tf.reduce_min(image)), float(tf.reduce_max(image))
+    slack = _OVERSHOOT * (high - low)
+    fits = low - slack <= darkest <= brightest <= high + slack
+    if fits or (allow_nan and isnan(darkest + brightest)):
+        return
+    raise bad_value("image", f"of values from {low:g} to {high:g}", f"values from {darkest:g} to {brightest:g}", advice)
+
+
 def blur_by_importance(image: Any, heatmap: Any) -> tf.Tensor:
     """The blurmap: an image sharp where its heatmap is high, and blurred the more the lower the heatmap is.
 
@@ -187,9 +206,9 @@ def _levels(image: tf.Tensor, value_range: Sequence[float] | None) -> tf.Tensor:
         raise bad_value("image", "of 1 or 3 channels", image.shape)
     if not (image.dtype.is_floating or image.dtype.is_integer):
         raise bad_value("image", "of floats or integers", image.dtype.name)
-    low, high = check_value_range(value_range) or ((0.0, 1.0) if image.dtype.is_floating else (0.0, 255.0))
+    low, high = _black_and_white(image, value_range)
     if tf.executing_eagerly():
-        _check_values(image, low, high)
+        check_values(image, value_range)
     scale = 255.0 / (high - low)
     levels = tf.cast(image, tf.float32)
     if (low, scale) != (0.0, 1.0):
@@ -197,18 +216,8 @@ def _levels(image: tf.Tensor, value_range: Sequence[float] | None) -> tf.Tensor:
     return levels if image.dtype == tf.uint8 and scale == 1.0 else tf.clip_by_value(levels, 0.0, 255.0)
 
 
-def _check_values(image: tf.Tensor, low: float, high: float) -> None:
-    """Raises where values contradict the range that they are said to have."""
-    darkest, brightest = float(tf.reduce_min(image)), float(tf.reduce_max(image))
-    slack = _OVERSHOOT * (high - low)
-    if tf.size(image) == 0 or low - slack <= darkest <= brightest <= high + slack:
-        return
-    raise bad_value(
-        "image",
-        f"of values from {low:g} to {high:g}",
-        f"values from {darkest:g} to {brightest:g}",
-        "Say which values are black and white, e.g. value_range=(0, 255).",
-    )
+def _black_and_white(image: tf.Tensor, value_range: Sequence[float] | None) -> tuple[float, float]:
+    return check_value_range(value_range) or ((0.0, 1.0) if image.dtype.is_floating else (0.0, 255.0))
 
 
 def _check_pair(image: tf.Tensor, heatmap: tf.Tensor) -> None:
