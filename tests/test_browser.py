@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import threading
@@ -75,6 +76,7 @@ def report(
     for name, some in wrong.items():
         (folder / f"{name}.tflite").write_bytes(some)
     vc.export_tflite(explained.model, folder / "bare.tflite", verify=False)
+    (folder / "other.tflite").write_bytes(another_model())
     with make_server(routes(model_file, MODULES)) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -85,7 +87,8 @@ def report(
                 "chromium": chromium,
                 "image": str(folder / "digit.png"),
                 "noImage": str(folder / "no_image.png"),
-                "noModels": [str(folder / f"{name}.tflite") for name in (*wrong, "bare")],
+                "model": str(model_file),
+                "noModels": [str(folder / f"{name}.tflite") for name in (*wrong, "bare", "other")],
                 "shots": os.environ.get("VISUALCNN_SCREENSHOTS"),
             }
             done = subprocess.run(
@@ -99,6 +102,13 @@ def report(
             thread.join()
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
+
+
+def another_model() -> bytes:
+    """A TensorFlow Lite file without any signature."""
+    double = tf.function(lambda x: 2 * x, input_signature=[tf.TensorSpec([1, 28, 28, 1])])
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([double.get_concrete_function()], None)
+    return converter.convert()
 
 
 def in_python(model_file: Path, frame: dict[str, Any]) -> dict[str, Any]:
@@ -152,14 +162,33 @@ def test_the_page_offers_what_the_signature_has(report: dict[str, Any]):
     ]
 
 
+def test_each_layer_and_method_has_a_picture_of_its_own(report: dict[str, Any]):
+    assert len(set(report["layers"])) == len(report["heatmaps"]) == 4
+
+
+def test_dropped_files_are_read_as_chosen_ones(report: dict[str, Any]):
+    assert report["dropped"]["input"] == report["uploaded"]["input"]
+    assert "“no_image.png” can't be read as an image" in report["droppedNoImage"]
+
+
+def test_another_model_can_be_chosen(report: dict[str, Any]):
+    assert report["status"] == "Ready: 28 × 28 grey images."
+    assert report["dropped"]["outputs"] == report["uploaded"]["outputs"]
+
+
+def test_the_time_of_a_frame_is_told(report: dict[str, Any]):
+    assert report["shownTime"]["text"] == f"{report['shownTime']['milliseconds']:.1f} ms"
+
+
 def test_bad_files_get_a_readable_message(report: dict[str, Any]):
     complaints = report["complaints"]
     assert "“no_image.png” can't be read as an image" in complaints["image"]
-    text, garbage, half, bare = complaints["models"]
+    text, garbage, half, bare, other = complaints["models"]
     assert text == "This file is not a TensorFlow Lite model (.tflite)."
     assert garbage.startswith("This TensorFlow Lite model can't be run here")
     assert half.startswith("This TensorFlow Lite model can't be run here")
     assert bare.startswith("This model has no heatmaps")
+    assert other.startswith(("This file has no signature", "This model has no heatmaps"))
 
 
 def test_the_page_works_on_after_bad_files(report: dict[str, Any]):
@@ -172,15 +201,29 @@ def test_the_console_is_empty_and_nothing_leaves(report: dict[str, Any]):
     assert report["elsewhere"] == []
 
 
-def test_by_keyboard_and_with_names_for_screen_readers(report: dict[str, Any]):
+def test_by_keyboard(report: dict[str, Any]):
     assert max(report["byKeyboard"]["input"]) > 0.5
     assert report["opacity"] == {"text": "0 %", "changed": True, "back": True}
-    assert report["nameless"] == []
+    controls = ["pad", "clear", "image", "camera", *["predictions"] * 5]
+    controls += ["heatmap", "class", "opacity", "colormap", "preprocess", "model"]
+    assert [name for name, _ in report["tabs"]] == controls
+    assert all(outline != "none" for _, outline in report["tabs"])  # it can be seen where the focus is
 
 
-def test_on_a_phone_and_in_the_dark(report: dict[str, Any]):
-    assert report["phone"]["width"] == 360
-    assert report["phone"]["background"] == "rgb(20, 23, 28)"
+def test_with_names_for_screen_readers(report: dict[str, Any]):
+    named = {"button", "combobox", "slider", "image", "application", "region", "list", "heading"}
+    met = [(role, name) for role, name in report["readAloud"] if role in named]
+    assert {role for role, _ in met} == named
+    assert [role for role, name in met if not name.strip()] == []
+    names = {name for _, name in met}
+    assert {"Drawing area", "Layer and method", "Explain the class", "Colours"} <= names
+    [described] = [name for role, name in met if role == "image"]
+    assert re.fullmatch(r"The image under the heatmap of conv3, gradcam\. Class 3, [\d.]+ %", described)
+    assert re.fullmatch(r"Class 3, [\d.]+ %", report["spoken"])
+
+
+def test_on_a_phone_in_light_and_dark(report: dict[str, Any]):
+    assert report["phone"] == {"width": 360, "light": "rgb(246, 247, 249)", "dark": "rgb(20, 23, 28)"}
 
 
 def test_the_camera_is_looked_at_until_it_is_stopped(report: dict[str, Any]):
@@ -192,6 +235,8 @@ def test_the_camera_is_looked_at_until_it_is_stopped(report: dict[str, Any]):
 def test_the_first_heatmap_is_there_soon(report: dict[str, Any]):
     assert report["threads"]
     assert report["firstHeatmapAfter"] < 2000
+    # Since the address was entered: the runtime, 9 MB, and the model are fetched and compiled in it.
+    assert report["uploaded"]["time"] < 4000
 
 
 def test_memory_is_stable_over_500_frames(report: dict[str, Any]):

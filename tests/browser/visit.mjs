@@ -1,6 +1,7 @@
 // Visits the page in headless Chromium as a user would, and prints what was seen, as JSON.
 //
-//   node visit.mjs '{"url": …, "modules": …, "chromium": …, "image": …, "noImage": …, "noModels": […], "shots": …}'
+//   node visit.mjs '{"url": …, "modules": …, "chromium": …, "image": …, "noImage": …, "model": …, "noModels": […],
+//     "shots": …}'
 
 import { readFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
@@ -75,6 +76,51 @@ async function memory() {
   return { heap: metrics.find(({ name }) => name === "JSHeapUsedSize").value, resident: Math.max(...resident) };
 }
 
+/** Drops a file on the page. */
+async function drop(file, type) {
+  const content = readFileSync(file).toString("base64");
+  const transfer = await page.evaluateHandle(([content, name, type]) => {
+    const transfer = new DataTransfer();
+    transfer.items.add(new File([Uint8Array.from(atob(content), (c) => c.charCodeAt(0))], name, { type }));
+    return transfer;
+  }, [content, file.split("/").pop(), type]);
+  await page.dispatchEvent("body", "drop", { dataTransfer: transfer });
+}
+
+/** The controls that the Tab key reaches, in order. */
+async function tabOrder() {
+  await page.evaluate(() => { document.activeElement?.blur(); window.getSelection()?.removeAllRanges(); });
+  await page.mouse.click(1, 1);
+  const reached = [];
+  for (let i = 0; i < 30; i++) {
+    await page.keyboard.press("Tab");
+    const [id, outline] = await page.evaluate(() => {
+      const active = document.activeElement;
+      return [active.id || active.closest("[id]")?.id || "", getComputedStyle(active).outlineStyle];
+    });
+    if (!id || reached.some(([known]) => known === id && id !== "predictions")) break;
+    reached.push([id, outline]);
+  }
+  return reached;
+}
+
+/** Roles and names of what screen readers meet, from the browser's accessibility tree. */
+async function readAloud() {
+  const session = await page.context().newCDPSession(page);
+  const { nodes } = await session.send("Accessibility.getFullAXTree");
+  await session.detach();
+  return nodes.filter(({ ignored }) => !ignored).map(({ role, name }) => [role?.value, name?.value ?? ""]);
+}
+
+/** Screenshots of the whole page in a light and a dark browser. */
+async function shoot(name) {
+  if (!given.shots) return;
+  for (const colorScheme of ["dark", "light"]) {
+    await page.emulateMedia({ colorScheme });
+    await page.screenshot({ path: `${given.shots}/${name}_${colorScheme}.png`, fullPage: true });
+  }
+}
+
 /** So many frames, each asking for another class. */
 const frames = (count) => page.evaluate(async (count) => {
   const select = document.getElementById("class");
@@ -96,6 +142,12 @@ report.heatmaps = await page.$$eval("#heatmap option", (options) => options.map(
 const chosen = Date.now();
 report.uploaded = await frameAfter(() => page.setInputFiles("#image", given.image));
 report.firstHeatmapAfter = Date.now() - chosen;
+report.shownTime = { text: await page.textContent("#time"), milliseconds: report.uploaded.milliseconds };
+report.layers = [];
+for (const [name] of report.heatmaps) {
+  await page.selectOption("#heatmap", name);
+  report.layers.push(await picture());
+}
 await page.selectOption("#heatmap", "heatmap_conv3_gradcam");
 
 report.asked = [];
@@ -116,6 +168,12 @@ report.complaints = { image: await complaint(() => page.setInputFiles("#image", 
 for (const file of given.noModels) {
   report.complaints.models.push(await complaint(() => page.setInputFiles("#model", file)));
 }
+await page.setInputFiles("#model", given.model);
+await page.waitForSelector("#error", { state: "hidden" });
+report.status = await page.textContent("#status");
+report.dropped = await frameAfter(() => drop(given.image, "image/png"));
+report.droppedNoImage = await complaint(() => drop(given.noImage, "image/png"));
+await page.selectOption("#heatmap", "heatmap_conv3_gradcam");
 report.afterComplaints = await frameAfter(() => page.setInputFiles("#image", given.image));
 report.complaintHidden = await page.isHidden("#error");
 
@@ -131,18 +189,18 @@ report.drawn = await frameAfter(() => page.dispatchEvent("#class", "change"));
 report.firstPrediction = await page.textContent("#predictions li:first-child");
 report.second = await frameAfter(() => page.click("#predictions li:nth-child(2) button"));
 await frameAfter(() => page.click("#predictions button[aria-pressed=true]"));
+report.spoken = await page.textContent("#spoken");
+report.readAloud = await readAloud();
+report.tabs = await tabOrder();
+await page.evaluate(() => document.activeElement?.blur());
 await page.mouse.move(0, 0);
-if (given.shots) await page.screenshot({ path: `${given.shots}/web.png`, fullPage: true });
-
-report.nameless = await page.$$eval("main button, main input, main select, main canvas:not([aria-hidden])", (parts) =>
-  parts.filter((part) => !(part.ariaLabel || part.labels?.length || part.textContent.trim())).map(({ id }) => id));
+await shoot("desktop");
 await page.setViewportSize({ width: 360, height: 740 });
+const background = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+report.phone = { width: await page.evaluate(() => document.documentElement.scrollWidth), light: await background() };
 await page.emulateMedia({ colorScheme: "dark" });
-report.phone = await page.evaluate(() => ({
-  width: document.documentElement.scrollWidth,
-  background: getComputedStyle(document.body).backgroundColor,
-}));
-if (given.shots) await page.screenshot({ path: `${given.shots}/phone.png`, fullPage: true });
+report.phone.dark = await background();
+await shoot("phone");
 await page.setViewportSize({ width: 1200, height: 860 });
 await page.emulateMedia({ colorScheme: "light" });
 
