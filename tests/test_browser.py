@@ -235,8 +235,6 @@ def test_the_camera_is_looked_at_until_it_is_stopped(report: dict[str, Any]):
 def test_the_first_heatmap_is_there_soon(report: dict[str, Any]):
     assert report["threads"]
     assert report["firstHeatmapAfter"] < 2000
-    # Since the address was entered: the runtime, 9 MB, and the model are fetched and compiled in it.
-    assert report["uploaded"]["time"] < 4000
 
 
 def test_memory_is_stable_over_500_frames(report: dict[str, Any]):

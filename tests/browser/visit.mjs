@@ -21,7 +21,7 @@ const FRAMES = 500;
 const browser = await chromium.launch({ executablePath: given.chromium, args: ARGUMENTS });
 const page = await browser.newPage({ viewport: { width: 1040, height: 860 } });
 const report = { console: [], elsewhere: [] };
-page.on("console", (message) => message.type() === "debug" || report.console.push(message.text()));
+page.on("console", (message) => report.console.push(`${message.type()}: ${message.text()}`));
 page.on("pageerror", (error) => report.console.push(String(error)));
 page.on("request", (request) => {
   if (!request.url().startsWith(given.url) && !request.url().startsWith("blob:")) report.elsewhere.push(request.url());

@@ -10,8 +10,8 @@ const SIGNATURE = "serving_default";
 /** Loads the WebAssembly, with threads where the browser allows them. */
 export async function loadRuntime() {
   const threads = crossOriginIsolated && (await supportsFeature("relaxedSimd")) && (await supportsFeature("threads"));
-  // What the WebAssembly logs is no error: by default it would be one in the console.
-  Object.assign(globalThis, { Module: { printErr: console.debug } });
+  // What the WebAssembly logs would be errors in the console, also where nothing is wrong; what is wrong, the page tells.
+  Object.assign(globalThis, { Module: { printErr: () => undefined } });
   await withoutGpu(() => loadLiteRt(WASM, { threads }));
 }
 
