@@ -31,7 +31,7 @@ def test_snippets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) 
     model.compile("adam", "sparse_categorical_crossentropy", run_eagerly=True)
     images = np.random.default_rng(0).random((8, 28, 28, 1)).astype(np.float32)
     scope: dict[str, Any] = {"model": model, "images": images, "x": images, "y": np.zeros(8)}
-    assert len(SNIPPETS) == 4
+    assert len(SNIPPETS) == 5
     for snippet in SNIPPETS:
         exec(compile(snippet, "pictures.md", "exec"), scope)
     assert scope["pictures"].shape == scope["colors"].shape == (8, 28, 28, 3)
@@ -39,6 +39,7 @@ def test_snippets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) 
     assert scope["blurred"].shape == images.shape
     assert scope["answers_with_pictures"](images).shape == (8, 28, 28, 3)
     assert "s for the pictures of all epochs" in capsys.readouterr().out
+    assert sorted(path.name for path in tmp_path.glob("gallery*")) == ["gallery.png", "gallery_1.png"]
     assert (tmp_path / "pictures" / "heatmap_conv3_epoch_0001.png").exists()
     assert len(list((tmp_path / "logs").iterdir())) == 1
 
