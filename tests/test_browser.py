@@ -241,4 +241,4 @@ def test_memory_is_stable_over_500_frames(report: dict[str, Any]):
     early, late = report["memory"]["early"], report["memory"]["late"]
     assert late["heap"] < early["heap"] + 1e6
     # Tensors that are not freed, which the heap of JavaScript does not show, would take 9 MB.
-    assert late["resident"] < early["resident"] + 5e6
+    assert late["own"] < early["own"] + 5e6
