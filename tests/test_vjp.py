@@ -170,6 +170,18 @@ def test_calls_are_walked_through(jit: bool) -> None:
     assert relative(found, tape.gradient(result, x)) <= 2e-6
 
 
+def test_calls_are_walked_through_under_control_dependencies() -> None:
+    @tf.function(autograph=False)
+    def graph(x: Any) -> Any:
+        with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(x < 9.0), [x])]):
+            y = tf.identity(x)
+            return vjp([outer(y, y)], [tf.ones_like(y)], [y]).of[0]
+
+    assert graph(X).numpy().tolist() == walked(lambda x: (outer(x, x), [x]))[0].tolist()
+    with pytest.raises(tf.errors.InvalidArgumentError, match="assertion failed"):
+        graph(X + 9.0)
+
+
 def test_a_source_that_enters_a_call_twice() -> None:
     found = walked(lambda x: (inner(y := x * 1.0, y)[0], [y]))[0]
     assert relative(found, np.cos(X) * X + np.sin(X)) <= 2e-6

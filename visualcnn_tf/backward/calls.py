@@ -19,12 +19,14 @@ def inlined_call(op: Any) -> tuple[list[Any], list[Any]] | None:
     arguments = definition.signature.input_arg
     # Tensors of their own: the gradient with respect to an argument is not that of all readers of what is passed.
     inputs = [tf.identity(tensor) if tensor.dtype.is_floating else tensor for tensor in op.inputs]
-    outputs = tf.graph_util.import_graph_def(
-        body,
-        name="body",  # its own name may not be valid as a scope
-        input_map={f"{arg.name}:0": tensor for arg, tensor in zip(arguments, inputs, strict=True)},
-        return_elements=[names[definition.ret[out.name]] for out in definition.signature.output_arg],
-    )
+    # What runs under control dependencies can't be imported; the call itself has them already.
+    with tf.control_dependencies(None):
+        outputs = tf.graph_util.import_graph_def(
+            body,
+            name="body",  # its own name may not be valid as a scope
+            input_map={f"{arg.name}:0": tensor for arg, tensor in zip(arguments, inputs, strict=True)},
+            return_elements=[names[definition.ret[out.name]] for out in definition.signature.output_arg],
+        )
     return inputs, list(outputs)
 
 
