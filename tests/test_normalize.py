@@ -97,6 +97,15 @@ def test_minmax_reaches_its_ends_exactly(scale: int, offset: float, seed: int) -
 MINMAX_IN_EVERY_MODE = in_every_mode(lambda maps: normalize_maps(maps, "minmax"))
 
 
+@pytest.mark.parametrize("span", [1e-2, 1e-6, 1e-10])
+def test_a_graph_scales_small_spans_as_exactly(span: float) -> None:
+    # Of a known shape, of several images: TensorFlow's optimiser reorders sums there, and would add a small number to
+    # 1 before it takes 1 off.
+    maps = (span * np.random.default_rng(0).random((8, 12, 12))).astype(np.float32)
+    graph = tf.function(lambda maps: normalize_maps(maps, "minmax"), autograph=False)
+    assert_close(graph(tf.constant(maps)), oracle.normalized(maps, "minmax"))
+
+
 @settings(max_examples=50, deadline=None, derandomize=True)
 @given(values=st.lists(st.floats(-2, 2, width=32), min_size=1, max_size=20))
 def test_uint8_is_the_nearest_of_256(values: list[float]) -> None:

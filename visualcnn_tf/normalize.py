@@ -90,7 +90,8 @@ def scale_between(maps: tf.Tensor, low: tf.Tensor, high: tf.Tensor) -> tf.Tensor
     # write all of them once more.
     usable = tf.clip_by_value(tf.minimum((span - floor) * _LARGEST, _LARGEST - span), 0.0, 1.0)
     usable = tf.stop_gradient(usable)  # infinite where it is not 0
-    return (maps - low * usable) / (span + (1.0 / usable - 1.0))
+    # Not 1 / usable - 1: the graph optimiser would add 1 / usable to the span first, and lose a small span in it.
+    return (maps - low * usable) / (span + (1.0 - usable) / usable)
 
 
 def cast_maps(maps: tf.Tensor, dtype: str) -> tf.Tensor:
