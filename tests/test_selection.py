@@ -11,6 +11,7 @@ from keras import layers as L  # noqa: N812
 from model_kinds import Subclassed, backbone, images, small_cnn_layers
 
 import visualcnn_tf as vc
+from benchmarks.zoo import handmade
 from visualcnn_tf.errors import (
     IncompatibleModelError,
     InputShapeError,
@@ -337,3 +338,48 @@ def test_another_backend_is_refused(monkeypatch: pytest.MonkeyPatch, cnn: Any) -
     for attempt in (lambda: vc.attach(cnn), vc.FeatureMapFusion):
         with pytest.raises(IncompatibleModelError, match=r"'jax'.*KERAS_BACKEND=tensorflow"):
             attempt()
+
+
+# --- several outputs, tokens ---
+
+
+def two_headed() -> keras.Model:
+    """A label, and a box from a branch with maps of its own, which runs last."""
+    image = keras.Input((16, 16, 3))
+    body = L.Conv2D(4, 3, strides=2, padding="same", name="body")(image)
+    label = L.Dense(3, name="label")(L.GlobalAveragePooling2D()(L.Conv2D(4, 3, strides=2, name="label_conv")(body)))
+    box = L.Dense(4, name="box")(L.Flatten()(L.Conv2D(4, 3, strides=2, name="box_conv")(body)))
+    return keras.Model(image, [label, box])
+
+
+@pytest.mark.parametrize(
+    ("preset", "of_label", "of_box"),
+    [
+        ("last", ["label_conv"], ["box_conv"]),
+        ("stages", ["body", "label_conv"], ["body", "box_conv"]),
+        ("conv", ["body", "label_conv"], ["body", "box_conv"]),
+    ],
+)
+def test_presets_choose_what_leads_to_the_explained_output(preset: str, of_label: list[str], of_box: list[str]) -> None:
+    model = two_headed()
+    for output, expected in (("label", of_label), ("box", of_box)):
+        explained = vc.attach(model, preset, method="gradcam", output=output)
+        assert [tap.path for tap in explained.taps] == expected
+    assert sorted(tap.path for tap in vc.attach(model, "conv").taps) == ["body", "box_conv", "label_conv"]
+
+
+def test_an_output_that_is_not_there_is_still_reported() -> None:
+    with pytest.raises(InvalidArgumentError, match="`output` must be one of 'label', 'box'"):
+        vc.attach(two_headed(), "last", method="gradcam", output="labels")
+
+
+@pytest.mark.parametrize("size", ["input", (32, 32)])
+def test_a_row_of_tokens_is_refused_with_what_to_do(size: object) -> None:
+    model = handmade.vision_transformer().model
+    with pytest.raises(NoFeatureMapError, match=r"'norm' with shape \(None, 17, 24\), a row of tokens.*convolution"):
+        vc.attach(model, "norm", size=size)
+    assert vc.attach(model, "norm", size=None)(np.ones((2, 32, 32, 3)))["heatmap_norm"].shape == (2, 17)
+    assert [tap.path for tap in vc.attach(model, "last").taps] == ["patch_embedding"]
+    # Inside of its attention layers there are tensors (B, tokens, heads, C), which are no maps.
+    with pytest.raises(NoFeatureMapError, match=r"'block1_out' with shape \(None, 17, 24\), a row of tokens"):
+        vc.attach(handmade.vision_transformer("dense").model, "last", size=size)

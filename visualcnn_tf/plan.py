@@ -12,7 +12,7 @@ from visualcnn_tf._checks import bad_value, check_choice, quoted
 from visualcnn_tf.advice import check_reachable, check_reruns
 from visualcnn_tf.backward.score import Target, suffixes
 from visualcnn_tf.combine import resolve_weights
-from visualcnn_tf.errors import InputShapeError, InvalidArgumentError
+from visualcnn_tf.errors import InputShapeError, InvalidArgumentError, NoFeatureMapError
 from visualcnn_tf.fusion import is_discriminative, method_name, needs_gradients
 from visualcnn_tf.inputs import ModelInputs
 from visualcnn_tf.options import DEFAULT_METHOD, Options
@@ -105,14 +105,15 @@ def make_plan(model: Any, inputs: ModelInputs, options: Options) -> Plan:
         VisualCNNError: for every layer, method or size that the model can't serve.
     """
     selector = Selector(model, inputs)
-    calls = selector.select(options.layers, options.after_activation)
     trial = selector.probe
-    methods = methods_for(options.method, [call.path for call in calls], DEFAULT_METHOD)
     own = [
         OutputSpec(name, tuple(tensor.shape), keras.backend.standardize_dtype(tensor.dtype))
         for name, tensor in zip(prediction_names(model, trial.outputs), flat_outputs(trial.outputs), strict=True)
     ]
     names = [output.name for output in own]
+    selector.output = names.index(options.output) if options.output in names else None
+    calls = selector.select(options.layers, options.after_activation)
+    methods = methods_for(options.method, [call.path for call in calls], DEFAULT_METHOD)
     planned = list(_planned(calls, methods, options.target))
     discriminative = any(is_discriminative(method) for _, method, _, _ in planned)
     if not discriminative:
@@ -233,6 +234,7 @@ def _reference(call: Call, inputs: Sequence[Any]) -> int | None:
 
 def _heatmap_spec(tap: Tap, inputs: ModelInputs, options: Options) -> OutputSpec:
     like = None
+    _refuse_tokens(tap, inputs, options.size)
     if options.size == "input":
         if tap.reference is None:
             raise InputShapeError(
@@ -247,6 +249,18 @@ def _heatmap_spec(tap: Tap, inputs: ModelInputs, options: Options) -> OutputSpec
     if tap.has_steps:
         shape = (shape[0], steps, *shape[1:])
     return OutputSpec(tap.key, tuple(shape), options.dtype)
+
+
+def _refuse_tokens(tap: Tap, inputs: ModelInputs, size: Any) -> None:
+    """Raises for a heatmap ``(H, W)`` of a row of tokens: nothing tells the places that they stand for."""
+    wants_image = tap.reference is None if size == "input" else size is not None and len(size) == 2
+    if wants_image and len(tap.frame_shape) == 3 and any(len(spec.shape) == 4 for spec in inputs.specs):
+        raise NoFeatureMapError(
+            f"`layers` must name layers with maps (B, h, w, C) of the image. Received: {tap.path!r} with shape "
+            f"{tap.shape}, a row of tokens as in vision transformers. Tap the convolution that makes the tokens, "
+            "reshape them to (B, h, w, C) for a `FeatureMapFusion` (see docs/layers.md), or set `size=None` for one "
+            "value for each token."
+        )
 
 
 def _classes_shape(target: Target) -> tuple[int | None, ...]:

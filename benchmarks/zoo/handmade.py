@@ -114,7 +114,8 @@ def conv_lstm() -> Subject:
     x = L.MaxPooling2D(name="pool")(L.ConvLSTM2D(16, 3, padding="same", name="film_map")(x))
     x = L.Conv2D(16, 3, padding="same", activation="relu", name="conv")(x)
     label = L.Dense(_CLASSES, activation="softmax", name="label")(L.GlobalAveragePooling2D()(x))
-    return Subject(keras.Model(film, label, name="conv_lstm"), soft(4, 24, 24, 3))
+    note = '`size=(24, 24)`: of maps for the whole film, `size="input"` is refused'
+    return Subject(keras.Model(film, label, name="conv_lstm"), soft(4, 24, 24, 3), {"size": (24, 24)}, note)
 
 
 def film_cnn() -> Subject:

@@ -29,7 +29,7 @@ def attached(subject: Subject, layers: Any, method: Any, **options: Any) -> Any:
     """The explained model; of what ``attach`` warns, a deep layer says nothing new."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", vc.errors.NoPlaceWarning)
-        return vc.attach(subject.model, layers, method=method, **subject.options, **options)
+        return vc.attach(subject.model, layers, method=method, **{**subject.options, **options})
 
 
 def preset(layers: str) -> Callable[[Subject], str]:
@@ -107,9 +107,12 @@ def other_gradcam(subject: Subject, explained: Any) -> dict[str, Any]:
         seen.clear()
         output = keras.tree.flatten(subject.model(inputs, training=False))[explained.plan.scored]
         score = subject.options.get("target", lambda output: tf.reduce_max(output, -1))(output)
-        maps = {tap.key: seen[tap.path][tap.index] for tap in explained.taps}
-        slopes = dict(zip(maps, tf.gradients(score, [*maps.values()]), strict=True))
-        return {key: weighted(a, slopes[key]) for key, a in maps.items()}
+        maps = {}
+        for tap in explained.taps:
+            calls = tap.calls(seen[tap.path])
+            steps = list(map(weighted, calls, tf.gradients(score, calls)))
+            maps[tap.key] = steps[0] if tap.frames is None else tf.stack(steps, 1)
+        return maps
 
     layers = walk(subject.model)
     with contextlib.ExitStack() as after:
@@ -125,8 +128,8 @@ def other_gradcam(subject: Subject, explained: Any) -> dict[str, Any]:
 
 
 def weighted(a: Any, g: Any) -> Any:
-    """Grad-CAM but for its ReLU."""
-    space = list(range(1, a.shape.rank - 1))
+    """Grad-CAM but for its ReLU, of maps or of a film of maps."""
+    space = list(range(a.shape.rank - 3, a.shape.rank - 1)) if a.shape.rank == 5 else list(range(1, a.shape.rank - 1))
     return tf.reduce_sum(tf.reduce_mean(g, space, keepdims=True) * a, -1)
 
 

@@ -51,6 +51,13 @@ _NO_STAGE = (
         keras.layers.CenterCrop,
     )
 )
+#: Inside of these, axes are heads and tokens: no picture of the input.
+_ATTENTION = (
+    keras.layers.MultiHeadAttention,
+    keras.layers.GroupQueryAttention,
+    keras.layers.Attention,
+    keras.layers.AdditiveAttention,
+)
 # From this ratio between the sizes of two maps on, they belong to different resolutions; a valid convolution that
 # trims the border does not start a new stage.
 _NEW_RESOLUTION = 1.5
@@ -173,7 +180,9 @@ def _as_tuple(value: Any) -> tuple[Any, ...]:
 
 def _stage_nodes(probe: Probe, nodes: Sequence[_Node]) -> list[_Node]:
     """The maps that may end a stage: of the model's main spatial rank, learned, before any spatial output layer."""
+    attention = tuple(f"{path}/" for path, layer in probe.layers.items() if isinstance(layer, _ATTENTION))
     maps = [node for node in nodes if _is_map(node.call.space) and node.learned]
+    maps = [node for node in maps if not node.call.path.startswith(attention)]
     rank = max((len(node.call.space) for node in maps), default=0)
     maps = [node for node in maps if len(node.call.space) == rank]
     head = _spatial_output_layer(probe, nodes, rank)

@@ -191,6 +191,18 @@ def nearest_upstream(tensor: Any, known: Any) -> list[Any]:
     return list(found)
 
 
+def upstream(tensor: Any) -> set[Any]:
+    """References of all tensors that ``tensor`` is computed from, itself included."""
+    seen = set()
+    todo = [tensor]
+    while todo:
+        current = todo.pop()
+        if current.ref() not in seen:
+            seen.add(current.ref())
+            todo.extend(current.op.inputs)
+    return seen
+
+
 def is_upstream(source: Any, tensor: Any) -> bool:
     """Whether ``tensor`` is computed from ``source``."""
     return source is tensor or bool(nearest_upstream(tensor, {source.ref()}))

@@ -17,9 +17,10 @@ from visualcnn_tf.errors import (
     NoFeatureMapError,
 )
 from visualcnn_tf.inputs import ModelInputs
+from visualcnn_tf.outputs import flat_outputs
 from visualcnn_tf.taps.follow import after_activations
 from visualcnn_tf.taps.presets import PRESETS, conv_calls, last_calls, stage_calls, tappable
-from visualcnn_tf.taps.probe import Call, Probe, probe
+from visualcnn_tf.taps.probe import Call, Probe, probe, upstream
 
 _RULES: dict[str, Callable[[Probe], list[Call]]] = {
     "conv": conv_calls,
@@ -36,12 +37,16 @@ class Selector:
     Args:
         model: the model.
         inputs: what it takes.
+
+    Attributes:
+        output: which of the model's outputs the presets lead to, by place among all, flat; None for all of them.
     """
 
     def __init__(self, model: Any, inputs: ModelInputs) -> None:
         self.model = model
         self.inputs = inputs
         self.probe = probe(model, inputs)
+        self.output: int | None = None
         self._sized: Probe | None = None
 
     def select(self, layers: Any, after_activation: bool = False) -> list[Call]:
@@ -79,10 +84,19 @@ class Selector:
     def preset(self, name: str) -> list[Call]:
         """The calls that a preset names, possibly none."""
         if name == "conv":
-            return _first_frames(conv_calls(self.probe))
-        known = self.sized()
+            return _first_frames(conv_calls(self._leading(self.probe)))
+        known = self._leading(self.sized())
         calls = {(call.path, call.index): call for call in self.probe.calls}
         return [calls[call.path, call.index] for call in _RULES[name](known)]
+
+    def _leading(self, trial: Probe) -> Probe:
+        """The trial without what has no part in the output that the presets lead to."""
+        if self.output is None:
+            return trial
+        output = flat_outputs(trial.outputs)[self.output]
+        known = upstream(output)
+        calls = [call for call in trial.calls if call.tensor is not None and call.tensor.ref() in known]
+        return replace(trial, outputs=output, calls=calls)
 
     def tappable(self) -> list[Call]:
         """Every call of which a heatmap can be made."""
