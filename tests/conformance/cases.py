@@ -212,6 +212,22 @@ def logits(model: keras.Model, after: str, x: Any, seen: dict[str, Any] | None =
     return x
 
 
+# --- two runs of one model ---
+
+# A step of the type, for a heatmap of which the last bit may fall either way.
+STEP = {"int32": 0.0, "float32": 0.0, "float16": 2**-11, "uint8": 1.0}
+
+
+def check_same(outputs: dict[str, Any], eager: dict[str, Any], tolerance: float) -> None:
+    """Compares two runs of one model."""
+    assert set(outputs) == set(eager)
+    for key, value in eager.items():
+        first, second = np.asarray(value), np.asarray(outputs[key])
+        assert second.dtype == first.dtype
+        allowed = tolerance * max(1.0, float(np.ptp(first))) + STEP[first.dtype.name]
+        np.testing.assert_allclose(second.astype(np.float64), first, rtol=0, atol=allowed, err_msg=key)
+
+
 # --- every public name ---
 
 

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from cases import BUILDERS, IMAGE, OPTIONS, expected, images, is_discriminative, tiny_model
+from cases import BUILDERS, IMAGE, OPTIONS, STEP, check_same, expected, images, is_discriminative, tiny_model
 from oracle import assert_close
 
 from visualcnn_tf.fusion import PERTURBATIONS
@@ -23,8 +23,6 @@ CASES = [
     if builder == "attach" or not (kind == "combination" or is_discriminative(options))
 ]
 every_case = pytest.mark.parametrize(("builder", "options"), CASES)
-# A step of the type, for a heatmap of which the last bit may fall either way.
-STEP = {"int32": 0.0, "float32": 0.0, "float16": 2**-11, "uint8": 1.0}
 
 
 def check(outputs: dict[str, Any], truth: dict[str, np.ndarray], dtype: str, tolerance: float = 1e-5) -> None:
@@ -40,16 +38,6 @@ def check(outputs: dict[str, Any], truth: dict[str, np.ndarray], dtype: str, tol
             assert abs(heatmap - 255 * truth[key].clip(0, 1)).max() <= 0.51
         else:
             assert_close(heatmap, truth[key], tolerance + STEP[dtype])
-
-
-def check_same(outputs: dict[str, Any], eager: dict[str, Any], tolerance: float) -> None:
-    """Compares two runs of one model."""
-    assert set(outputs) == set(eager)
-    for key, value in eager.items():
-        first, second = np.asarray(value), np.asarray(outputs[key])
-        assert second.dtype == first.dtype
-        allowed = tolerance * max(1.0, float(np.ptp(first))) + STEP[first.dtype.name]
-        np.testing.assert_allclose(second.astype(np.float64), first, rtol=0, atol=allowed, err_msg=key)
 
 
 @every_case
