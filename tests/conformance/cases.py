@@ -18,6 +18,7 @@ import keras
 import numpy as np
 import oracle
 import oracle_gradient
+import pytest
 import tensorflow as tf
 from oracle import assert_close
 
@@ -211,6 +212,72 @@ def logits(model: keras.Model, after: str, x: Any, seen: dict[str, Any] | None =
             x = tf.where((x if seen is None else seen[layer.name]) > 0, x, tf.zeros_like(x))
     return x
 
+
+# --- the parameters of ``attach`` that are no choice among names ---
+
+
+def check_layers() -> None:
+    assert [tap.path for tap in vc.attach(tiny_model(), ["conv_*"]).taps] == ["conv_1", "conv_2"]
+
+
+def check_after_activation() -> None:
+    image = keras.Input((8, 8, 1))
+    x = keras.layers.ReLU(name="relu")(keras.layers.Conv2D(2, 3, name="conv")(image))
+    model = keras.Model(image, keras.layers.GlobalAveragePooling2D()(x))
+    assert [tap.path for tap in vc.attach(model, "conv", after_activation=True).taps] == ["relu"]
+
+
+def check_output() -> None:
+    model = tiny_model()
+    two = keras.Model(
+        model.input, {"one": model.output, "other": keras.layers.Dense(4)(model.get_layer("average").output)}
+    )
+    explained = vc.attach(two, "last", method="gradcam", output="other")
+    outputs = explained(images(3))
+    np.testing.assert_array_equal(outputs["explained_class"], np.argmax(outputs["other"], 1))
+
+
+def check_render() -> None:
+    image = keras.Input((8, 8, 1))
+    model = keras.Model(image, keras.layers.Conv2D(2, 3, padding="same", name="conv")(image))
+    batch = np.random.default_rng(0).random((2, 8, 8, 1)).astype(np.float32)
+    outputs = vc.attach(model, "conv", render="overlay")(batch)
+    np.testing.assert_array_equal(outputs["overlay_conv"], vc.overlay(batch, outputs["heatmap_conv"]))
+
+
+def check_check_numerics() -> None:
+    batch = images(1)
+    batch[0, 0, 0] = np.nan
+    with pytest.raises(vc.NanLayerOutputError, match="conv_1"):
+        vc.attach(tiny_model(), check_numerics=True)(batch)
+
+
+def check_input_shape() -> None:
+    model = keras.Sequential([keras.layers.Conv2D(2, 3, name="conv")])
+    assert vc.attach(model, input_shape=(9, 9, 1)).outputs[-1].shape == (None, 9, 9)
+
+
+def check_name() -> None:
+    assert vc.attach(tiny_model(), name="told").name == "told"
+
+
+def check_jit_compile() -> None:
+    model, batch = tiny_model(), images(3)
+    compiled = vc.attach(model, jit_compile="fusion")(batch)
+    check_same(compiled, vc.attach(model)(batch), 1e-5)
+
+
+#: A row for each parameter of ``attach`` that no row of ``OPTIONS`` uses.
+PARAMETERS: dict[str, Callable[[], None]] = {
+    "layers": check_layers,
+    "after_activation": check_after_activation,
+    "output": check_output,
+    "render": check_render,
+    "jit_compile": check_jit_compile,
+    "check_numerics": check_check_numerics,
+    "input_shape": check_input_shape,
+    "name": check_name,
+}
 
 # --- two runs of one model ---
 

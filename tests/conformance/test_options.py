@@ -9,15 +9,20 @@ from typing import Any
 
 import keras
 import numpy as np
+import oracle
+import oracle_gradient
 import pytest
 import tensorflow as tf
 from cases import BUILDERS, IMAGE, OPTIONS, STEP, check_same, expected, images, is_discriminative, tiny_model
 from oracle import assert_close
 
+import visualcnn_tf as vc
 from visualcnn_tf.fusion import PERTURBATIONS
 
+# What takes long to trace; tests of their own run these every day.
+LONG = {"eigengradcam", "reciprocam", "scorecam", "ablationcam", "top2", "(2, 0)"}
 CASES = [
-    pytest.param(builder, options, id=f"{builder}-{kind}-{name}")
+    pytest.param(builder, options, id=f"{builder}-{kind}-{name}", marks=[pytest.mark.slow] * (name in LONG))
     for (kind, name), options in OPTIONS.items()
     for builder in BUILDERS
     if builder == "attach" or not (kind == "combination" or is_discriminative(options))
@@ -68,7 +73,7 @@ def test_config_and_keras_file(builder: str, options: dict[str, Any], tmp_path: 
     check_same(loaded(batch), outputs, 0.0)
 
 
-@pytest.fixture(params=["mixed_float16", "mixed_bfloat16"])
+@pytest.fixture(params=["mixed_float16", pytest.param("mixed_bfloat16", marks=pytest.mark.slow)])
 def policy(request: Any) -> Iterator[str]:
     keras.config.set_dtype_policy(request.param)
     yield request.param
@@ -86,3 +91,33 @@ def test_mixed_precision(policy: str, builder: str, options: dict[str, Any]) -> 
     step = {"mixed_float16": 2**-11, "mixed_bfloat16": 2**-8}[policy]
     tolerance = 8 * step if options.get("method") in PERTURBATIONS else 1e-5
     check(outputs, expected(model, batch, options, combined), options.get("dtype", "float32"), tolerance)
+
+
+LAYER_METHODS = [name for name in vc.FUSIONS if name not in PERTURBATIONS]
+
+
+@pytest.mark.parametrize("method", LAYER_METHODS)
+def test_gradients_of_the_layer_against_differences(method: str) -> None:
+    generator = np.random.default_rng(4)
+    a = generator.uniform(0.5, 2, (1, 3, 2, 4)).astype(np.float32)
+    g = generator.uniform(0.5, 2, a.shape).astype(np.float32)
+    weights = generator.normal(size=(1, 4, 5))
+
+    def truth(a: np.ndarray) -> float:
+        fused = oracle_gradient.fuse(a, g, method) if method in oracle_gradient.FUSIONS else oracle.fuse(a, method)
+        return float((oracle_gradient.finished(fused, (4, 5)) * weights).sum())
+
+    differences = np.zeros(a.shape)
+    for place in np.ndindex(a.shape):
+        moved = [a.astype(np.float64) for _ in range(2)]
+        moved[0][place] += 1e-6
+        moved[1][place] -= 1e-6
+        differences[place] = (truth(moved[0]) - truth(moved[1])) / 2e-6
+    layer = vc.FeatureMapFusion(method, size=(4, 5))
+    with tf.GradientTape() as tape:
+        tape.watch(maps := tf.constant(a))
+        given = [maps, tf.constant(g)] if method in oracle_gradient.FUSIONS else maps
+        total = tf.reduce_sum(layer(given) * tf.constant(weights, tf.float32))
+    found = tape.gradient(total, maps).numpy()
+    assert abs(differences).max() > 1e-2
+    np.testing.assert_allclose(found, differences, atol=1e-3 * abs(differences).max())

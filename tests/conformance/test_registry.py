@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
+
 import pytest
-from cases import OPTIONS, PUBLIC, TABLES, missing
+from cases import OPTIONS, PARAMETERS, PUBLIC, TABLES, missing
 
 import visualcnn_tf as vc
 
@@ -15,6 +17,17 @@ def test_every_public_name_has_a_case() -> None:
 @pytest.mark.parametrize("table", TABLES)
 def test_every_choice_has_a_case(table: str) -> None:
     assert missing(TABLES[table], [name for kind, name in OPTIONS if kind == table]) == []
+
+
+def test_every_parameter_of_attach_has_a_case() -> None:
+    used = {parameter for options in OPTIONS.values() for parameter in options}
+    assert used.isdisjoint(PARAMETERS)
+    assert missing(inspect.signature(vc.attach).parameters, ["model", *used, *PARAMETERS]) == []
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_parameter_of_attach(name: str) -> None:
+    PARAMETERS[name]()
 
 
 def test_every_case_is_of_a_table() -> None:
