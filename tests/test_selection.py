@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+import oracle
 import pytest
 from keras import layers as L  # noqa: N812
 from model_kinds import Subclassed, backbone, images, small_cnn_layers
@@ -383,3 +386,17 @@ def test_a_row_of_tokens_is_refused_with_what_to_do(size: object) -> None:
     # Inside of its attention layers there are tensors (B, tokens, heads, C), which are no maps.
     with pytest.raises(NoFeatureMapError, match=r"'block1_out' with shape \(None, 17, 24\), a row of tokens"):
         vc.attach(handmade.vision_transformer("dense").model, "last", size=size)
+
+
+def test_tokens_on_a_grid_as_documented() -> None:
+    vit = handmade.vision_transformer().model
+    page = (Path(__file__).parents[1] / "docs" / "layers.md").read_text(encoding="utf-8")
+    [snippet] = re.findall(r"```python\n(tokens = .*?)```", page, re.DOTALL)
+    names = {"vit": vit, "keras": keras, "vc": vc}
+    exec(snippet, names)
+    x = images(2, 32, 32, 3)
+    outputs = names["explained"](x)
+    tokens = keras.Model(vit.input, vit.get_layer("norm").output)(x).numpy()
+    truth = oracle.heatmap(tokens[:, 1:].reshape(2, 4, 4, -1), "l2", (32, 32))
+    oracle.assert_close(outputs["heatmap"], truth)
+    np.testing.assert_allclose(outputs["predictions"], vit(x), atol=1e-6)
