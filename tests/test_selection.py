@@ -396,7 +396,7 @@ def test_tokens_on_a_grid_as_documented() -> None:
     exec(snippet, names)
     x = images(2, 32, 32, 3)
     outputs = names["explained"](x)
-    tokens = keras.Model(vit.input, vit.get_layer("norm").output)(x).numpy()
+    tokens = keras.Model(vit.input, vit.get_layer("block1_out").output)(x).numpy()
     truth = oracle.heatmap(tokens[:, 1:].reshape(2, 4, 4, -1), "l2", (32, 32))
     oracle.assert_close(outputs["heatmap"], truth)
     np.testing.assert_allclose(outputs["predictions"], vit(x), atol=1e-6)

@@ -105,12 +105,13 @@ def other_gradcam(subject: Subject, explained: Any) -> dict[str, Any]:
     @tf.function(autograph=False)
     def run(inputs: Any) -> dict[str, Any]:
         seen.clear()
-        output = keras.tree.flatten(subject.model(inputs, training=False))[explained.plan.scored]
+        output = subject.model(inputs, training=False)
+        output = output[subject.options["output"]] if isinstance(output, dict) else output
         score = subject.options.get("target", lambda output: tf.reduce_max(output, -1))(output)
         maps = {}
         for tap in explained.taps:
             calls = tap.calls(seen[tap.path])
-            steps = list(map(weighted, calls, tf.gradients(score, calls)))
+            steps = [weighted(a, g, tap.sequence) for a, g in zip(calls, tf.gradients(score, calls), strict=True)]
             maps[tap.key] = steps[0] if tap.frames is None else tf.stack(steps, 1)
         return maps
 
@@ -127,9 +128,9 @@ def other_gradcam(subject: Subject, explained: Any) -> dict[str, Any]:
         return run(subject.inputs)
 
 
-def weighted(a: Any, g: Any) -> Any:
-    """Grad-CAM but for its ReLU, of maps or of a film of maps."""
-    space = list(range(a.shape.rank - 3, a.shape.rank - 1)) if a.shape.rank == 5 else list(range(1, a.shape.rank - 1))
+def weighted(a: Any, g: Any, is_film: bool) -> Any:
+    """Grad-CAM but for its ReLU, of maps or of a film of maps, each by itself."""
+    space = list(range(2 if is_film else 1, a.shape.rank - 1))
     return tf.reduce_sum(tf.reduce_mean(g, space, keepdims=True) * a, -1)
 
 
