@@ -22,7 +22,7 @@ from model_kinds import KINDS
 from served_model import ServedModel
 
 import visualcnn_tf as vc
-from visualcnn_tf.errors import InvalidArgumentError, UnsupportedOperationError
+from visualcnn_tf.errors import InvalidArgumentError
 from visualcnn_tf.export.report import interpreter
 from visualcnn_tf.export.twin import computes_in_half_precision, float32_twin
 
@@ -36,10 +36,7 @@ EVERYDAY = ("fusion-eigen", "fusion-gradcam", "dtype-uint8", "target-input", "ki
 NAMES = [pytest.param(name, marks=[] if name in EVERYDAY else pytest.mark.slow) for name in CASES]
 #: What no TensorFlow Lite file can hold, and what is said of it.
 NOT_ON_A_DEVICE: dict[str, tuple[type[Exception], str]] = {
-    "fusion-reciprocam": (UnsupportedOperationError, "in a loop"),
-    "fusion-scorecam": (UnsupportedOperationError, "in a loop"),
-    "fusion-ablationcam": (UnsupportedOperationError, "in a loop"),
-    "kind-unknown_size": (InvalidArgumentError, "a model of known input sizes"),
+    "kind-unknown_height_and_width": (InvalidArgumentError, "a model of known input sizes"),
 }
 
 
