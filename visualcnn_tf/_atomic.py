@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import uuid
@@ -12,6 +13,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from visualcnn_tf._checks import bad_value
+from visualcnn_tf._rename import exchange, rename_new
 from visualcnn_tf.errors import PathNotWritableError
 
 # What TensorFlow makes of the system's errors when it writes.
@@ -43,37 +45,74 @@ def writing(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def whole_folder(path: Path, overwrite: bool) -> Iterator[Path]:
+def whole_folder(path: Path, overwrite: bool, holds: str) -> Iterator[Path]:
     """Yields a temporary sibling of ``path``, which takes its place when the ``with`` block ends without an error.
+
+    A process that is killed meanwhile leaves the sibling, ``.NAME.<32 hexadecimal digits>.partial``, and ``path`` as
+    it was.
+
+    Args:
+        path: the folder; through symbolic links, what they lead to.
+        overwrite: whether an earlier one is replaced.
+        holds: pattern of a file that every earlier one holds. A folder without is somebody's work and not replaced.
 
     Raises:
         InvalidArgumentError: when ``path`` exists and may not be overwritten.
         PathNotWritableError: when it, or the folder that it is in, can't be written.
     """
-    if path.exists() and not overwrite:
-        raise bad_value("path", "a path that does not exist yet", str(path), "Pass `overwrite=True` to replace it.")
+    real = _real(path)
+    _check_replaceable(path, real, overwrite, holds)
     with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+        real.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _sibling(real)
     replaced = temporary.with_name(temporary.name + ".old")
     try:
         yield temporary
         with writing(path):
-            _change_places(path, temporary, replaced)
+            _take_place(temporary, real, replaced, overwrite)
     finally:
         for leftover in (temporary, replaced):
             shutil.rmtree(leftover, ignore_errors=True)
 
 
-def _change_places(path: Path, temporary: Path, replaced: Path) -> None:
-    if path.exists():
-        path.rename(replaced)
+def _check_replaceable(path: Path, real: Path, overwrite: bool, holds: str) -> None:
+    if not real.exists():
+        return
+    if not overwrite:
+        raise bad_value("path", "a path that does not exist yet", str(path), "Pass `overwrite=True` to replace it.")
+    is_earlier = real.is_dir() and (not any(real.iterdir()) or any(real.glob(holds)))
+    if not is_earlier or Path.cwd().is_relative_to(real):
+        raise bad_value(
+            "path",
+            f"a new path or, with `overwrite=True`, a folder that is empty or holds {holds}, and not the current one",
+            str(path),
+            "Nothing else is deleted: remove it yourself, or choose another path.",
+        )
+
+
+def _take_place(temporary: Path, path: Path, replaced: Path, overwrite: bool) -> None:
+    if not (overwrite and path.exists()):
+        rename_new(temporary, path)  # not over what another process has put there meanwhile
+        return
+    if exchange(temporary, path):
+        return
+    # Without an exchange of names there is a moment in which nothing has this name.
+    path.rename(replaced)
     try:
         temporary.rename(path)
     except OSError:
-        if replaced.exists():
-            replaced.rename(path)
+        replaced.rename(path)
         raise
+
+
+def _real(path: Path) -> Path:
+    """Without symbolic links and dots, so that it has a name and a sibling on the same disk."""
+    return Path(os.path.realpath(path))
+
+
+def _sibling(path: Path) -> Path:
+    # Hidden, and no number: TensorFlow Serving does not take it for a version. Cut, because names have a limit.
+    return path.with_name(f".{path.name[:40]}.{uuid.uuid4().hex}.partial")
 
 
 def next_version(folder: Path) -> Path:
@@ -82,19 +121,24 @@ def next_version(folder: Path) -> Path:
     return folder / str(max(taken, default=0) + 1)
 
 
-def write_file(path: str | os.PathLike[str], content: bytes) -> Path:
+def write_file(path: Path, content: bytes, overwrite: bool = True) -> Path:
     """Writes a file at once or not at all, so that nobody ever reads half of one; makes its directory.
 
     Raises:
-        PathNotWritableError: when it can't be written.
+        PathNotWritableError: when it can't be written, also because it is no file but a device, say.
     """
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    real = _real(path)
+    temporary = _sibling(real)
     with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if real.exists() and not real.is_file() and not real.is_dir():
+            raise OSError(errno.EINVAL, "Not a regular file")  # it would be replaced by one
+        real.parent.mkdir(parents=True, exist_ok=True)
         try:
             temporary.write_bytes(content)
-            temporary.replace(path)
+            if overwrite:
+                temporary.replace(real)
+            else:
+                rename_new(temporary, real)
         finally:
             temporary.unlink(missing_ok=True)
     return path

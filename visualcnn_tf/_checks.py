@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
-from visualcnn_tf.errors import InvalidArgumentError
+from visualcnn_tf.errors import InvalidArgumentError, InvalidTypeError
 
 
 def quoted(names: Iterable[object]) -> str:
@@ -48,3 +50,20 @@ def check_choice(argument: str, value: Any, allowed: Sequence[Any], also: str = 
 def is_count(value: object) -> bool:
     """Whether ``value`` is an integer of at least 1 (and no bool)."""
     return hasattr(value, "__index__") and not isinstance(value, bool) and int(value) >= 1
+
+
+def as_path(argument: str, path: Any) -> Path:
+    """A path, for a path or a string that can be one.
+
+    Raises:
+        InvalidTypeError: for anything else.
+        InvalidArgumentError: for an empty string, or one that no system takes.
+    """
+    if not isinstance(path, (str, os.PathLike)) or isinstance(os.fspath(path), bytes):
+        raise InvalidTypeError(
+            f"`{argument}` must be a path: a string or a `pathlib.Path`. Received: {path!r} of type "
+            f"{type(path).__name__}."
+        )
+    if not os.fspath(path) or "\0" in os.fspath(path):
+        raise bad_value(argument, "the name of a file or folder", path)
+    return Path(path)

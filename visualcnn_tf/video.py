@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import islice
-from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from visualcnn_tf._pictures import legible_size
 from visualcnn_tf._progress import progress
 from visualcnn_tf.attach import attach
 from visualcnn_tf.colormaps import color_table
-from visualcnn_tf.normalize import normalize_maps
+from visualcnn_tf.normalize import check_normalize, normalize_maps
 from visualcnn_tf.render import check_alpha, overlay
 from visualcnn_tf.resize import resize
 
@@ -78,7 +77,7 @@ def heatmap_video(
         calibrate: How many frames these are.
         look: How heatmaps are laid over frames.
         fps: Frames a second of a GIF; by default those of a GIF that is read, else 10.
-        overwrite: Whether an existing folder is replaced.
+        overwrite: Whether an earlier folder of frames is replaced.
 
     Returns:
         The scale.
@@ -90,8 +89,8 @@ def heatmap_video(
         PathNotWritableError: ``path`` can't be written.
     """
     speed = _check(frames, path, calibrate, fps)
-    if scale is not None and not (len(scale) == 2 and -inf < scale[0] < scale[1] < inf):
-        raise bad_value("scale", "two finite numbers, the smaller one first", scale)
+    if scale is not None:
+        scale = _checked_scale(scale)
     first = next(iter(frames)).shape
     film = Film(_explained(model, layer, method), first, prepare)
     low, high = scale or robust_scale(maps for _, maps in film.maps(islice(frames, calibrate)))
@@ -101,6 +100,15 @@ def heatmap_video(
     else:
         write_pngs(path, pictures, overwrite)
     return low, high
+
+
+def _checked_scale(scale: Sequence[float]) -> tuple[float, float]:
+    try:
+        low, high = scale
+        check_normalize(("range", low, high))
+    except ValueError:
+        raise bad_value("scale", "two finite numbers of float32, the smaller one first", scale) from None
+    return float(low), float(high)
 
 
 def _check(frames: Frames, path: Path, calibrate: int, fps: float | None) -> float:
@@ -187,7 +195,7 @@ def write_gif(path: Path, pictures: Iterable[Frame], fps: float) -> None:
 
 def write_pngs(path: Path, pictures: Iterable[Frame], overwrite: bool) -> None:
     """Writes ``frame_00001.png`` and so on into a new folder, all of them or none."""
-    with whole_folder(path, overwrite) as folder:
+    with whole_folder(path, overwrite, holds="frame_*.png") as folder:
         with writing(path):
             folder.mkdir()
         for number, picture in enumerate(pictures, 1):

@@ -10,7 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from visualcnn_tf._atomic import next_version, whole_folder, writing
-from visualcnn_tf._checks import bad_value, check_choice
+from visualcnn_tf._checks import as_path, bad_value, check_choice
 from visualcnn_tf.attach import check_model
 from visualcnn_tf.export.examples import example_inputs
 from visualcnn_tf.export.images import ON_ERROR, ImageDecoder, Preprocess, check_preprocess
@@ -59,7 +59,8 @@ def export_saved_model(
             ``"blank"``: it gets zeros in every output (no class, -1, in ``"explained_class"``), and the output
             ``"valid"`` tells which images were read.
         version: a number, or ``"next"`` for the next free one: the model is written to ``path/<version>``.
-        overwrite: whether an existing folder is replaced.
+        overwrite: whether an earlier SavedModel is replaced; folders of anything else never are. On Linux there is
+            always one of the two at ``path``; elsewhere there is none for a moment.
         verify: whether the written model is loaded, run without Keras and compared with the model.
         warmup: whether TensorFlow Serving gets requests to warm the model up with when it loads it, one for each
             signature, so that its first client does not wait. Without the package ``tensorflow-serving-api`` (install
@@ -87,8 +88,8 @@ def export_saved_model(
         raise bad_value("preprocess", "None without the signature 'serving_bytes'", preprocess)
     if png:
         _check_pictures(explained, decoder, preprocess)
-    target = _target(Path(path), version)
-    with whole_folder(target, overwrite) as temporary:
+    target = _target(as_path("path", path), version)
+    with whole_folder(target, overwrite, holds="saved_model.pb") as temporary:
         functions = served_signatures(explained, inputs, names, decoder, on_error == "blank", png)
         examples = {name: example_inputs(name, inputs, own) for name in functions}
         with writing(target):
@@ -121,8 +122,8 @@ def _target(path: Path, version: int | str | None) -> Path:
         return path
     if version == "next":
         return next_version(path)
-    if isinstance(version, bool) or not isinstance(version, int) or version < 0:
-        raise bad_value("version", "a number of at least 0, 'next' or None", version)
+    if isinstance(version, bool) or not isinstance(version, int) or not 0 <= version < 2**63:
+        raise bad_value("version", "a number of at least 0 that 64 bits can hold, 'next' or None", version)
     return path / str(version)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import tensorflow as tf
 
 from visualcnn_tf._atomic import write_file, writing
-from visualcnn_tf._checks import bad_value, check_choice, is_count, quoted
+from visualcnn_tf._checks import as_path, bad_value, check_choice, is_count, quoted
 from visualcnn_tf.attach import check_model
 from visualcnn_tf.errors import UnsupportedOperationError
 from visualcnn_tf.explained_model import ExplainedModel
@@ -92,7 +92,7 @@ def export_tflite(
     if batch_size is not None and not is_count(batch_size):
         raise bad_value("batch_size", "a number of at least 1, or None for any", batch_size)
     _check_int8(explained, quantize, representative_data, io_dtype, full_integer)
-    path = Path(path)
+    path = as_path("path", path)
     if path.exists() and not overwrite:
         raise bad_value("path", "a path that does not exist yet", str(path), "Pass `overwrite=True` to replace it.")
     _warn_of_lost_check(explained)
@@ -110,7 +110,7 @@ def export_tflite(
     if foreign_ops(ops):
         raise UnsupportedOperationError(f"The file would hold operations that devices lack: {foreign_ops(ops)}.")
     checks = verified(content, functions["serving_default"], quantize, examples, explained) if verify else {}
-    write_file(path, content)
+    write_file(path, content, overwrite)
     return ExportReport(path, len(content), quantize, ops, outside_xnnpack(ops), checks)
 
 
