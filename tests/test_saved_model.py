@@ -21,8 +21,9 @@ from model_kinds import KINDS, images, small_cnn_layers
 from tensorflow.core.protobuf import saved_model_pb2
 
 import visualcnn_tf as vc
+from visualcnn_tf.encoded import MAX_PIXELS, claimed_pixels
 from visualcnn_tf.errors import ExportVerificationError, InvalidArgumentError, PathNotWritableError
-from visualcnn_tf.export.images import MAX_PIXELS, PREPROCESS, claimed_pixels
+from visualcnn_tf.export.images import PREPROCESS
 
 LOADER = Path(__file__).with_name("c_loader.py")
 
@@ -264,22 +265,6 @@ def test_nothing_half_written_is_left(cnn: Any, tmp_path: Path, monkeypatch: pyt
         with pytest.raises(PathNotWritableError, match=f"`path` must be .*{tmp_path / 'm'}': .*{full}"):
             vc.export_saved_model(explained, tmp_path / "m")
         assert not list(tmp_path.iterdir())
-
-
-def test_an_older_version_survives_a_full_disk(cnn: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = vc.export_saved_model(cnn, tmp_path / "m", signatures=["serving_default"])
-    rename = Path.rename
-
-    def rename_or_fail(self: Path, target: Path) -> Path:
-        if target == folder and not self.name.endswith(".old"):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return rename(self, target)
-
-    monkeypatch.setattr(Path, "rename", rename_or_fail)
-    with pytest.raises(PathNotWritableError):
-        vc.export_saved_model(cnn, folder, signatures=["serving_default"], overwrite=True)
-    assert [entry.name for entry in tmp_path.iterdir()] == ["m"]
-    assert (folder / "saved_model.pb").exists()
 
 
 def test_a_folder_below_a_file_is_refused(cnn: Any, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from visualcnn_tf.encoded import MAX_PIXELS, decode_checked
 from visualcnn_tf.errors import ImageReadError, IncompatibleModelError, InputShapeError, InvalidArgumentError
 from visualcnn_tf.explained_model import ExplainedModel
 from visualcnn_tf.inputs import ModelInputs, model_inputs
@@ -19,10 +20,12 @@ from visualcnn_tf.inputs import ModelInputs, model_inputs
 _HDF5 = (".h5", ".hdf5")
 
 
-def load_model(path: Path) -> keras.Model:
+def load_model(path: Path, trusted: bool = False) -> keras.Model:
     """A model from a ``.keras`` or ``.h5`` file; of an explained model, the model inside.
 
-    Code inside the file (``Lambda`` layers) is not run: Keras's safe mode stays on.
+    Args:
+        path: The file.
+        trusted: Whether code inside the file (``Lambda`` layers) is run. Otherwise Keras's safe mode stays on.
 
     Raises:
         InvalidArgumentError: There is no such file.
@@ -30,7 +33,7 @@ def load_model(path: Path) -> keras.Model:
     """
     _check_model_file(path)
     try:
-        model = keras.saving.load_model(path, compile=False)
+        model = keras.saving.load_model(path, compile=False, safe_mode=not trusted)
     except Exception as error:  # Keras has no error class for this; what fails is in the file
         raise IncompatibleModelError(f"`{path}` can't be loaded: {_reason(error)}") from error
     return model.model if isinstance(model, ExplainedModel) else model
@@ -55,8 +58,8 @@ def _reason(error: Exception) -> str:
     text = str(error)
     if "safe_mode" in text:
         return (
-            "it holds a Lambda layer, whose code is not run from a file. If you trust the file, load it in "
-            "Python with keras.saving.load_model(path, safe_mode=False) and use visualcnn_tf.attach."
+            "it holds a Lambda layer, whose code is not run from a file. If you trust the file, pass "
+            "`--trust-model`, or in Python load it with keras.saving.load_model(path, safe_mode=False)."
         )
     if "Could not locate" in text or "Unknown layer" in text:
         return (
@@ -116,21 +119,30 @@ def read_image(path: Path, channels: int) -> Any:
     if not path.is_file():
         raise ImageReadError(f"There is no image file `{path}`.")
     try:
-        # expand_animations=False: the first frame of a GIF, so that the rank is always 3.
-        return tf.io.decode_image(path.read_bytes(), channels=channels, expand_animations=False)
+        return _decode(tf.constant(path.read_bytes()), channels)
     except tf.errors.InvalidArgumentError as error:
-        raise ImageReadError(f"`{path}` can't be read as an image. Allowed are JPEG, PNG, BMP and GIF.") from error
+        raise ImageReadError(
+            f"`{path}` can't be read as an image. Allowed are JPEG, PNG, BMP and GIF, up to {MAX_PIXELS:,} pixels."
+        ) from error
+
+
+# In a graph: step by step, the walk through a large GIF takes seconds.
+_decode = tf.function(decode_checked, autograph=False)
 
 
 def read_labels(path: Path, classes: int) -> list[str]:
     """Class names, one a line.
 
     Raises:
-        InvalidArgumentError: The file is missing, or there are more or fewer names than classes.
+        InvalidArgumentError: The file is missing or not in UTF-8, or there are more or fewer names than classes.
     """
     if not path.is_file():
         raise InvalidArgumentError(f"There is no file `{path}` for `--labels`.")
-    names = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InvalidArgumentError(f"`--labels` must be a text file in UTF-8. Received: `{path}`.") from error
+    names = [line.strip() for line in text.splitlines() if line.strip()]
     if len(names) != classes:
         raise InvalidArgumentError(
             f"`--labels` must name {classes} classes, one a line. Received: {len(names)} in `{path}`."

@@ -200,7 +200,7 @@ def _plan(rows: Sequence[Row], max_columns: int) -> Grid:
 
 def _panel(figure: Figure, place: Box, title: str, palette: Palette) -> Any:
     ax = figure.add_axes(place, xticks=[], yticks=[])
-    ax.set_title(title, fontsize=_FONT, pad=3, color=palette.ink)
+    ax.set_title(title, fontsize=_FONT, pad=3, color=palette.ink, parse_math=False)  # names may hold dollar signs
     for spine in ax.spines.values():
         spine.set_color(palette.line)
     return ax

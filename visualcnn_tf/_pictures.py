@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from visualcnn_tf._atomic import write_file
-from visualcnn_tf._checks import bad_value
+from visualcnn_tf._checks import as_path, bad_value
 from visualcnn_tf.errors import (
     Image1DError,
     InputShapeError,
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 Array = npt.NDArray[Any]
 
 _SMALLEST = 100  # pixels: the width under which a picture is too small to be looked at
+_LARGEST = 16_384  # pixels: wider pictures are mistakes, and eat the memory
 _DPI = 100
 _TITLE = 24  # pixels above each picture of a figure
 _GAP = 8  # pixels between its columns
@@ -41,7 +42,7 @@ def as_images(input: Any) -> Array:
     Raises:
         InvalidTypeError: It is not an array of numbers.
         Image1DError: It has less than two dimensions.
-        InputShapeError: It has more than four.
+        InputShapeError: It has more than four, or nothing in it.
     """
     try:
         array = np.asarray(input)
@@ -58,6 +59,8 @@ def as_images(input: Any) -> Array:
         )
     if array.ndim > 4:
         raise InputShapeError(f"`input` must be at most a batch (B, H, W, C). Received: shape {array.shape}.")
+    if 0 in array.shape:
+        raise InputShapeError(f"`input` must have at least one pixel. Received: shape {array.shape}.")
     if array.dtype.kind == "b":
         array = array.astype(np.float32)
     if array.ndim == 2:
@@ -78,6 +81,8 @@ def check_width(resize: Any) -> int | None:
         return None
     if isinstance(resize, bool) or not isinstance(resize, (int, float, np.number)) or not isfinite(resize):
         raise bad_value("resize", "a width in pixels or None", resize)
+    if resize > _LARGEST:
+        raise bad_value("resize", f"at most {_LARGEST} pixels wide", resize)
     if resize < _SMALLEST:
         raise SizeTooSmall(
             f"`resize` must be at least {_SMALLEST} pixels wide, or None for the image's own size. "
@@ -126,6 +131,7 @@ def show(tiles: Sequence[tuple[str, Array]], width: int | None, path: str | os.P
         raise MissingExtraError(
             'Pictures are shown with matplotlib. Install it with: pip install "visualcnn-tf[plot]"'
         ) from error
+    path = None if path is None else as_path("path", path)
     window = _window() if path is None else None
     if window is not None:
         _draw(window, tiles, width)
@@ -134,7 +140,10 @@ def show(tiles: Sequence[tuple[str, Array]], width: int | None, path: str | os.P
     file = path or _temporary()
     figure, content = Figure(), BytesIO()
     _draw(figure, tiles, width)
-    figure.savefig(content, format=Path(file).suffix[1:] or "png", dpi=_DPI)
+    try:
+        figure.savefig(content, format=file.suffix[1:] or "png", dpi=_DPI)
+    except ValueError as error:  # matplotlib's answer to a format that it does not know
+        raise bad_value("path", "a file that ends in .png, .pdf, .svg or the like", str(file)) from error
     write_file(file, content.getvalue())
     if path is None:
         print(f"No window can be opened here. The pictures are in {file} (`path` says where they are to be).")
@@ -152,10 +161,10 @@ def _window() -> Figure | None:
         return None
 
 
-def _temporary() -> str:
+def _temporary() -> Path:
     handle, file = mkstemp(prefix="visualcnn_", suffix=".png")
     os.close(handle)
-    return file
+    return Path(file)
 
 
 def _draw(figure: Figure, tiles: Sequence[tuple[str, Array]], width: int | None) -> None:
@@ -172,4 +181,4 @@ def _draw(figure: Figure, tiles: Sequence[tuple[str, Array]], width: int | None)
         box = (left, bottom, width / across, height / down)
         ax = figure.add_axes(box, xticks=[], yticks=[], frame_on=False)
         ax.imshow(picture, interpolation="nearest", aspect="auto")
-        ax.set_title(title, fontsize=10, pad=4)
+        ax.set_title(title, fontsize=10, pad=4, parse_math=False)  # a name may hold dollar signs

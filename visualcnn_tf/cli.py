@@ -9,6 +9,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import tensorflow as tf
+
 from visualcnn_tf import commands
 from visualcnn_tf.colormaps import COLORMAPS
 from visualcnn_tf.errors import VisualCNNError
@@ -76,14 +78,22 @@ examples:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs a command; returns its exit code: 0, or 2 for a mistake of the user's."""
+    """Runs a command; returns its exit code: 0, 2 for a mistake of the user's, or 130 after Ctrl-C."""
     arguments = _parser().parse_args(_joined(sys.argv[1:] if argv is None else argv))
     try:
         getattr(commands, arguments.command)(arguments)
     except (VisualCNNError, OSError) as error:
-        print(f"visualcnn: error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+        return _failed(str(error), 2)
+    except (MemoryError, tf.errors.ResourceExhaustedError):
+        return _failed("There is not enough memory for this. Use smaller or fewer images, or a smaller `--size`.", 2)
+    except KeyboardInterrupt:
+        return _failed("Stopped.", 130)
     return 0
+
+
+def _failed(message: str, code: int) -> int:
+    print(f"visualcnn: error: {' '.join(message.split())}", file=sys.stderr)
+    return code
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -111,26 +121,33 @@ def _command(commands: Any, name: str, summary: str, description: str, examples:
 
 
 def _add_demo(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--out", type=Path, default=Path("visualcnn_demo"), metavar="DIR", help="default: %(default)s")
+    parser.add_argument("--out", type=_path, default=Path("visualcnn_demo"), metavar="DIR", help="default: %(default)s")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the training; default: %(default)s")
 
 
 def _add_layers(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", type=Path, metavar="MODEL", help="a .keras or .h5 file")
+    _add_model(parser)
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", type=_path, metavar="MODEL", help="a .keras or .h5 file")
+    parser.add_argument(
+        "--trust-model", action="store_true", help="run the code that MODEL holds (Lambda layers), unsafe if not yours"
+    )
 
 
 def _add_show(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", type=Path, metavar="MODEL", help="a .keras or .h5 file")
-    parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="JPEG, PNG, BMP or GIF files")
+    _add_model(parser)
+    parser.add_argument("images", type=_path, nargs="+", metavar="IMAGE", help="JPEG, PNG, BMP or GIF files")
     _add_heatmaps(parser, classes="a class index, or top3 and the like")
     parser.add_argument("--combine", action="store_true", help="add the mean of all heatmaps")
     _add_pixels(parser)
-    parser.add_argument("--labels", type=Path, metavar="FILE", help="class names, one a line")
+    parser.add_argument("--labels", type=_path, metavar="FILE", help="class names, one a line")
     parser.add_argument("--background", choices=("light", "dark"), default="light", help="default: %(default)s")
     parser.add_argument(
         "-o",
         "--out",
-        type=Path,
+        type=_path,
         default=Path("heatmaps.png"),
         metavar="FILE",
         help="default: %(default)s; what fits on no page becomes heatmaps_1.png and so on",
@@ -138,9 +155,9 @@ def _add_show(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_video(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", type=Path, metavar="MODEL", help="a .keras or .h5 file")
-    parser.add_argument("frames", type=Path, metavar="FRAMES", help="a folder of pictures, or an animated GIF")
-    parser.add_argument("-o", "--out", type=Path, required=True, metavar="OUT", help="film.gif, or a folder for PNGs")
+    _add_model(parser)
+    parser.add_argument("frames", type=_path, metavar="FRAMES", help="a folder of pictures, or an animated GIF")
+    parser.add_argument("-o", "--out", type=_path, required=True, metavar="OUT", help="film.gif, or a folder for PNGs")
     parser.add_argument(
         "--layer", type=_number_or_text, default="last", metavar="L", help="one layer, or 'last'; default: %(default)s"
     )
@@ -160,19 +177,19 @@ def _add_video(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_export(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", type=Path, metavar="MODEL", help="a .keras or .h5 file")
+    _add_model(parser)
     _add_heatmaps(parser, classes="a class index, top3 and the like, or input for one that each request may choose")
     parser.add_argument("--dtype", default="float32", metavar="T", help="float32, float16 or uint8 heatmaps")
     parser.add_argument(
-        "--saved-model", type=Path, metavar="DIR", help="write a SavedModel to the next free number in this folder"
+        "--saved-model", type=_path, metavar="DIR", help="write a SavedModel to the next free number in this folder"
     )
     parser.add_argument(
         "--preprocess", metavar="P", help="of encoded and calibration images: 0..1, -1..1 or caffe; default: none"
     )
-    parser.add_argument("--tflite", type=Path, metavar="FILE", help="write a TensorFlow Lite file")
+    parser.add_argument("--tflite", type=_path, metavar="FILE", help="write a TensorFlow Lite file")
     parser.add_argument("--quantize", metavar="Q", help="of the TensorFlow Lite file: float16, dynamic or int8")
     parser.add_argument(
-        "--calibrate", type=Path, metavar="DIR", help="some 100 images for int8, preprocessed as --preprocess says"
+        "--calibrate", type=_path, metavar="DIR", help="some 100 images for int8, preprocessed as --preprocess says"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing TensorFlow Lite file")
 
@@ -222,7 +239,7 @@ def _add_heatmaps(parser: argparse.ArgumentParser, classes: str) -> None:
 
 
 def _add_web(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", type=Path, metavar="MODEL", help="a .tflite file with heatmaps")
+    parser.add_argument("model", type=_path, metavar="MODEL", help="a .tflite file with heatmaps")
     parser.add_argument("--port", type=int, default=8000, metavar="N", help="0 for any; default: %(default)s")
     parser.add_argument(
         "--preprocess", choices=("0..1", "-1..1", "0..255"), help="pixel values that the page starts with"
@@ -230,7 +247,7 @@ def _add_web(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-browser", action="store_true", help="don't open the page")
     parser.add_argument(
         "--modules",
-        type=Path,
+        type=_path,
         default=Path("node_modules"),
         metavar="DIR",
         help="the folder that holds LiteRT.js; default: %(default)s",
@@ -243,6 +260,12 @@ def _joined(words: Sequence[str]) -> list[str]:
     for option in ("--scale", "--preprocess"):
         text = text.replace(f"{option}\0-1..1", f"{option}=-1..1")
     return text.split("\0") if words else []
+
+
+def _path(text: str) -> Path:
+    if not text:  # of a shell variable that is not set; it would mean the current folder
+        raise argparse.ArgumentTypeError("must not be empty")
+    return Path(text)
 
 
 def _number_or_text(text: str) -> str | int:

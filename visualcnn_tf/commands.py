@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from visualcnn_tf._atomic import write_file
 from visualcnn_tf._checks import bad_value, check_choice
 from visualcnn_tf._files import image_inputs, load_model, read_images, read_labels
 from visualcnn_tf._frames import open_frames
@@ -28,6 +30,7 @@ from visualcnn_tf.taps.walk import walk
 from visualcnn_tf.video import Look, heatmap_video
 
 _DPI = 150
+_LARGEST = 8192  # pixels: a heatmap of this height and width takes 256 MB
 _RESCALING = (keras.layers.Rescaling, keras.layers.Normalization)
 
 
@@ -40,7 +43,7 @@ def demo(arguments: Namespace) -> None:
 
 def layers(arguments: Namespace) -> None:
     """Prints a table of what can be tapped."""
-    model = load_model(arguments.model)
+    model = load_model(arguments.model, arguments.trust_model)
     inputs = model_inputs(model)
     if inputs is None:
         raise IncompatibleModelError(
@@ -62,7 +65,7 @@ def layers(arguments: Namespace) -> None:
 
 def show(arguments: Namespace) -> None:
     """Draws images with their heatmaps."""
-    model = load_model(arguments.model)
+    model = load_model(arguments.model, arguments.trust_model)
     shape = image_inputs(model).specs[0].shape
     images = read_images(arguments.images, shape)
     if arguments.target == "input":
@@ -82,7 +85,7 @@ def show(arguments: Namespace) -> None:
 
 def video(arguments: Namespace) -> None:
     """Lays heatmaps over the frames of a film."""
-    model = load_model(arguments.model)
+    model = load_model(arguments.model, arguments.trust_model)
     image_inputs(model)
     frames = open_frames(arguments.frames)
     low, high = heatmap_video(
@@ -105,7 +108,8 @@ def export(arguments: Namespace) -> None:
     """Writes the model with its heatmaps for servers and devices."""
     if arguments.saved_model is None and arguments.tflite is None:
         raise bad_value("--saved-model", "given, or --tflite, or both", None, "Say what to write.")
-    explained = attach(load_model(arguments.model), dtype=arguments.dtype, **_heatmaps(arguments))
+    model = load_model(arguments.model, arguments.trust_model)
+    explained = attach(model, dtype=arguments.dtype, **_heatmaps(arguments))
     if arguments.saved_model is not None:
         folder = export_saved_model(explained, arguments.saved_model, version="next", preprocess=arguments.preprocess)
         print(f"Wrote {folder}: a SavedModel, the same as the model.")
@@ -131,19 +135,24 @@ def web(arguments: Namespace) -> None:
 def _calibration_images(model: Any, arguments: Namespace) -> Any:
     """All images of a folder, as the model takes them."""
     spec = image_inputs(model).specs[0]
-    files = sorted(path for path in arguments.calibrate.iterdir() if path.is_file())
+    folder = arguments.calibrate
+    files = sorted(path for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
     if not files:
-        raise bad_value("--calibrate", "a folder of images", str(arguments.calibrate), "It is empty.")
+        advice = "It is empty." if folder.is_dir() else "There is no such folder."
+        raise bad_value("--calibrate", "a folder of images", str(folder), advice)
     return np.asarray(check_preprocess(arguments.preprocess, spec)(read_images(files, spec.shape)))
 
 
 def save_figure(figure: Any, path: Path) -> None:
     """Saves a figure, in a format that its name tells."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    content = BytesIO()
     try:
-        figure.savefig(path, dpi=_DPI)
+        if not path.suffix:
+            raise ValueError("no format")
+        figure.savefig(content, format=path.suffix[1:], dpi=_DPI)
     except ValueError as error:  # matplotlib's answer to an unknown suffix
         raise bad_value("--out", "a picture file such as heatmaps.png", str(path)) from error
+    write_file(path, content.getvalue())
 
 
 def _pages(path: Path, count: int) -> list[Path]:
@@ -176,9 +185,10 @@ def _size(words: list[str] | None) -> Any:
         return "input"
     if words == ["native"]:
         return None
-    if len(words) == 2 and all(word.isdecimal() and int(word) > 0 for word in words):
+    if len(words) == 2 and all(word.isdecimal() and 0 < int(word) <= _LARGEST for word in words):
         return int(words[0]), int(words[1])
-    raise bad_value("--size", "'native' or a height and a width, such as 56 56", " ".join(words))
+    allowed = f"'native' or a height and a width up to {_LARGEST}, such as 56 56"
+    raise bad_value("--size", allowed, " ".join(words))
 
 
 def _preprocessor(model: Any, arguments: Namespace) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:

@@ -16,7 +16,7 @@ from visualcnn_tf.errors import InputShapeError, NanLayerOutputError, NotBuiltEr
 from visualcnn_tf.explain import NOT_FINITE, explain
 from visualcnn_tf.fusion import method_name
 from visualcnn_tf.fusion.xla import without_xla
-from visualcnn_tf.inputs import InputSpec, model_inputs, shaped_inputs
+from visualcnn_tf.inputs import InputSpec, check_arrays, model_inputs, shaped_inputs
 from visualcnn_tf.options import Options
 from visualcnn_tf.outputs import CLASS_INDEX
 from visualcnn_tf.plan import Plan, make_plan
@@ -140,8 +140,11 @@ class ExplainedModel(keras.Model):
 
         Raises:
             InputShapeError: for inputs of the wrong structure, rank, channel count or size.
+            InvalidTypeError: for what is no array of numbers.
             NanLayerOutputError: with ``check_numerics``, for NaN or infinite activations, naming the layer.
         """
+        if x is None or isinstance(x, (str, bytes, int, float)):
+            check_arrays(x)
         spec = _example_spec(x)
         if spec is not None:
             self._prepare(spec)
@@ -156,6 +159,7 @@ class ExplainedModel(keras.Model):
 
     def _prepare(self, inputs: Any) -> None:
         """Checks the inputs; at the first call of a model that nobody has described yet, plans from them."""
+        check_arrays(inputs)
         if self.plan is None:
             shapes = keras.tree.map_structure(lambda tensor: tuple(tensor.shape[1:]), inputs)
             plan = make_plan(self.model, shaped_inputs(self.model, shapes, fixed=False), self.options)

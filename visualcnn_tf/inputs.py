@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from visualcnn_tf._checks import bad_value, quoted
-from visualcnn_tf.errors import InputShapeError
+from visualcnn_tf.errors import InputShapeError, InvalidTypeError
 
 Shape = tuple[int | None, ...]
 
@@ -100,6 +100,26 @@ class ModelInputs:
         for spec, tensor in zip(self.specs, flat, strict=True):
             if hasattr(tensor, "shape") and tensor.shape is not None:
                 _check_shape(spec, tuple(tensor.shape))
+
+
+def check_arrays(inputs: Any) -> None:
+    """Raises for what no model takes, which Keras answers with internal errors.
+
+    Raises:
+        InvalidTypeError: for texts, files' names, single numbers and None.
+    """
+    leaves = keras.tree.flatten(inputs)
+    texts = any(isinstance(leaf, (str, bytes)) or _holds_texts(getattr(leaf, "dtype", None)) for leaf in leaves)
+    if texts or isinstance(inputs, (int, float)) or (leaves and all(leaf is None for leaf in leaves)):
+        raise InvalidTypeError(
+            f"`inputs` must be arrays or tensors of numbers. Received: {type(inputs).__name__}"
+            f"{' of texts or objects' if texts and not isinstance(inputs, (str, bytes)) else ''}. "
+            "Read and decode files first."
+        )
+
+
+def _holds_texts(dtype: Any) -> bool:
+    return getattr(dtype, "name", dtype) == "string" or getattr(dtype, "kind", "f") in "USO"
 
 
 def _check_shape(spec: InputSpec, shape: Shape) -> None:

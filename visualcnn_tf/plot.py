@@ -125,6 +125,8 @@ def _rows(
 ) -> list[_gallery.Row]:
     """One row for each image."""
     pictures = _pictures(images)
+    if not isinstance(outputs, Mapping):
+        raise bad_value("outputs", "what the explained model returned, a mapping", outputs)
     keys = _heatmap_keys(outputs) if keys is None else _known_keys(keys, outputs)
     maps = [_heatmaps(outputs[key], key, len(pictures)) for key in keys]
     if titles is not None:
@@ -229,8 +231,10 @@ def _texts(
     scores = None if predictions is None else np.asarray(predictions)
     if scores is not None and (scores.ndim != 2 or scores.shape[1] < 2):
         scores = None  # not the scores of classes
-    truth = [None] * count if labels is None else [int(label) for label in labels]
+    truth = [None] * count if labels is None else list(labels)
     _check_count("labels", truth, count, "image")
+    if labels is not None and not all(hasattr(label, "__index__") for label in truth):
+        raise bad_value("labels", "class numbers, one for each image", labels)
     if names is not None and scores is not None:
         _check_count("class_names", names, scores.shape[1], "class")
     return [_text(None if scores is None else scores[i], truth[i], names) for i in range(count)]

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from visualcnn_tf._atomic import write_file
-from visualcnn_tf._checks import bad_value
+from visualcnn_tf._checks import as_path, bad_value
 from visualcnn_tf._pictures import as_images, as_rgb, check_width, scaled, show
 from visualcnn_tf.attach import attach, check_model
 from visualcnn_tf.errors import (
@@ -123,7 +123,7 @@ class Visualizer:
         """Writes the last heatmaps as PNG files: Heatmap1.png, Heatmap2.png, … in the layers' order.
 
         Args:
-            directory: Made if it does not exist.
+            directory: Made if it does not exist. Files of these names in it are replaced.
             names: File names instead, one for each layer. A batch of several appends _1, _2, … to each.
             colormap: A name in :data:`visualcnn_tf.colormaps.COLORMAPS`.
             resize: Width in pixels, at least 100; None writes one pixel for each of the image's.
@@ -137,6 +137,7 @@ class Visualizer:
             SizeTooSmall: ``resize`` is under 100.
         """
         resize = check_width(resize)
+        directory = as_path("directory", directory)
         stems = _stems(names, len(_required(self._heatmaps, "heatmap")))
         paths = []
         for stem, heatmaps in zip(stems, _required(self._heatmaps, "heatmap").values(), strict=True):
@@ -145,7 +146,7 @@ class Visualizer:
                 colors = tf.image.resize(colors, scaled(heatmaps.shape[1:], resize), method="nearest")
             for i, picture in enumerate(colors, start=1):
                 name = f"{stem}_{i}.png" if len(heatmaps) > 1 else f"{stem}.png"
-                paths.append(write_file(Path(directory, name), tf.io.encode_png(picture).numpy()))
+                paths.append(write_file(directory / name, tf.io.encode_png(picture).numpy()))
         return paths
 
     def show_heatmap(
@@ -274,9 +275,14 @@ def _stems(names: Sequence[str] | None, count: int) -> list[str]:
     if names is None:
         return [f"Heatmap{n}" for n in range(1, count + 1)]
     stems = [name.removesuffix(".png") for name in names if isinstance(name, str)]
-    if isinstance(names, str) or not len(names) == len(set(stems)) == count:
+    if isinstance(names, str) or not len(names) == len(set(stems)) == count or not all(map(_is_file_name, stems)):
         raise bad_value("names", f"a list of {count} different file names, one for each layer", names)
     return stems
+
+
+def _is_file_name(stem: str) -> bool:
+    """Whether it stays in its folder, and can be seen there."""
+    return bool(stem) and not stem.startswith(".") and not set(stem) & set("/\\\0")
 
 
 def _tiles(batches: dict[str, Array]) -> Iterator[tuple[str, Array]]:

@@ -42,7 +42,8 @@ def check_target(target: Any) -> Target:
         return function
     if isinstance(target, str) and target in ("predicted", "input"):
         return target
-    if isinstance(target, str) and target.startswith("top") and target[3:].isdecimal() and int(target[3:]):
+    # No model has so many classes, and each gets a key of its own before their number is known.
+    if isinstance(target, str) and target.startswith("top") and target[3:].isdecimal() and 0 < int(target[3:]) < 2**16:
         return target
     if _is_index(target):
         return int(target)
@@ -126,6 +127,16 @@ def _same_units(tensor: Any, output: Any) -> bool:
     return len(sizes) > 1 and sizes[-1] == output.shape[-1] and all(n == 1 for n in sizes[1:-1])
 
 
+def _as_int32(class_index: Any) -> Any:
+    """Without wrapping round: a number that is far too large must not become the number of a class."""
+    dtype = class_index.dtype
+    if dtype.max > tf.int32.max:
+        class_index = tf.minimum(class_index, tf.cast(tf.int32.max, dtype))
+        if not dtype.is_unsigned:
+            class_index = tf.maximum(class_index, tf.cast(tf.int32.min, dtype))
+    return tf.cast(class_index, tf.int32)
+
+
 class Scores:
     """What is explained: one scalar per image for each class that the target asks for.
 
@@ -157,7 +168,7 @@ class Scores:
             return tf.zeros_like(self._best(1)) + tf.constant([wanted], tf.int32)
         if target == "input":
             predicted = self._best(1)
-            given = tf.reshape(tf.cast(class_index, tf.int32), [-1, 1])
+            given = tf.reshape(_as_int32(class_index), [-1, 1])
             return tf.where(tf.equal(given, PREDICTED), predicted, given)
         if target == "predicted":
             return self._best(1)

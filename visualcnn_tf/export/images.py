@@ -9,13 +9,12 @@ from typing import Any, TypeAlias
 import tensorflow as tf
 
 from visualcnn_tf._checks import bad_value, check_choice
+from visualcnn_tf.encoded import decode_checked
 from visualcnn_tf.inputs import InputSpec
 
 Preprocess: TypeAlias = str | Callable[[Any], Any] | None
 
 ON_ERROR = ("raise", "blank")
-#: No image is decoded that claims to have more pixels; a small file can claim anything.
-MAX_PIXELS = 64 * 1024 * 1024
 
 _CAFFE_MEANS = (103.939, 116.779, 123.68)
 
@@ -86,63 +85,5 @@ class ImageDecoder:
 
     def _decoded(self, encoded: Any) -> tuple[Any, Any]:
         height, width, channels = self.spec.shape[1:]
-        pixels = claimed_pixels(encoded)
-        with tf.control_dependencies([tf.debugging.Assert(pixels <= MAX_PIXELS, ["too many pixels", pixels])]):
-            image = decoded(tf.identity(encoded), channels)
-        image.set_shape([None, None, channels])
+        image = decode_checked(encoded, channels)
         return tf.image.resize(tf.cast(image, tf.float32), (height, width), antialias=True), True
-
-
-def decoded(encoded: Any, channels: int | None) -> Any:
-    """An image file as ``(H, W, channels)`` uint8, grey for one channel, else red, green and blue."""
-
-    def by_decoder() -> Any:
-        return tf.io.decode_image(encoded, channels=channels, expand_animations=False)
-
-    def by_hand() -> Any:
-        # One, three or four channels, the last of which is opacity. Their decoders give only what is in the file.
-        image = tf.io.decode_image(encoded, expand_animations=False)
-        image.set_shape([None, None, None])
-        colour = tf.concat([image] * 3, -1)[..., :3]
-        if channels == 3:
-            return colour
-        return tf.cast(tf.round(tf.image.rgb_to_grayscale(tf.cast(colour, tf.float32))), tf.uint8)
-
-    start = tf.strings.substr(encoded, 0, 2)
-    return tf.cond(tf.reduce_any(tf.equal(start, [b"GI", b"BM"])), by_hand, by_decoder)
-
-
-def claimed_pixels(encoded: Any) -> Any:
-    """Width times height, int64, as the header of an encoded image says, without decoding it; 0 if none is known."""
-    start = tf.strings.substr(encoded, 0, 2)
-
-    def big_endian(offset: int) -> Any:
-        return _number(encoded, offset, [1 << 24, 1 << 16, 1 << 8, 1])
-
-    def little_endian(offset: int, count: int) -> Any:
-        return _number(encoded, offset, [1 << (8 * i) for i in range(count)])
-
-    def bmp_height() -> Any:
-        # Negative, as a two's complement, where the first row comes first.
-        height = little_endian(22, 4)
-        return tf.minimum(height, (1 << 32) - height)
-
-    def jpeg() -> Any:
-        height, width, _ = tf.unstack(tf.cast(tf.image.extract_jpeg_shape(encoded), tf.int64), 3)
-        return height * width
-
-    return tf.case(
-        [
-            (tf.equal(start, b"\xff\xd8"), jpeg),
-            (tf.equal(start, b"\x89P"), lambda: big_endian(16) * big_endian(20)),
-            (tf.equal(start, b"GI"), lambda: little_endian(6, 2) * little_endian(8, 2)),
-            (tf.equal(start, b"BM"), lambda: little_endian(18, 4) * bmp_height()),
-        ],
-        default=lambda: tf.zeros((), tf.int64),
-        exclusive=True,
-    )
-
-
-def _number(encoded: Any, offset: int, weights: list[int]) -> Any:
-    digits = tf.io.decode_raw(tf.strings.substr(encoded, offset, len(weights)), tf.uint8)
-    return tf.reduce_sum(tf.cast(digits, tf.int64) * tf.constant(weights, tf.int64))

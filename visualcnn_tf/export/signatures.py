@@ -29,7 +29,8 @@ def check_signatures(names: Sequence[str] | None, image: InputSpec | None) -> tu
     possible = SIGNATURES if image is not None else tuple(n for n in SIGNATURES if n != "serving_bytes")
     if names is None:
         return possible
-    if isinstance(names, str) or not set(names) <= set(SIGNATURES) or "serving_default" not in names:
+    listed = isinstance(names, (list, tuple, set)) and all(name in SIGNATURES for name in names)
+    if not listed or "serving_default" not in names:
         raise bad_value("signatures", f"a list of {quoted(SIGNATURES)}, with 'serving_default'", names)
     if "serving_bytes" in names and image is None:
         raise bad_value(

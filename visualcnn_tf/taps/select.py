@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import keras
+import numpy as np
 
 from visualcnn_tf._checks import did_you_mean, quoted
 from visualcnn_tf.errors import (
@@ -133,7 +134,7 @@ class Selector:
             if any(character in selector for character in "*?["):
                 return self._by_pattern(selector)
             return self._by_layer(self._named(selector))
-        if hasattr(selector, "__index__") and not isinstance(selector, bool):
+        if hasattr(selector, "__index__") and not isinstance(selector, bool) and np.ndim(selector) == 0:
             return self._by_layer(self._at(int(selector)))
         if isinstance(selector, keras.Operation):
             if not any(layer is selector for layer in self.probe.layers.values()):
