@@ -65,7 +65,7 @@ def test_a_folder_is_replaced_and_nothing_else_stays(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("either_way")
 def test_an_error_while_writing_keeps_the_old_folder(tmp_path: Path) -> None:
     write(tmp_path / "m", "old")
-    with pytest.raises(ZeroDivisionError), whole_folder(tmp_path / "m", True, holds="0") as folder:
+    with pytest.raises(ZeroDivisionError), whole_folder(tmp_path / "m", True, holds="0") as folder:  # noqa: PT012
         folder.mkdir()
         1 / 0  # noqa: B018
     assert texts(tmp_path / "m") == {"old"}
@@ -91,7 +91,7 @@ def test_an_old_folder_survives_a_failing_rename(tmp_path: Path, monkeypatch: py
 
 @pytest.mark.usefixtures("either_way")
 def test_what_another_process_has_put_there_meanwhile_stays(tmp_path: Path) -> None:
-    with (
+    with (  # noqa: PT012
         pytest.raises(PathNotWritableError, match="File exists"),
         whole_folder(tmp_path / "m", False, holds="0") as folder,
     ):

@@ -85,5 +85,5 @@ class ImageDecoder:
 
     def _decoded(self, encoded: Any) -> tuple[Any, Any]:
         height, width, channels = self.spec.shape[1:]
-        image = decode_checked(encoded, channels)
+        image = decode_checked(encoded, channels or 3)
         return tf.image.resize(tf.cast(image, tf.float32), (height, width), antialias=True), True
