@@ -63,8 +63,8 @@ def clients(requests: int) -> dict[str, str]:
         with ServedModel(path) as model, grpc_double(model) as address:
             together([client(number, address) for number in range(CLIENTS)], seconds=900)
     bad = sum((number + turn) % _BAD_ONE_IN == 0 for number in range(CLIENTS) for turn in range(requests))
-    total = CLIENTS * requests
-    return {"clients": str(CLIENTS), "good requests, all right": f"{total - bad:,}", "bad ones, all refused": f"{bad:,}"}
+    good = CLIENTS * requests - bad
+    return {"clients": str(CLIENTS), "good requests, all right": f"{good:,}", "bad ones, all refused": f"{bad:,}"}
 
 
 def _bad(turn: int) -> tuple[str, str, Any]:
