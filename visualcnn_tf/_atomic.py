@@ -36,6 +36,8 @@ def writing(path: Path) -> Iterator[None]:
     """
     try:
         yield
+    except PathNotWritableError:
+        raise
     except (OSError, *_TENSORFLOW_ERRORS) as error:
         reason = getattr(error, "strerror", None) or str(error).split("; ")[-1].split(" [Op:")[0]
         raise PathNotWritableError(
@@ -61,8 +63,8 @@ def whole_folder(path: Path, overwrite: bool, holds: str) -> Iterator[Path]:
         PathNotWritableError: when it, or the folder that it is in, can't be written.
     """
     real = _real(path)
-    _check_replaceable(path, real, overwrite, holds)
     with writing(path):
+        _check_replaceable(path, real, overwrite, holds)
         real.parent.mkdir(parents=True, exist_ok=True)
     temporary = _sibling(real)
     replaced = temporary.with_name(temporary.name + ".old")
@@ -75,11 +77,22 @@ def whole_folder(path: Path, overwrite: bool, holds: str) -> Iterator[Path]:
             shutil.rmtree(leftover, ignore_errors=True)
 
 
+def check_free(path: Path, overwrite: bool) -> None:
+    """Raises for a path that exists, unless it may be overwritten.
+
+    Raises:
+        InvalidArgumentError: it exists.
+        PathNotWritableError: its name is one that the system does not take.
+    """
+    with writing(path):
+        if path.exists() and not overwrite:
+            raise bad_value("path", "a path that does not exist yet", str(path), "Pass `overwrite=True` to replace it.")
+
+
 def _check_replaceable(path: Path, real: Path, overwrite: bool, holds: str) -> None:
+    check_free(path, overwrite)
     if not real.exists():
         return
-    if not overwrite:
-        raise bad_value("path", "a path that does not exist yet", str(path), "Pass `overwrite=True` to replace it.")
     is_earlier = real.is_dir() and (not any(real.iterdir()) or any(real.glob(holds)))
     if not is_earlier or Path.cwd().is_relative_to(real):
         raise bad_value(

@@ -170,7 +170,7 @@ def _draw_row(figure: Figure, grid: Grid, palette: Palette, number: int, row: Ro
     ax = _panel(figure, grid.place(number, None), titles[0], palette)
     ax.imshow(row.image)
     colour = palette.alarm if row.alarming else palette.ink
-    ax.set_ylabel(row.text, fontsize=_FONT, rotation=0, ha="right", va="center", color=colour)
+    ax.set_ylabel(row.text, fontsize=_FONT, rotation=0, ha="right", va="center", color=colour, parse_math=False)
     height, width = row.image.shape[:2]
     for j, heatmap in enumerate(row.heatmaps):
         ax = _panel(figure, grid.place(number, j), titles[j + 1], palette)
@@ -213,5 +213,5 @@ def _height(texts: Sequence[str]) -> float:
 def _width(texts: Sequence[str]) -> float:
     from matplotlib.textpath import TextPath
 
-    lines = {line for text in texts for line in text.split("\n") if line.strip()}
+    lines = {line.replace("$", r"\$") for text in texts for line in text.split("\n") if line.strip()}
     return max((TextPath((0, 0), line, size=_FONT).get_extents().width / 72 for line in lines), default=0.0) + 0.04

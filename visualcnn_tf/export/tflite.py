@@ -13,7 +13,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from visualcnn_tf._atomic import write_file, writing
+from visualcnn_tf._atomic import check_free, write_file, writing
 from visualcnn_tf._checks import as_path, bad_value, check_choice, is_count, quoted
 from visualcnn_tf.attach import check_model
 from visualcnn_tf.errors import UnsupportedOperationError
@@ -93,8 +93,7 @@ def export_tflite(
         raise bad_value("batch_size", "a number of at least 1, or None for any", batch_size)
     _check_int8(explained, quantize, representative_data, io_dtype, full_integer)
     path = as_path("path", path)
-    if path.exists() and not overwrite:
-        raise bad_value("path", "a path that does not exist yet", str(path), "Pass `overwrite=True` to replace it.")
+    check_free(path, overwrite)
     _warn_of_lost_check(explained)
     inputs = _fixed(exported_inputs(explained), batch_size)
     model = float32_twin(explained) if computes_in_half_precision(explained) else explained
