@@ -128,6 +128,90 @@ def test_nothing_else_has_an_address(port: int, path: str):
     assert (response.status, body) == (404, b"")
 
 
+def said(port: int, request: bytes) -> bytes:
+    """All that the server answers to these very bytes, until it closes the connection."""
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        connection.sendall(request)
+        connection.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+def status(answer: bytes) -> int:
+    return int(answer.split(b" ", 2)[1])
+
+
+SECRET = "root:"
+
+
+STEPS = (
+    "..",
+    "%2e%2e",
+    "%2E.",
+    ".%2e",
+    "%252e%252e",
+    "%c0%ae%c0%ae",
+    "%uff0e%uff0e",
+    "..%00",
+    "....//",
+    "..;",
+    "..%5c",
+    "..\\",
+    "%2e%2e%2f",
+    "%2e%2e%5c",
+    "..%252f",
+    "..%c0%af",
+    "..%ef%bc%8f",
+    "..?",
+    "..#",
+    "~",
+    "\xff\xfe",
+)
+
+
+@pytest.mark.parametrize("start", ["/", "//", "/npm/", "/npm/@litertjs/core/wasm/", "", "file:///", "\\\\"])
+def test_no_encoding_leads_out_of_the_table(port: int, start: str):
+    host = f"Host: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n"
+    for step in STEPS:
+        for count in (1, 12):
+            path = f"{start}{'/'.join([step] * count)}/etc/passwd"
+            answer = said(port, f"GET {path} HTTP/1.1\r\n{host}".encode("latin-1"))
+            assert SECRET.encode() not in answer, path
+            # `..?` and `..#` end the path before it leads anywhere, so that one of them may be the page.
+            assert status(answer) in (400, 404) or answer.endswith((PAGE / "index.html").read_bytes()), path
+
+
+def test_a_body_is_refused_and_never_taken_for_another_request(port: int):
+    smuggled = f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode()
+    for header in (f"Content-Length: {len(smuggled)}", "Content-Length: 99999999999", "Transfer-Encoding: chunked"):
+        request = f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{header}\r\n\r\n".encode()
+        answer = said(port, request + smuggled)
+        assert status(answer) == 413
+        assert answer.count(b"HTTP/1.1 ") == 1
+
+
+def test_requests_are_limited(port: int):
+    assert status(said(port, b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\n\r\n")) == 414
+    many = b"".join(b"X-%d: y\r\n" % number for number in range(200))
+    assert status(said(port, b"GET / HTTP/1.1\r\n" + many + b"\r\n")) == 431
+    assert status(said(port, b"GET / HTTP/1.1\r\nX: " + b"a" * 70_000 + b"\r\n\r\n")) == 431
+    assert ask(port, "/")[0].status == 200
+
+
+@pytest.mark.parametrize(
+    "request_line", [b"", b"\0", b"GET", b"GET /", b"\xff" * 100, b"GET / HTTP/9.9", b"BREW / HTTP/1.1"]
+)
+def test_garbage_neither_stops_the_server_nor_prints(port: int, request_line: bytes, capfd: Any):
+    said(port, request_line + b"\r\n\r\n")
+    assert ask(port, "/")[0].status == 200
+    assert capfd.readouterr() == ("", "")
+
+
+def test_another_address_of_this_machine_does_not_answer(port: int):
+    with socket.socket() as other:
+        other.settimeout(5)
+        assert other.connect_ex(("127.0.0.2", port)) != 0
+
+
 def test_head_gives_headers_alone(port: int, model_file: Path):
     response, body = ask(port, "/model.tflite", "HEAD")
     assert (response.status, body) == (200, b"")

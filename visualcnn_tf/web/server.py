@@ -111,6 +111,10 @@ class _Handler(BaseHTTPRequestHandler):
     do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _refuse  # noqa: N815 - the base class asks for these names
 
     def _answer(self, body: bool) -> None:
+        if self.headers.get("Content-Length", "0") != "0" or "Transfer-Encoding" in self.headers:
+            self.close_connection = True  # what a request carries is not read, nor taken for the next request
+            self._send(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, {"Content-Length": "0"})
+            return
         port = self.connection.getsockname()[1]
         # Another site whose name was pointed at this machine would send its own name here.
         if self.headers.get("Host") not in (f"{HOST}:{port}", f"localhost:{port}"):
