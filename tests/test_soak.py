@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import pytest
+
 from benchmarks.soak import __main__ as soak
 from benchmarks.soak import memory, threads
 from benchmarks.soak.subject import SoakError, check_same, images
@@ -45,7 +46,7 @@ def test_growing_memory_is_noticed() -> None:
 def test_what_is_kept_alive_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     kept, attached = [], memory.attached
     monkeypatch.setattr(memory, "attached", lambda *args: kept.append(attached(*args)) or kept[-1])
-    with pytest.raises(SoakError, match="Left behind: [1-9]"):
+    with pytest.raises(SoakError, match=r"Left behind: [1-9]"):
         memory.cycles(2)
 
 
