@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -40,22 +40,42 @@ def require_variety(what: str, values: Any) -> None:
         raise MismatchError(f"{what}: the same for all images but for {spread:.2g}.")
 
 
-def expected_heatmaps(explained: ExplainedModel, image: np.ndarray) -> dict[str, np.ndarray]:
-    """What the heatmaps ``(H, W)`` of one image ``(H, W, C)`` should be, by their keys.
+#: Raw maps ``(h, w)`` of ``(h, w, C)``, float64, as plainly as possible. ``eigen`` but for its sign.
+FUSIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "deviation": lambda a: np.abs(a - a.mean((0, 1))).mean(-1),
+    "mean": lambda a: a.mean(-1),
+    "mean_abs": lambda a: np.abs(a).mean(-1),
+    "max": lambda a: a.max(-1),
+    "l2": lambda a: np.sqrt(np.square(a).mean(-1)),
+    "std": lambda a: a.std(-1),
+}
 
-    The activations are read through a model of Keras's own, so that no code of the package is trusted.
+
+def expected_heatmaps(
+    explained: ExplainedModel, image: np.ndarray, method: str = "deviation", enlarge: bool = True
+) -> dict[str, np.ndarray]:
+    """What the heatmaps ``(H, W)`` of one image ``(H, W, C)`` should be, by their keys."""
+    found = activations(explained, image)
+    return {
+        key: expected_heatmap(maps, image.shape[:2] if enlarge else maps.shape[:2], method)
+        for key, maps in found.items()
+    }
+
+
+def activations(explained: ExplainedModel, image: np.ndarray) -> dict[str, np.ndarray]:
+    """What the taps of one image ``(H, W, C)`` are, ``(h, w, C)`` float64, by the keys of their heatmaps.
+
+    They are read through a model of Keras's own, so that no code of the package is trusted.
     """
     model, taps = explained.model, explained.taps
     outputs = [model.get_layer(tap.path).output for tap in taps]
-    activations = keras.Model(model.inputs, outputs).predict_on_batch(image[np.newaxis])
-    activations = activations if isinstance(activations, list) else [activations]
-    return {tap.key: expected_heatmap(maps[0], image.shape[:2]) for tap, maps in zip(taps, activations, strict=True)}
+    found = keras.tree.flatten(keras.Model(model.inputs, outputs).predict_on_batch(image[np.newaxis]))
+    return {tap.key: maps[0].astype(np.float64) for tap, maps in zip(taps, found, strict=True)}
 
 
-def expected_heatmap(activations: np.ndarray, size: Sequence[int]) -> np.ndarray:
-    """Deviation of ``(h, w, C)``, bilinear enlargement with half-pixel centres, min–max; zeros for a constant map."""
-    activations = activations.astype(np.float64)
-    return scaled(enlarged(np.abs(activations - activations.mean((0, 1))).mean(-1), size))
+def expected_heatmap(activations: np.ndarray, size: Sequence[int], method: str = "deviation") -> np.ndarray:
+    """One fusion of ``(h, w, C)``, bilinear enlargement with half-pixel centres, min–max; zeros for a constant map."""
+    return scaled(enlarged(FUSIONS[method](activations.astype(np.float64)), size))
 
 
 def scaled(heatmap: np.ndarray) -> np.ndarray:

@@ -1,298 +1,204 @@
-"""What heatmaps cost beside the bare model and the earlier package: ``python -m benchmarks.overhead``.
-
-The outputs are checked before they are timed; a wrong one ends the run with a non-zero status. A slow one never does.
-"""
+"""What heatmaps cost beside the bare model and beside the floor of memory: ``python -m benchmarks.overhead``."""
 
 from __future__ import annotations
 
-import argparse
-import json
-import subprocess
+import gc
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-import keras
 import numpy as np
-import tensorflow as tf
 
 import visualcnn_tf as vc
-from benchmarks import checks, seed
+from benchmarks import checks, floor
+from benchmarks.calls import BARE, by_function, by_predict
+from benchmarks.grids import FULL, QUICK, Case, Grid
 from benchmarks.models import Subject
-from benchmarks.timing import Contender, Samples, Spread, conditions, take_turns
-from visualcnn_tf.digits import build_cnn
+from benchmarks.report import Report, Table, command, ms
+from benchmarks.timing import Samples, Spread, progress, take_turns
 
-TAPS = ("last", "stages", "conv")
-DTYPES = ("float32", "uint8")
-BARE = "bare"
-_ROOT = Path(__file__).parents[1]
-_IMPORTS = """
-import time
-start = time.perf_counter()
-import tensorflow, keras
-middle = time.perf_counter()
-import visualcnn_tf
-print(middle - start, time.perf_counter() - middle)
-"""
+CALLERS = {"tf.function": by_function, "predict": by_predict}
+#: How heatmaps are asked for.
+WAYS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "after": {"after_activation": True},
+    "XLA": {"jit_compile": "fusion"},
+    "after, XLA": {"after_activation": True, "jit_compile": "fusion"},
+}
 
 
 @dataclass(frozen=True)
-class Size:
-    """How much is measured: all of it, or only enough to see that it works."""
+class Row:
+    """What one way of asking for heatmaps costs.
 
-    subjects: Sequence[Subject]
-    taps: Sequence[str]
-    rounds: int
-    imports: int
+    Attributes:
+        floor: seconds.
+        overhead: what the heatmaps take over the bare model, as multiples of the floor.
+    """
 
-
-FULL = Size(
-    subjects=(
-        Subject("the seed's CNN", build_cnn, 256),
-        Subject("MobileNetV2", lambda: keras.applications.MobileNetV2(weights=None), 16),
-        Subject("ResNet50", lambda: keras.applications.ResNet50(weights=None), 16),
-    ),
-    taps=TAPS,
-    rounds=11,
-    imports=5,
-)
-QUICK = Size(subjects=(Subject("the seed's CNN", build_cnn, 4),), taps=TAPS, rounds=3, imports=1)
-
-
-@dataclass(frozen=True)
-class Overhead:
-    """One row of the table: a model with some taps, each way of calling it."""
-
-    model: str
-    batch: int
-    size: int
-    taps: str
+    case: Case
+    way: str
+    dtype: str
     heatmaps: int
-    ways: dict[str, Samples]
+    bare: Spread
+    ratio: Spread
+    floor: float
+    overhead: Spread
+
+    @property
+    def least(self) -> float:
+        """The ratio that the floor allows."""
+        return 1 + self.floor / self.bare.median
+
+    def cells(self) -> list[str]:
+        """Of the table."""
+        case = self.case
+        images = f"{case.subject.batch} × {case.edge}²"
+        size = "own" if case.size is None else "input"
+        what = [case.subject.name, images, f"{case.taps} ({self.heatmaps})", f"`{case.method}`", size, self.dtype]
+        return [*what, self.way, ms(self.bare), str(self.ratio), f"{self.least:.3f}", f"{self.overhead.median:.1f}"]
 
 
-@dataclass(frozen=True)
-class Results:
-    """All that was measured; ``errors`` are the largest differences that the checks saw."""
-
-    conditions: dict[str, str]
-    overheads: list[Overhead]
-    seed: Samples
-    imports: Samples
-    errors: dict[str, float]
+HEADER = [
+    *("model", "images", "taps (heatmaps)", "method", "size", "type"),
+    *("way", "bare", "× bare", "floor, × bare", "overhead over the floor"),
+]
 
 
 # What is timed ---------------------------------------------------------------------------------------------------
 
 
-def by_predict(model: Any, images: np.ndarray) -> Contender:
-    """Keras's ``predict``, from NumPy to NumPy, in one batch."""
-    return lambda: model.predict(images, batch_size=len(images), verbose=0)
+def over_floor(samples: Samples, name: str, least: float) -> Spread:
+    """What a contender takes over the bare model, as multiples of the floor, within each round."""
+    return Spread.of(np.subtract(samples.seconds[name], samples.seconds[BARE]) / least)
 
 
-def by_function(model: Any, images: np.ndarray) -> Contender:
-    """A ``tf.function`` of the model, from tensor to tensors."""
-    function = tf.function(lambda batch: model(batch, training=False))
-    batch = tf.constant(images)
-
-    def call() -> Any:
-        outputs = function(batch)
-        tf.test.experimental.sync_devices()  # a GPU would still be at work
-        return outputs
-
-    return call
-
-
-WAYS = {"predict": by_predict, "tf.function": by_function}
-
-
-def measure_overheads(subject: Subject, size: Size, errors: dict[str, float]) -> Iterator[Overhead]:
-    """One row for each choice of taps; bare, float32 and uint8 take turns."""
-    model, images = subject.make()
-    for taps in size.taps:
-        explained = {dtype: vc.attach(model, layers=taps, dtype=dtype) for dtype in DTYPES}
-        expected = checks.expected_heatmaps(explained["float32"], images[0])
-        ways = {}
-        for way, caller in WAYS.items():
-            contenders = {name: caller(m, images) for name, m in {BARE: model, **explained}.items()}
-            outputs = {name: contender() for name, contender in contenders.items()}
-            check_outputs(f"{subject.name}, {taps}, {way}", outputs, expected, errors)
-            del outputs
-            ways[way] = take_turns(contenders, size.rounds)
-        yield Overhead(subject.name, subject.batch, images.shape[1], taps, len(expected), ways)
-
-
-def measure_seed(rounds: int, errors: dict[str, float]) -> Samples:
-    """One image through the seed's CNN, from an array to one array for each of its four layers."""
-    model, images = Subject("the seed's CNN", build_cnn, 1).make()
-    explained = vc.attach(model)
-    keys = [tap.key for tap in explained.taps]
-    compiled = tf.function(lambda batch: explained(batch, training=False))
-
-    def ours(run: Callable[[Any], dict[str, Any]]) -> Contender:
-        def heatmaps() -> list[np.ndarray]:
-            outputs = run(images)
-            return [np.asarray(outputs[key])[0] for key in keys]
-
-        return heatmaps
-
-    contenders = {
-        "the seed": lambda: seed.heatmaps(model, images[0]),
-        "`explained(image)`": ours(explained),
-        "`tf.function(explained)(image)`": ours(lambda batch: compiled(tf.constant(batch))),
-        "`explained.predict(image)`": ours(lambda batch: explained.predict(batch, verbose=0)),
-        "`attach(model)(image)`, both each time": ours(lambda batch: vc.attach(model)(batch)),
+def measure_case(
+    case: Case, model: Any, images: np.ndarray, machine: floor.Machine, report: Report
+) -> tuple[list[Row], Samples]:
+    """A row for each way and type; they and the bare model take turns."""
+    kinds = {f"{way}, {dtype}": (way, dtype) for way in case.ways for dtype in case.dtypes}
+    explained = {
+        name: vc.attach(model, case.taps, method=case.method, size=case.size, dtype=dtype, **WAYS[way])
+        for name, (way, dtype) in kinds.items()
     }
-    want, *others = ((name, contender()) for name, contender in contenders.items())
-    for name, got in others:
-        note(errors, "heatmaps against the seed's", checks.difference(f"The seed and {name}", got, want[1], 1e-3))
-    return take_turns(contenders, rounds)
-
-
-def measure_imports(processes: int) -> Samples:
-    """Seconds of ``import tensorflow, keras``, and of ``import visualcnn_tf`` after it, in fresh processes."""
-    theirs, ours = [], []
-    for _ in range(processes):
-        done = subprocess.run([sys.executable, "-c", _IMPORTS], cwd=_ROOT, check=True, capture_output=True, text=True)
-        first, then = done.stdout.split()
-        theirs.append(float(first))
-        ours.append(float(then))
-    return Samples({"tensorflow and keras": theirs, "visualcnn_tf": ours})
-
-
-# What is checked -------------------------------------------------------------------------------------------------
+    call = CALLERS[case.caller]
+    contenders = {name: call(one, images) for name, one in {BARE: model, **explained}.items()}
+    what = f"{case.subject.name}, batch {len(images)}, {case.taps}, {case.method}"
+    bare = np.asarray(contenders[BARE]())
+    checks.require_variety(f"{what}, bare, predictions", bare)
+    for name, one in explained.items():
+        check_outputs(f"{what}, {name}", contenders[name](), bare, one, images, report)
+    samples = take_turns(contenders, case.rounds)
+    rows = []
+    for name, (way, dtype) in kinds.items():
+        shapes = floor.tapped_shapes(explained[name], images)
+        least = floor.seconds(machine, shapes, images.shape[1:3] if case.size else None, dtype)
+        ratio, overhead = samples.ratio(name, over=BARE), over_floor(samples, name, least)
+        rows.append(Row(case, way, dtype, len(shapes), samples.time(BARE), ratio, least, overhead))
+    return rows, samples
 
 
 def check_outputs(
-    what: str, outputs: dict[str, Any], expected: dict[str, np.ndarray], errors: dict[str, float]
+    what: str, outputs: Mapping[str, Any], bare: np.ndarray, explained: vc.ExplainedModel, images: Any, report: Report
 ) -> None:
-    """Predictions of every contender against the bare model's, and its first image's heatmaps against NumPy's."""
-    checks.require_variety(f"{what}, bare, predictions", outputs[BARE])
-    for dtype in DTYPES:
-        predictions = outputs[dtype]["predictions"]
-        error = checks.difference(f"{what}, {dtype}, predictions", predictions, outputs[BARE], 1e-6)
-        note(errors, "predictions", error)
-        scale = 255 if dtype == "uint8" else 1
-        for key, want in expected.items():
-            got = np.asarray(outputs[dtype][key][0]) / scale
-            error = checks.difference(f"{what}, {dtype}, {key}", got, want, 1e-4 + checks.ROUNDING[dtype])
-            note(errors, f"{dtype} heatmaps", error)
+    """Predictions against the bare model's, and the first image's heatmaps against NumPy's."""
+    error = checks.difference(f"{what}, predictions", outputs["predictions"], bare, 1e-6)
+    report.note("predictions", error)
+    method, dtype = explained.options.method, explained.options.dtype
+    if method not in checks.FUSIONS:
+        return  # the table of methods that explain a class checks these
+    expected = checks.expected_heatmaps(explained, images[0], method, explained.options.size is not None)
+    scale = 255 if dtype == "uint8" else 1
+    for key, want in expected.items():
+        got = np.asarray(outputs[key][0]) / scale
+        error = checks.difference(f"{what}, {key}", got, want, 1e-4 + checks.ROUNDING[dtype])
+        report.note(f"{dtype} heatmaps", error)
 
 
-def note(errors: dict[str, float], what: str, error: float) -> None:
-    """Keeps the largest error of its kind."""
-    errors[what] = max(error, errors.get(what, 0.0))
+def measure_subject(
+    subject: Subject, cases: Sequence[Case], machine: floor.Machine, report: Report
+) -> dict[str, list[Row]]:
+    """The rows of each table for one model."""
+    model, images = subject.make()
+    found: dict[str, list[Row]] = {}
+    for case in cases:
+        rows, samples = measure_case(case, model, images, machine, report)
+        found.setdefault(case.table, []).extend(rows)
+        key = f"{case.table}, {subject.name}, {subject.batch}, {case.taps}, {case.method}, {case.size}, {case.caller}"
+        report.raw[key] = samples
+        progress(key)
+        gc.collect()
+    return found
 
 
 # What is reported ------------------------------------------------------------------------------------------------
 
-
-def report(results: Results) -> str:
-    """The Markdown report."""
-    sections = [
-        "# What heatmaps cost",
-        "\n".join(f"- {name}: {value}" for name, value in results.conditions.items()),
-        "Checked on the timed outputs, largest differences: "
-        + ", ".join(f"{what} {error:.1e}" for what, error in results.errors.items())
-        + f". Rounding to uint8 alone makes {checks.ROUNDING['uint8']:.1e}.",
-        "## Beside the bare model",
-        "How many times as long as the bare model, which takes turns with it: the median (and quartiles) of the "
-        f"ratios within each of {_rounds(results.overheads[0].ways['predict'])} rounds. The weights are random. "
-        "`predict` is Keras's, from arrays to arrays; `tf.function` is the plain compiled call on a tensor.",
-        overhead_table(results.overheads),
-        "## Beside the seed",
-        "One 28×28 image, its CNN, heatmaps of four layers.",
-        seed_table(results.seed),
-        "## Import",
-        import_table(results.imports),
-    ]
-    return "\n\n".join(sections) + "\n"
+INTRODUCTION = (
+    "How many times as long as the bare model, which takes turns with it: medians (and quartiles) of the ratios "
+    "within each round. The weights are random, the call is a `tf.function` on a tensor unless the table says "
+    "`predict`. The **floor** is the time to read each tapped map once and to write each heatmap once, at the speed "
+    "at which this machine copies: {machine}. The last column is what the heatmaps add to the bare model's time, as a "
+    'multiple of the floor. The ways: *after*: `after_activation=True`; *XLA*: `jit_compile="fusion"`.'
+)
 
 
-def overhead_table(rows: Sequence[Overhead]) -> str:
-    """A line for each model and choice of taps."""
-    header = ["model", "images", "taps", "heatmaps"]
-    for way in WAYS:
-        header += [f"`{way}`, bare", *(f"with {dtype}" for dtype in DTYPES)]
-    lines = []
+def reach(rows: Sequence[Row]) -> dict[str, tuple[Spread, str]]:
+    """What has a target: the best of the ways, which the remark names."""
+    found = {}
+    groups: dict[str, list[Row]] = {}
     for row in rows:
-        line = [row.model, f"{row.batch} × {row.size}²", row.taps, str(row.heatmaps)]
-        for samples in row.ways.values():
-            line += [_ms(samples.time(BARE)), *(f"{samples.ratio(dtype, over=BARE)}" for dtype in DTYPES)]
-        lines.append(line)
-    return table(header, lines)
+        if row.case.reach:
+            groups.setdefault(f"{row.case.reach}, {row.dtype}", []).append(row)
+    for name, group in groups.items():
+        best = min(group, key=lambda row: row.ratio.median)
+        found[name] = (best.ratio, f"{best.way}; the floor alone: {best.least:.2f}")
+    return found
 
 
-def seed_table(samples: Samples) -> str:
-    """The seed first, then the ways of calling an explained model."""
-    names = list(samples.seconds)
-    return table(
-        ["", "time", "as fast as the seed"],
-        [[name, _ms(samples.time(name)), f"{samples.ratio(names[0], over=name)} ×"] for name in names],
-    )
+def summary(rows: Sequence[Row]) -> Table:
+    """What the README shows: the fastest way for each model."""
+    columns = [("last", "float32"), ("stages", "float32"), ("conv", "float32"), ("conv", "uint8")]
+    subjects = dict.fromkeys(row.case.subject.name for row in rows)
+    lines = []
+    for name in subjects:
+        cells = [name]
+        for taps, dtype in columns:
+            ways = [r for r in rows if (r.case.subject.name, r.case.taps, r.dtype) == (name, taps, dtype)]
+            best = min(ways, key=lambda row: row.ratio.median, default=None)
+            cells.append(f"{best.ratio.median:.2f} ({best.way})" if best else "")
+        lines.append(cells)
+    header = ["model", *(f'`"{taps}"`, {dtype}' for taps, dtype in columns)]
+    return Table("overhead-summary", header, lines)
 
 
-def import_table(samples: Samples) -> str:
-    """What ours adds to theirs."""
-    return table(
-        ["import", f"median of {_rounds(samples)}"], [[name, _ms(samples.time(name))] for name in samples.seconds]
-    )
+def measure_grid(grid: Grid) -> Report:
+    """All tables of a grid."""
+    report = Report("What heatmaps cost beside the bare model")
+    machine = floor.Machine.measured(grid.copied)
+    report.notes["copying"] = str(machine)
+    rows: dict[str, list[Row]] = {}
+    for subject, cases in grid.by_subject():
+        for name, found in measure_subject(subject, cases, machine, report).items():
+            rows.setdefault(name, []).extend(found)
+    report.reach = reach([row for found in rows.values() for row in found])
+    report.sections = [INTRODUCTION.format(machine=machine)]
+    for name, title in grid.tables.items():
+        report.sections += [f"## {title}", Table(f"overhead-{name}", HEADER, [row.cells() for row in rows[name]])]
+    report.sections += ["## The fastest way of each", summary(rows["main"])]
+    report.raw["machine"] = machine
+    return report
 
 
-def table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """A Markdown table; all columns but the first stand right."""
-    rule = ["---", *["---:"] * (len(header) - 1)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in [header, rule, *lines])
-
-
-def _ms(seconds: Spread) -> str:
-    return f"{seconds.median * 1e3:.1f} ms"
-
-
-def _rounds(samples: Samples) -> int:
-    return len(next(iter(samples.seconds.values())))
-
-
-# The command -----------------------------------------------------------------------------------------------------
-
-
-def measure(size: Size) -> Results:
-    """Everything, in this process.
-
-    Raises:
-        MismatchError: An output is wrong.
-    """
-    errors: dict[str, float] = {}
-    before = conditions()
-    overheads = []
-    for subject in size.subjects:
-        for row in measure_overheads(subject, size, errors):
-            print(f"{row.model}, {row.taps}: done", file=sys.stderr)
-            overheads.append(row)
-    return Results(before, overheads, measure_seed(size.rounds, errors), measure_imports(size.imports), errors)
+def measure(quick: bool) -> Report:
+    """What heatmaps cost beside the bare model and the floor."""
+    return measure_grid(QUICK if quick else FULL)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Prints the report and writes it with the raw samples; 1 when an output is wrong."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.overhead", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="small models, few rounds: does it work?")
-    parser.add_argument("--out", type=Path, default=_ROOT / "benchmarks" / "results", help="folder of the report")
-    options = parser.parse_args(arguments)
-    try:
-        results = measure(QUICK if options.quick else FULL)
-    except checks.MismatchError as error:
-        print(f"Wrong output, nothing reported: {error}", file=sys.stderr)
-        return 1
-    markdown = report(results)
-    print(markdown)
-    options.out.mkdir(parents=True, exist_ok=True)
-    # A name of its own: a quick run must not replace the report that is kept.
-    stem = "overhead-quick" if options.quick else "overhead"
-    (options.out / f"{stem}.md").write_text(markdown, encoding="utf-8")
-    (options.out / f"{stem}.json").write_text(json.dumps(asdict(results), indent=1), encoding="utf-8")
-    return 0
+    """Prints the report and writes it."""
+    return command("overhead", measure, arguments)
 
 
 if __name__ == "__main__":

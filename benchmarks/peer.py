@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import warnings
 from typing import Any
 
@@ -11,24 +12,31 @@ import numpy as np
 from benchmarks.timing import Contender
 
 NAME = "tf-keras-vis"
+#: Our method, and the module and class of theirs.
+KINDS = {
+    "gradcam": ("gradcam", "Gradcam"),
+    "gradcam++": ("gradcam_plus_plus", "GradcamPlusPlus"),
+    "layercam": ("layercam", "Layercam"),
+    "scorecam": ("scorecam", "Scorecam"),
+}
 
 
-class _Explainer:
+class Explainer:
     """One method at one layer.
 
     Args:
+        method: as we call it.
         model: the network.
         path: name of the layer.
     """
 
-    def __init__(self, model: keras.Model, path: str) -> None:
+    def __init__(self, method: str, model: keras.Model, path: str) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # it imports zoom from where SciPy had it
-            from tf_keras_vis import gradcam, scorecam
+            module, name = KINDS[method]
+            kind = getattr(importlib.import_module(f"tf_keras_vis.{module}"), name)
             from tf_keras_vis.utils.model_modifiers import ReplaceToLinear
             from tf_keras_vis.utils.scores import CategoricalScore
-
-        kind = {"Gradcam": gradcam.Gradcam, "Scorecam": scorecam.Scorecam}[type(self).__name__]
         self._explainer, self._score = kind(model, model_modifier=ReplaceToLinear()), CategoricalScore
         self._layer = {"penultimate_layer": path, "seek_penultimate_conv_layer": False}
 
@@ -46,11 +54,3 @@ class _Explainer:
                 keras.utils.enable_interactive_logging()
 
         return call
-
-
-class Gradcam(_Explainer):
-    """Its Grad-CAM."""
-
-
-class Scorecam(_Explainer):
-    """Its Score-CAM, with ``max_N`` its Faster Score-CAM."""

@@ -21,7 +21,7 @@ import numpy as np
 import visualcnn_tf as vc
 from benchmarks import pictures
 from benchmarks.composites import BOX, HEADS, SIZE, Composites, accuracy, held_out, train
-from benchmarks.overhead import table
+from benchmarks.report import table
 from benchmarks.timing import conditions
 
 BASELINE = "deviation"

@@ -1,14 +1,15 @@
 """What heatmaps cost on a device, beside the bare model: ``python -m benchmarks.tflite``.
 
-Both are TensorFlow Lite files with a static batch of 1, run in turns by the interpreter on this machine's CPU. The
-files are compared with Keras when they are written; a wrong one ends the run with a non-zero status.
+All are TensorFlow Lite files with a static batch of 1, run in turns by the interpreter on this machine's CPU. The
+files are compared with Keras when they are written.
 """
 
 from __future__ import annotations
 
-import argparse
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,78 +17,135 @@ import keras
 import numpy as np
 
 import visualcnn_tf as vc
-from benchmarks.timing import Spread, conditions, take_turns
-from visualcnn_tf.export.report import ExportReport, interpreter
+from benchmarks import checks, memory
+from benchmarks.calls import BARE
+from benchmarks.classes import SMALL
+from benchmarks.models import awaken, random_images
+from benchmarks.report import Report, Table, command, mb, ms
+from benchmarks.timing import progress, take_turns
+from visualcnn_tf.export.report import XNNPACK, ExportReport, interpreter
 
-BARE = "bare"
-LAYERS = ("last", "stages")
-THREADS = (1, 2)
-MODELS: dict[str, Callable[[], Any]] = {
-    "MobileNetV2": lambda: keras.applications.MobileNetV2(weights=None),
-    "EfficientNetB0": lambda: keras.applications.EfficientNetB0(weights=None),
+#: What is explained, in each file.
+FILES: dict[str, dict[str, str]] = {
+    "stages": {"layers": "stages"},
+    "gradcam": {"layers": "last", "method": "gradcam"},
 }
-QUICK: dict[str, Callable[[], Any]] = {
-    "MobileNetV2 at 96²": lambda: keras.applications.MobileNetV2(weights=None, input_shape=(96, 96, 3))
-}
+HEADER = ["model", "weights", "file", "size", "1 thread", "× bare", "2 threads", "× bare", "memory", "ops in XNNPACK"]
 
 
-def export(model: Any, folder: Path) -> dict[str, ExportReport]:
-    """The bare model and one with heatmaps for each preset."""
-    reports = {BARE: vc.export_tflite(model, folder / "bare.tflite")}
-    for layers in LAYERS:
-        reports[layers] = vc.export_tflite(vc.attach(model, layers), folder / f"{layers}.tflite")
+@dataclass(frozen=True)
+class Size:
+    """The networks, the quantisations, and the rounds."""
+
+    models: dict[str, Callable[[], Any]]
+    quantizations: Sequence[str | None]
+    rounds: int
+
+
+FULL = Size(
+    {
+        "MobileNetV2": lambda: keras.applications.MobileNetV2(weights=None),
+        "EfficientNetB0": lambda: keras.applications.EfficientNetB0(weights=None),
+    },
+    (None, "float16", "int8"),
+    101,
+)
+QUICK = Size({SMALL.name: SMALL.build}, (None, "int8"), 5)
+
+
+def export(model: Any, folder: Path, quantize: str | None, images: np.ndarray) -> dict[str, ExportReport]:
+    """The bare model and those with heatmaps."""
+    options: dict[str, Any] = {"quantize": quantize}
+    if quantize == "int8":
+        options["representative_data"] = [images]
+    reports = {BARE: vc.export_tflite(model, folder / f"{BARE}-{quantize}.tflite", **options)}
+    for name, choice in FILES.items():
+        reports[name] = vc.export_tflite(vc.attach(model, **choice), folder / f"{name}-{quantize}.tflite", **options)
     return reports
 
 
-def invoker(report: ExportReport, threads: int) -> Callable[[], Any]:
-    """One inference of ``serving_default`` on a fixed image."""
-    runner = interpreter(report.path.read_bytes(), threads).get_signature_runner("serving_default")
-    [(name, details)] = runner.get_input_details().items()
-    image = np.random.default_rng(0).uniform(0, 1, details["shape"]).astype(details["dtype"])
-    return lambda: runner(**{name: image})
+def runner(report: ExportReport, threads: int, image: np.ndarray) -> Callable[[], Any]:
+    """One inference of ``serving_default`` on this image."""
+    signature = interpreter(report.path.read_bytes(), threads).get_signature_runner("serving_default")
+    [name] = signature.get_input_details()
+    return lambda: signature(**{name: image})
 
 
-def measure(reports: dict[str, ExportReport], threads: int, rounds: int) -> list[tuple[str, Spread, Spread]]:
-    """Time of the bare model and the ratio to it, for each file."""
-    contenders = {name: invoker(report, threads) for name, report in reports.items()}
-    samples = take_turns(contenders, rounds, warmup=5)
-    return [(name, samples.time(name), samples.ratio(name, BARE)) for name in contenders]
+_PREPARE = """
+from pathlib import Path
+import numpy as np
+from visualcnn_tf.export.report import interpreter
+content = Path({path!r}).read_bytes()
+"""
+_WORK = """
+signature = interpreter(content, 1).get_signature_runner("serving_default")
+[(name, details)] = signature.get_input_details().items()
+signature(**{name: np.zeros(details["shape"], details["dtype"])})
+"""
 
 
-def table(models: dict[str, Callable[[], Any]], rounds: int) -> str:
-    """The whole report."""
-    lines = ["# What heatmaps cost in TensorFlow Lite", ""]
-    lines += [f"- {name}: {value}" for name, value in conditions().items()]
-    lines += [
-        "",
-        "| model | threads | file | size | time | × bare | size × bare |",
-        "|---|---:|---|---:|---:|---:|---:|",
-    ]
-    for name, make in models.items():
+def in_xnnpack(report: ExportReport) -> str:
+    """The share of operations that the delegate has kernels for, and the types of the others."""
+    total = sum(report.ops.values())
+    inside = sum(count for name, count in report.ops.items() if name in XNNPACK)
+    others = f", not {', '.join(report.outside_xnnpack)}" if report.outside_xnnpack else ""
+    return f"{inside / total:.0%}{others}"
+
+
+def measure_files(what: str, files: dict[str, ExportReport], image: np.ndarray, rounds: int, report: Report) -> Any:
+    """Lines of one model and quantisation."""
+    ratios, times = {}, {}
+    for threads in (1, 2):
+        contenders = {name: runner(file, threads, image) for name, file in files.items()}
+        bare = contenders[BARE]()["predictions"]
+        for name in FILES:
+            got = contenders[name]()["predictions"]
+            tolerance = 0.05 if "int8" in what else 1e-4  # taps may change what is quantised together
+            report.note(f"predictions, {what}", checks.difference(f"{what}, {name}", got, bare, tolerance))
+        samples = take_turns(contenders, rounds, warmup=5)
+        report.raw[f"{what}, {threads}"] = samples
+        for name in files:
+            times[name, threads], ratios[name, threads] = samples.time(name), samples.ratio(name, over=BARE)
+    for name in FILES:
+        for threads in (1, 2):
+            report.reach[f"tflite {name}, {what}, {threads} thread(s)"] = (ratios[name, threads], "")
+    for name, file in files.items():
+        peak = memory.peak(_PREPARE.format(path=str(file.path)), _WORK)
+        report.raw[f"{what}, {name}, memory"] = peak
+        both = [cell for n in (1, 2) for cell in (ms(times[name, n]), str(ratios[name, n]))]
+        yield [*what.split(", "), name, mb(file.size), *both, mb(peak), in_xnnpack(file)]
+    progress(what)
+
+
+def measure(quick: bool) -> Report:
+    """What heatmaps cost in TensorFlow Lite."""
+    size = QUICK if quick else FULL
+    report = Report("What heatmaps cost in TensorFlow Lite")
+    lines = []
+    for name, make in size.models.items():
         keras.utils.set_random_seed(0)
-        with tempfile.TemporaryDirectory() as folder:
-            reports = export(make(), Path(folder))
-            for threads in THREADS:
-                for file, time, ratio in measure(reports, threads, rounds):
-                    size, bare = reports[file].size, reports[BARE].size
-                    lines.append(
-                        f"| {name} | {threads} | {file} | {size / 1e6:.2f} MB | {time.median * 1e3:.1f} ms | {ratio} "
-                        f"| {size / bare:.3f} |"
-                    )
-    return "\n".join(lines) + "\n"
+        model = make()
+        images = random_images(100, *model.input_shape[1:])  # as many as int8 needs to learn ranges from
+        awaken(model, images[:8])
+        for quantize in size.quantizations:
+            with tempfile.TemporaryDirectory() as folder:
+                files = export(model, Path(folder), quantize, images)
+                lines += measure_files(f"{name}, {quantize or 'float32'}", files, images[:1], size.rounds, report)
+    report.sections = [
+        "One image; medians (and quartiles) of the ratios within rounds, in which files take turns. *stages*: "
+        "`deviation` of each resolution; *gradcam*: at the last feature map. Memory: by how much the peak of resident "
+        "memory rises in a process of its own from the bytes of the file to the end of a first inference: the arena, "
+        "and weights that are packed for the CPU; the interpreter does not tell the arena alone. The last column "
+        "counts operations that XNNPACK has kernels for, and names the others.",
+        Table("tflite", HEADER, lines),
+    ]
+    return report
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Prints the table and keeps it."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.tflite", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="one small model, few rounds")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results", help="default: %(default)s")
-    arguments = parser.parse_args(argv)
-    text = table(QUICK, 5) if arguments.quick else table(MODELS, 101)
-    print(text)
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    (arguments.out / "tflite.md").write_text(text, encoding="utf-8")
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Prints the report and writes it."""
+    return command("tflite", measure, arguments)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

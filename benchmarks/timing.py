@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import platform
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -30,6 +31,10 @@ class Spread:
     def of(cls, values: Any) -> Spread:
         """Quartiles by linear interpolation."""
         return cls(*(float(quartile) for quartile in np.percentile(values, [25, 50, 75])))
+
+    def times(self, factor: float) -> Spread:
+        """All three, so many times."""
+        return Spread(self.low * factor, self.median * factor, self.high * factor)
 
     def __str__(self) -> str:
         return f"{self.median:.2f} ({self.low:.2f}–{self.high:.2f})"
@@ -73,14 +78,38 @@ def take_turns(
     return Samples(seconds)
 
 
+_started = time.perf_counter()
+
+
+def set_off(start: float) -> None:
+    """Progress counts its seconds from here."""
+    global _started
+    _started = start
+
+
+def progress(what: str) -> None:
+    """Tells on stderr what is done, and after how long."""
+    print(f"[{time.perf_counter() - _started:5.0f} s] {what}", file=sys.stderr, flush=True)
+
+
+def fix_threads(count: int) -> None:
+    """So many threads within an operation and as many operations at once, where TensorFlow has not begun to work."""
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(count)
+        tf.config.threading.set_inter_op_parallelism_threads(count)
+    except RuntimeError:  # it keeps what it began with, which `conditions` tells
+        progress("TensorFlow is at work already: its threads stay as they are")
+
+
 def conditions() -> dict[str, str]:
     """What a time depends on: the machine, the threads, the versions, the day."""
-    threads = tf.config.threading.get_intra_op_parallelism_threads()
+    threading = tf.config.threading
+    within, between = threading.get_intra_op_parallelism_threads(), threading.get_inter_op_parallelism_threads()
     versions = {name: metadata.version(name) for name in ("tensorflow", "keras", "numpy")}
     return {
         "CPU": f"{_cpu_model()}, {os.cpu_count()} cores",
         "GPU": ", ".join(gpu.name for gpu in tf.config.list_physical_devices("GPU")) or "none",
-        "threads": str(threads or "TensorFlow's choice: as many as cores"),
+        "threads": f"{within or 'as many as cores'} within an operation, {between or 'as many as cores'} between them",
         "load before": _load(),
         "python": platform.python_version(),
         **versions,

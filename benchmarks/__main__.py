@@ -1,0 +1,77 @@
+"""Every table, one after the other, each in a process of its own: ``python -m benchmarks``.
+
+python -m benchmarks                          all of it, about half an hour on two cores
+python -m benchmarks --quick                  does everything work? In minutes
+python -m benchmarks --only overhead,tflite   some tables, and the targets
+python -m benchmarks --docs                   writes the kept tables into README.md and docs/
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+
+from benchmarks import docs
+from benchmarks.report import ROOT, parser
+
+#: In this order, with the seconds after which something must be wrong; `targets` reads what the others wrote.
+TABLES = {
+    "overhead": 2400,
+    "fusions": 600,
+    "classes": 900,
+    "peers": 1200,
+    "dataset": 900,
+    "growth": 900,
+    "tflite": 900,
+    "startup": 900,
+    "gpu": 600,
+    "targets": 120,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the tables; 1 when one of them fails."""
+    options = _parser().parse_args(arguments)
+    if options.docs:
+        return docs.main(options.out)
+    names = options.only.split(",") if options.only else list(TABLES)
+    unknown = [name for name in names if name not in TABLES]
+    if unknown:
+        print(f"`--only` takes {', '.join(TABLES)}. Received: {', '.join(unknown)}.", file=sys.stderr)
+        return 2
+    if "targets" not in names:
+        names.append("targets")
+    passed = ["--out", str(options.out), "--pictures", str(options.pictures), "--run", options.run]
+    passed += ["--threads", str(options.threads), *(["--quick"] if options.quick else [])]
+    start, failed = time.perf_counter(), []
+    for name in names:
+        print(f"=== {name}, {time.perf_counter() - start:.0f} s after the start", file=sys.stderr, flush=True)
+        if not _run(name, passed):
+            failed.append(name)
+    print(f"=== {time.perf_counter() - start:.0f} s; failed: {', '.join(failed) or 'none'}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _run(name: str, arguments: Sequence[str]) -> bool:
+    try:
+        command = [sys.executable, "-m", f"benchmarks.{name}", *arguments]
+        return subprocess.run(command, cwd=ROOT, timeout=TABLES[name]).returncode == 0
+    except subprocess.TimeoutExpired:
+        print(f"{name}: stopped after {TABLES[name]} s", file=sys.stderr)
+        return False
+
+
+def _parser() -> argparse.ArgumentParser:
+    made = parser("benchmarks", __doc__ or "")
+    made.prog = "python -m benchmarks"
+    made.formatter_class = argparse.RawDescriptionHelpFormatter
+    made.add_argument("--only", default="", help="names of tables with commas between them")
+    made.add_argument("--docs", action="store_true", help="writes the kept tables into the documents")
+    return made
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,104 @@
+"""Every fusion that explains no class, over the floor of memory: ``python -m benchmarks.fusions``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import numpy as np
+
+import visualcnn_tf as vc
+from benchmarks import checks, floor
+from benchmarks.calls import BARE, by_function
+from benchmarks.grids import SEED, subject
+from benchmarks.models import Subject
+from benchmarks.overhead import check_outputs, over_floor
+from benchmarks.report import Report, Table, command, ms
+from benchmarks.timing import progress, take_turns
+from visualcnn_tf.fusion import ACTIVATION_FUSIONS
+
+#: A mean has to be known before deviations from it can be taken.
+TWO_READS = ("deviation", "std")
+WAYS = {"plain": None, "XLA": "fusion"}
+
+
+def measure_method(
+    name: str, method: str, model: object, images: np.ndarray, machine: floor.Machine, rounds: int, report: Report
+) -> list[str]:
+    """One line: bare, plain and compiled take turns."""
+    explained = {
+        way: vc.attach(model, "stages", method=method, jit_compile=jit_compile) for way, jit_compile in WAYS.items()
+    }
+    contenders = {who: by_function(one, images) for who, one in {BARE: model, **explained}.items()}
+    bare = np.asarray(contenders[BARE]())
+    for way, one in explained.items():
+        check_outputs(f"{name}, {method}, {way}", contenders[way](), bare, one, images, report)
+    samples = take_turns(contenders, rounds)
+    report.raw[method] = samples
+    shapes = floor.tapped_shapes(explained["plain"], images)
+    edge = images.shape[1:3]
+    least = floor.seconds(machine, shapes, edge)
+    overheads = {way: over_floor(samples, way, least) for way in WAYS}
+    best = min(overheads, key=lambda way: overheads[way].median)
+    other, remark = "", f"{best}"
+    if method in TWO_READS:
+        twice = floor.seconds(machine, shapes, edge, reads=2)
+        other = f"two reads: {ms(twice)}, {over_floor(samples, best, twice)}"
+    elif method == "eigen":
+        multiply = floor.eigen_multiplications(shapes) / machine.multiplications
+        other = f"multiplications: {ms(multiply)}, {over_floor(samples, best, least + multiply)}"
+    report.reach[f"over the floor, {method}"] = (overheads[best], f"{remark}{'; ' + other if other else ''}")
+    progress(method)
+    cells = [str(samples.ratio(way, over=BARE)) for way in WAYS] + [str(overheads[way]) for way in WAYS]
+    return [f"`{method}`", ms(samples.time(BARE)), *cells, ms(least), other]
+
+
+def check_eigen(model: object, images: np.ndarray, report: Report) -> None:
+    """The first image's ``eigen`` maps against NumPy's singular vectors, up to the sign."""
+    raw = vc.attach(model, "stages", method="eigen", size=None, normalize=None)
+    outputs = raw(images[:1])
+    arrays = checks.activations(raw, images[0])
+    for tap in raw.taps:
+        matrix = arrays[tap.key].reshape(-1, arrays[tap.key].shape[-1])
+        want = matrix @ np.linalg.svd(matrix, full_matrices=False)[2][0]
+        got = np.ravel(outputs[tap.key][0])
+        want = want * np.sign(want @ got) / np.max(np.abs(want))
+        error = checks.difference(f"eigen, {tap.key}", got / np.max(np.abs(got)), want, 1e-2)
+        report.note("eigen", error)
+
+
+def report_on(one: Subject, rounds: int, copied: int) -> Report:
+    """All fusions of one model's stages."""
+    report = Report("Every fusion that explains no class, over the floor")
+    machine = floor.Machine.measured(copied)
+    report.notes["copying"] = str(machine)
+    report.raw["machine"] = machine
+    model, images = one.make()
+    check_eigen(model, images, report)
+    lines = [measure_method(one.name, method, model, images, machine, rounds, report) for method in ACTIVATION_FUSIONS]
+    header = ["method", "bare", *(f"× bare, {way}" for way in WAYS), *(f"over the floor, {way}" for way in WAYS)]
+    report.sections = [
+        f"{one.name}, {one.batch} images, `stages`, float32 heatmaps of the input's size, as a `tf.function`; *XLA*: "
+        '`jit_compile="fusion"`. The floor: each map read once, each heatmap written once. `deviation` and `std` '
+        "need a mean before they can take deviations from it: beside them the floor with two reads. `eigen` is bound "
+        "by arithmetic: beside it the floor with its multiplications at the speed of a matmul. "
+        "Medians (and quartiles).",
+        Table("fusions", [*header, "floor", "another floor, and what is over it"], lines),
+    ]
+    return report
+
+
+def measure(quick: bool) -> Report:
+    """Every fusion that explains no class, over the floor."""
+    if quick:
+        return report_on(subject(SEED, 4), 3, 2**24)
+    return report_on(subject("MobileNetV2", 16), 15, 2**28)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Prints the report and writes it."""
+    return command("fusions", measure, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

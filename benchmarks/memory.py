@@ -1,0 +1,36 @@
+"""Peak memory, each in a process of its own: what one leaves behind must not count for the next. On Linux only."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+from benchmarks.report import ROOT
+
+# `ru_maxrss` would not do: a child inherits its parent's. Writing 5 sets the peak back to what is resident now.
+_CHILD = """
+import pathlib, re, sys
+def kilobytes(name):
+    return int(re.search(name + r":\\s+(\\d+)", pathlib.Path("/proc/self/status").read_text())[1])
+exec(sys.argv[1])
+pathlib.Path("/proc/self/clear_refs").write_text("5")
+before = kilobytes("VmRSS")
+exec(sys.argv[2])
+print("peak", (kilobytes("VmHWM") - before) * 1024)
+"""
+
+
+def peak(prepare: str, work: str, timeout: float = 300) -> int:
+    """How many bytes the peak of resident memory rises while Python runs ``work``, after ``prepare``."""
+    done = subprocess.run(
+        [sys.executable, "-c", _CHILD, prepare, work],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
+    if done.returncode:
+        raise RuntimeError(f"The child process ended with {done.returncode}:\n{done.stderr[-2000:]}")
+    return int(done.stdout.rsplit("peak ", 1)[1])
