@@ -75,12 +75,14 @@ QUICK = Size(
 def child(code: str) -> list[float]:
     """The seconds that the code prints, in a fresh process."""
     env = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    env.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package is compiled once, not at each start
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, check=True, capture_output=True, text=True)
     return [float(seconds) for seconds in done.stdout.rsplit("took", 1)[1].split()]
 
 
 def measure_imports(processes: int) -> Samples:
     """Seconds of ``import tensorflow, keras``, and of ``import visualcnn_tf`` after it."""
+    child(_IMPORTS)  # the one that compiles it
     theirs, ours = zip(*(child(_IMPORTS) for _ in range(processes)), strict=True)
     return Samples({"tensorflow and keras": list(theirs), "visualcnn_tf": list(ours)})
 
