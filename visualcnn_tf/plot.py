@@ -41,8 +41,9 @@ def plot_heatmaps(
 ) -> Figure:
     """Draws each image with its heatmaps beside it, on one colour scale from 0 to 1.
 
-    >>> outputs = explained.predict(images)                                           # doctest: +SKIP
-    >>> plot_heatmaps(images, outputs, taps=explained.taps).savefig("gallery.png")    # doctest: +SKIP
+    Example:
+        >>> outputs = explained.predict(images)                                           # doctest: +SKIP
+        >>> plot_heatmaps(images, outputs, taps=explained.taps).savefig("gallery.png")    # doctest: +SKIP
 
     Args:
         images: ``(N, H, W)``, ``(N, H, W, 1)`` or ``(N, H, W, 3)``: integers 0-255, or floats in any range.

@@ -6,7 +6,7 @@ logit is not. So the walk starts at the input of the softmax or sigmoid, without
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -18,7 +18,7 @@ from visualcnn_tf.backward.calls import inlined_call
 from visualcnn_tf.backward.node import backward_dtype, value
 from visualcnn_tf.errors import InvalidArgumentError
 
-Target: TypeAlias = str | int | tuple[int, ...] | Callable[..., Any]
+Target: TypeAlias = str | int | Sequence[int] | Callable[..., Any]
 
 _ALLOWED = (
     "'predicted', 'input', 'top<n>' such as 'top3', a class index, a list of different ones, or a callable of the "
