@@ -173,8 +173,3 @@ def _filled(gradient: Any, output: Any) -> Any:
 
 def _cast(gradient: Any, dtype: tf.DType) -> Any:
     return tf.cast(gradient, dtype) if dtype.is_floating else gradient
-
-
-def _dense(gradient: Any) -> Any:
-    """In the type of gradients; TensorFlow's of gathered values come as slices."""
-    return _cast(tf.convert_to_tensor(gradient), backward_dtype(gradient.dtype))

@@ -1,0 +1,95 @@
+"""Variants of operations that no rule covers: TensorFlow's own gradient takes over, and the walk tells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from visualcnn_tf.backward.vjp import vjp
+
+#: Functions of ``x`` and of a number, 1, that is known at run time only; and the operation that falls back.
+FALLBACKS: dict[str, tuple[str, Callable[[Any, Any], Any]]] = {
+    "rows selected by a vector": ("Select", lambda x, n: tf.raw_ops.Select(condition=[True, False], x=x, y=3.0 * x)),
+    "limits that depend on the image": (
+        "ClipByValue",
+        lambda x, n: tf.raw_ops.ClipByValue(t=x, clip_value_min=0.5 * x - 0.3, clip_value_max=tf.ones_like(x)),
+    ),
+    "gathered along any axis": ("GatherV2", lambda x, n: tf.gather(x, [1, 0, 1], axis=n)),
+    "gathered in each image": ("GatherV2", lambda x, n: tf.gather(x, [[2, 0], [1, 1]], axis=1, batch_dims=1)),
+    "the diagonal": ("Einsum", lambda x, n: tf.raw_ops.Einsum(inputs=[x[..., :3]], equation="bii->bi")),
+    "a sum over one operand's label": ("Einsum", lambda x, n: tf.raw_ops.Einsum(inputs=[x], equation="bij->bi")),
+    "statistics of the batch": ("FusedBatchNormV3", lambda x, n: _normalised(x)),
+    "sum over any axis": ("Sum", lambda x, n: tf.reduce_sum(x, n)),
+    "mean over any axis": ("Mean", lambda x, n: tf.reduce_mean(x, n)),
+    "maximum over any axis": ("Max", lambda x, n: tf.reduce_max(x, n)),
+    "product over any axis": ("Prod", lambda x, n: tf.reduce_prod(x, n)),
+    "product over two axes": ("Prod", lambda x, n: tf.reduce_prod(x, [1, 2])),
+    "concatenated along any axis": ("ConcatV2", lambda x, n: tf.concat([x, x * x], n)),
+    "transposed in any order": ("Transpose", lambda x, n: tf.transpose(x, [0, 3 - n, n])),
+    "any number of copies": ("Tile", lambda x, n: tf.tile(x, [1, n + 1, 1])),
+    "any border": ("Pad", lambda x, n: tf.pad(x, [[0, 0], [n, 0], [0, n]])),
+    "any mirrored border": ("MirrorPad", lambda x, n: tf.pad(x, [[0, 0], [n, n], [0, 0]], "REFLECT")),
+    "a slice from any place": ("StridedSlice", lambda x, n: x[:, n:]),
+    "a slice that is computed whole": (
+        "StridedSlice",
+        lambda x, n: tf.strided_slice(x, tf.fill([3], n), tf.fill([3], n + 1), tf.fill([3], n)),
+    ),
+}
+
+
+def _normalised(x: Any) -> Any:
+    scale, offset = tf.constant([0.5, 1.0, 2.0, 3.0]), tf.zeros([4])
+    return tf.compat.v1.nn.fused_batch_norm(x[:, tf.newaxis], scale, offset, is_training=True)[0]
+
+
+def gradients(function: Callable[[Any, Any], Any], shape: list[int | None]) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Of a product with noise: by the walk, by TensorFlow, and what fell back."""
+    fallbacks: list[str] = []
+
+    def both(x: Any, number: Any) -> tuple[Any, Any]:
+        x = tf.identity(x)
+        y = function(x, number)
+        seed = tf.random.stateless_normal(tf.shape(y), [3, 4])
+        found = vjp([y], [seed], [x])
+        fallbacks.extend(kind for kind, _ in found.fallbacks)
+        return found.of[0], tf.convert_to_tensor(tf.gradients(y, x, grad_ys=seed)[0])
+
+    specs = [tf.TensorSpec(shape, tf.float32), tf.TensorSpec([], tf.int32)]
+    x = np.random.default_rng(5).normal(size=(2, 3, 4)).astype(np.float32)
+    got, want = tf.function(both, autograph=False, input_signature=specs)(x, 1)
+    return got.numpy(), want.numpy(), fallbacks
+
+
+@pytest.mark.parametrize("name", FALLBACKS)
+def test_what_no_rule_covers_gets_tensorflows_gradient(name: str) -> None:
+    kind, function = FALLBACKS[name]
+    got, want, fallbacks = gradients(function, [2, 3, 4])
+    assert fallbacks == [kind]
+    assert np.abs(want).max() > 0
+    np.testing.assert_array_equal(got, want)
+
+
+#: With an unknown number of rows and columns: by the rules where they can, else by TensorFlow.
+UNKNOWN_SIZES: dict[str, tuple[list[str], Callable[[Any, Any], Any]]] = {
+    "maximum": ([], lambda x, n: tf.reduce_max(x, -1)),
+    "sum": ([], lambda x, n: tf.reduce_sum(x, 1)),
+    "the first two": ([], lambda x, n: x[:, :2]),
+    "all but the last": ([], lambda x, n: x[:, :-1]),
+    "the last": (["StridedSlice"], lambda x, n: x[:, -1:]),
+    "every other": (["StridedSlice"], lambda x, n: x[:, ::2]),
+    "the last, without its axis": (["StridedSlice"], lambda x, n: x[:, -1]),
+    "the two largest": (["TopKV2"], lambda x, n: tf.math.top_k(x, 2).values),
+}
+
+
+@pytest.mark.parametrize("name", UNKNOWN_SIZES)
+def test_unknown_sizes(name: str) -> None:
+    kinds, function = UNKNOWN_SIZES[name]
+    got, want, fallbacks = gradients(function, [None, None, None])
+    assert fallbacks == kinds
+    assert np.abs(want).max() > 0
+    np.testing.assert_allclose(got, want, rtol=2e-6)
