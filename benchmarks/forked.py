@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.machinery
 import importlib.util
+import linecache
 import os
 import resource
 import signal
@@ -12,6 +13,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import CodeType, ModuleType
+from typing import Any
 
 # What each fork would import: this process imports it once and runs none of it, as no thread survives a fork.
 import keras  # noqa: F401
@@ -28,7 +30,23 @@ class _Loader(importlib.machinery.SourceFileLoader):
     source = ""
 
     def get_code(self, fullname: str) -> CodeType:
-        return compile(self.source, self.get_filename(fullname), "exec")
+        path = self.get_filename(fullname)
+        _show(path, self.source)
+        return compile(self.source, path, "exec")
+
+
+def _show(path: str, source: str) -> None:
+    """For AutoGraph, which looks up the source of a function to compile it anew."""
+    lines, from_disk = source.splitlines(keepends=True), linecache.updatecache
+
+    def update(filename: str, module_globals: dict[str, Any] | None = None) -> list[str]:
+        if filename != path:
+            return from_disk(filename, module_globals)
+        linecache.cache[path] = (len(source), None, lines, path)
+        return lines
+
+    linecache.updatecache = update
+    update(path)
 
 
 class _Replaced:
