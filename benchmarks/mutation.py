@@ -44,7 +44,10 @@ TESTS: dict[str, tuple[str, ...]] = {
     "normalize.py": ("test_normalize.py",),
     "resize.py": ("test_resize.py", "test_finish.py"),
     "finish.py": ("test_finish.py",),
-    "backward/rules/": ("test_backward.py", "test_backward_sizes.py", "test_backward_spatial.py", "test_vjp.py"),
+    "backward/rules/": (
+        *("test_backward.py", "test_backward_sizes.py", "test_backward_spatial.py", "test_vjp.py"),
+        *("test_backward_fallbacks.py", "test_backward_gelu.py"),
+    ),
 }
 #: Which cases of ``test_backward.py`` try a file of rules; the others would only take time.
 CASES = {
