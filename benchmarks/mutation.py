@@ -60,7 +60,7 @@ CASES = {
     "gather": "shape or layers",
     "gelu": "activations",
     "linear": "linear or layers",
-    "norm": "layers",
+    "norm": "linear or layers",
     "patterns": "activations",
     "pool": "pooling",
     "reductions": "elementwise or linear or shape",
