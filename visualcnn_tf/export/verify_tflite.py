@@ -20,6 +20,9 @@ _TOLERANCE = {None: 1e-4, "float16": 2e-2, "dynamic": 0.5}
 _COLOURS = 8.0
 # Integers cost a deep network accuracy, which only the report can judge; below this an output is simply wrong.
 _LOWEST_CORRELATION = 0.5
+# Rounding moves the maps of a deep network by more than the tolerance, all of a map a little: up to so many times as
+# much is right where the map correlates as a map does that was merely rounded.
+_DEEP, _SAME_MAP = 10.0, {None: 0.9999, "float16": 0.99}
 
 
 def verified(
@@ -74,6 +77,10 @@ def _judge(name: str, check: OutputCheck, value: Any, moved: Any, quantize: str 
             # Pictures: where a heatmap falls half-way between two colours, its neighbour may be taken.
             allowed += _COLOURS if value.shape.rank == 4 else 1.0
         right, limit = check.max_difference <= allowed, f"a difference of {allowed:.3g}"
+        if quantize in _SAME_MAP and value.dtype.is_floating and value.shape.rank > 2:
+            least = _SAME_MAP[quantize]
+            right = right or (check.max_difference <= _DEEP * allowed and check.correlation >= least)
+            limit += f", or {_DEEP:.0f} times that with a correlation of {least},"
     if not right:
         raise ExportVerificationError(
             f"The TensorFlow Lite file differs from the model in {name!r}: difference {check.max_difference:.3g}, "
