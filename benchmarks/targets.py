@@ -55,6 +55,8 @@ def _targets() -> list[Target]:
         for batch in (1, 8, 32):
             work = f"`gradcam`, last map, {name} batch {batch}, over bare"
             found.append(Target(work, f"gradcam, {name}, {batch}", 1.03))
+            work = f"`reciprocam`, last map, {name} batch {batch}, over bare"
+            found.append(Target(work, f"reciprocam, {name}, {batch}", 1.25))
     for batch, limit in {1: 12, 8: 6, 32: 4}.items():
         key = f"tf-keras-vis, gradcam, MobileNetV2, {batch}"
         found.append(Target(f"tf-keras-vis Grad-CAM over ours, MobileNetV2 batch {batch}", key, limit, least=True))

@@ -266,3 +266,32 @@ def test_an_operation_without_gradient() -> None:
 
     with pytest.raises(NoGradientError, match=r"'PreventGradient' \('wall'\).*has no gradient.*'reciprocam'"):
         walked(forward)
+
+
+# --- a one-hot seed ---
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_a_one_hot_seed_picks_columns_through_calls(dtype: str) -> None:
+    """The same as the product with it, zeros for a row without a class, and no product is left in the graph."""
+    matrix = tf.Variable(np.random.default_rng(0).normal(size=(4, 5)), dtype=dtype)
+    dense = tf.function(lambda x: tf.nn.bias_add(tf.matmul(x, matrix), tf.ones(5, dtype)))
+    classes = tf.constant([[4], [-1], [0]])
+
+    def graph(x: Any) -> list[Any]:
+        y = dense(x)
+        seed = tf.one_hot(classes[:, 0], 5)
+        found = vjp([y], [seed], [x], classes).of[0]
+        assert not transposed_products(found.graph)
+        return [found, vjp([y], [seed], [x]).of[0]]
+
+    picked, product = tf.function(graph, autograph=False)(tf.constant(X, dtype))
+    assert picked.dtype == tf.float32
+    np.testing.assert_array_equal(picked, product)
+    np.testing.assert_array_equal(picked[1], np.zeros(4))
+
+
+def transposed_products(graph: Any) -> list[Any]:
+    """Its products with the transpose of a matrix: the forward pass has none."""
+    products = [operation for operation in graph.get_operations() if operation.type == "MatMul"]
+    return [operation for operation in products if operation.get_attr("transpose_b")]

@@ -14,9 +14,9 @@ from model_kinds import images, small_cnn_layers
 from oracle import assert_close
 
 import visualcnn_tf as vc
+from visualcnn_tf._portable import portable
 from visualcnn_tf.errors import InvalidArgumentError
 from visualcnn_tf.fusion import ACTIVATION_FUSIONS, GRADIENT_FUSIONS
-from visualcnn_tf.fusion.xla import without_xla
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def test_it_is_compiled_alone(cnn: Any) -> None:
 
     assert compiled_operations(graph_of(vc.attach(cnn, jit_compile="fusion")))
     assert not compiled_operations(graph_of(vc.attach(cnn)))
-    with without_xla():
+    with portable():
         assert not compiled_operations(graph_of(vc.attach(cnn, jit_compile="fusion")))
 
 

@@ -11,11 +11,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from visualcnn_tf._portable import portable
 from visualcnn_tf._serial import warn_if_not_loadable
 from visualcnn_tf.errors import InputShapeError, NanLayerOutputError, NotBuiltError
 from visualcnn_tf.explain import NOT_FINITE, explain
 from visualcnn_tf.fusion import method_name
-from visualcnn_tf.fusion.xla import without_xla
 from visualcnn_tf.inputs import InputSpec, check_arrays, model_inputs, shaped_inputs
 from visualcnn_tf.options import Options
 from visualcnn_tf.outputs import CLASS_INDEX
@@ -210,7 +210,7 @@ class ExplainedModel(keras.Model):
             inputs = self._known().all_inputs
             specs = [keras.InputSpec(spec.dtype, spec.shape, name=spec.name) for spec in inputs.specs]
             kwargs["input_signature"] = [inputs.pack(specs)]
-        with without_xla():
+        with portable():
             super().export(filepath, format, **kwargs)
 
     # How it is kept --------------------------------------------------------------------------------------------

@@ -19,11 +19,14 @@ class Node:
         gradients: of each output, None where the score does not depend on it; never all None. Float32 whatever
             the model computes in, or float64 where it computes in that.
         wanted: for each input, whether its gradient is wanted; never all False.
+        classes: where the one gradient ``(B, K)`` is 1 at one class and 0 elsewhere: these classes, ``(B, 1)`` int32,
+            -1 for a row of zeros. None where it may be anything.
     """
 
     op: Any
     gradients: Sequence[Any]
     wanted: Sequence[bool]
+    classes: Any = None
 
     @property
     def gradient(self) -> Any:

@@ -201,6 +201,12 @@ class Scores:
         signs = self._signs(self.classes[:, column : column + 1], backward_dtype(logits.dtype))
         return signs if logits.shape.rank == 2 else tf.reshape(signs, [-1, *logits.shape[1:]])
 
+    def one_hot(self, column: int) -> Any:
+        """The classes ``(B, 1)`` of a seed that is one-hot, None for another."""
+        if callable(self.target) or self.head.is_binary or self.head.logits.shape.rank != 2:
+            return None
+        return self.classes[:, column : column + 1]
+
     def _signs(self, classes: Any, dtype: tf.DType) -> Any:
         """``(B, units)``: 1 at the class of each image; -1 at a single sigmoid unit for class 0; zeros without one."""
         if self.head.is_binary:

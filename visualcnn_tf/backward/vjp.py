@@ -36,13 +36,14 @@ class Gradients:
 
 
 @tf.autograph.experimental.do_not_convert
-def vjp(results: Sequence[Any], seeds: Sequence[Any], sources: Sequence[Any]) -> Gradients:
+def vjp(results: Sequence[Any], seeds: Sequence[Any], sources: Sequence[Any], classes: Any = None) -> Gradients:
     """The gradients of ``sum(result · seed)`` with respect to tensors, in one walk for all of them.
 
     Args:
         results: tensors of the graph that is being built.
         seeds: one tensor of the same shape for each, float32 (float64 for float64 results).
         sources: tensors of the same graph, anywhere before the results.
+        classes: where the first seed is a one-hot matrix, the classes that it stands for: see :class:`Node`.
 
     Returns:
         The gradients in float32 (float64 for float64 sources).
@@ -69,7 +70,8 @@ def vjp(results: Sequence[Any], seeds: Sequence[Any], sources: Sequence[Any]) ->
         needed = [tensor.ref() in on_the_way for tensor in operation.inputs]
         if not any(needed) or all(gradient is None for gradient in gradients):
             continue
-        node = Node(operation, gradients, needed)
+        one_hot = classes if gradients[0] is seeds[0] else None
+        node = Node(operation, gradients, needed, one_hot)
         source, gradient = shortcut(node)
         if source is not None:
             add(source, gradient)
@@ -138,7 +140,8 @@ def _through_call(node: Node, inputs: list[Any], outputs: list[Any], fallbacks: 
     """The walk through the body of a function that the operation calls."""
     places = [place for place, needed in enumerate(node.wanted) if needed]
     reached = [(out, seed) for out, seed in zip(outputs, node.gradients, strict=True) if seed is not None]
-    inner = vjp([out for out, _ in reached], [seed for _, seed in reached], [inputs[place] for place in places])
+    results, seeds = zip(*reached, strict=True)
+    inner = vjp(results, seeds, [inputs[place] for place in places], node.classes)
     fallbacks.extend(inner.fallbacks)
     found: list[Any] = [None] * len(inputs)
     for place, gradient in zip(places, inner.of, strict=True):

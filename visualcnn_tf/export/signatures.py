@@ -8,9 +8,9 @@ from typing import Any
 import tensorflow as tf
 
 from visualcnn_tf._checks import bad_value, quoted
+from visualcnn_tf._portable import portable
 from visualcnn_tf.explained_model import ExplainedModel
 from visualcnn_tf.export.images import ImageDecoder
-from visualcnn_tf.fusion.xla import without_xla
 from visualcnn_tf.inputs import InputSpec, ModelInputs, model_inputs
 from visualcnn_tf.outputs import flat_outputs, prediction_names
 from visualcnn_tf.taps.probe import probe
@@ -101,7 +101,7 @@ def _explained_outputs(model: Any, inputs: ModelInputs) -> Any:
     if not isinstance(model, ExplainedModel):
         return _own_outputs(model, inputs)
 
-    @without_xla()
+    @portable()
     def run(*tensors: Any) -> Any:
         return model(inputs.pack(tensors), training=False)
 
@@ -114,7 +114,7 @@ def _own_outputs(model: Any, inputs: ModelInputs) -> Any:
     else:
         own, names = model, prediction_names(model, probe(model, inputs).outputs)
 
-    @without_xla()
+    @portable()
     def run(*tensors: Any) -> dict[str, Any]:
         return dict(zip(names, flat_outputs(own(inputs.pack(tensors), training=False)), strict=True))
 

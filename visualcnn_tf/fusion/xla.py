@@ -6,19 +6,19 @@ CPU it makes depthwise convolutions several times slower, so only what fuses fea
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
 import tensorflow as tf
 
+from visualcnn_tf._portable import is_portable
+
 _compiling: ContextVar[bool] = ContextVar("compiling", default=False)
-_refused: ContextVar[bool] = ContextVar("refused", default=False)
 
 
 class Compiled:
-    """A function of tensors that XLA compiles for each of their shapes, except inside of :func:`without_xla`."""
+    """A function of tensors that XLA compiles for each of their shapes, except inside of a portable graph."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self._plain = function
@@ -26,7 +26,7 @@ class Compiled:
 
     def __call__(self, *tensors: Any) -> Any:
         """What the function returns."""
-        return (self._plain if _refused.get() else self._compiled)(*tensors)
+        return (self._plain if is_portable() else self._compiled)(*tensors)
 
     def _traced(self, *tensors: Any) -> Any:
         token = _compiling.set(True)
@@ -34,16 +34,6 @@ class Compiled:
             return self._plain(*tensors)
         finally:
             _compiling.reset(token)
-
-
-@contextlib.contextmanager
-def without_xla() -> Iterator[None]:
-    """Nothing is compiled in this block: a graph made there runs where there is no XLA, as on a server or a device."""
-    token = _refused.set(True)
-    try:
-        yield
-    finally:
-        _refused.reset(token)
 
 
 def channel_mean(tensor: Any) -> Any:

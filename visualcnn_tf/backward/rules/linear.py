@@ -6,11 +6,20 @@ from typing import Any
 
 import tensorflow as tf
 
-from visualcnn_tf.backward.node import Node, Rule, reshaped_like, summed_to
+from visualcnn_tf.backward.node import Node, Rule, mask, reshaped_like, summed_to
 
 
 def _matmul(node: Node) -> list[Any]:
-    return _product(node, node.attribute("transpose_a"), node.attribute("transpose_b"))
+    transposed = [node.attribute("transpose_a"), node.attribute("transpose_b")]
+    if node.classes is not None and not any(transposed) and not node.wanted[1]:
+        return [_of_classes(node), None]
+    return _product(node, *transposed)
+
+
+def _of_classes(node: Node) -> Any:
+    """A product with a one-hot matrix: columns, without reading all others."""
+    columns = tf.gather(node.op.inputs[1], tf.maximum(node.classes[:, 0], 0), axis=1)
+    return tf.cast(tf.transpose(columns), node.gradient.dtype) * mask(node.classes >= 0, node.gradient)
 
 
 def _batch_matmul(node: Node) -> list[Any]:
