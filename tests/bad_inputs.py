@@ -103,6 +103,7 @@ ROWS: list[Row] = [
     code(A, "attach(model, method=lambda maps: maps)", _VALUE, "Reduce the last axis (channels) only"),
     code(A, "attach(model, method=lambda maps: 1 / 0)", "ZeroDivisionError", "division by zero"),
     code(A, "attach(model, size=(0, 5))", _VALUE, "`size` must be 'input', None or positive integers"),
+    code(A, "attach(model, size=(10**9, 10**9))", _VALUE, "positive integers up to 16384"),
     code(A, "attach(model, size=(4, 4, 4))", _VALUE, "`size` must be (H, W) for feature maps of rank 4"),
     code(A, "attach(model, normalize=('range', 1, float('nan')))", _VALUE, "with finite low < high"),
     code(A, "attach(model, dtype='int8')", _VALUE, "`dtype` must be one of"),
@@ -144,6 +145,7 @@ ROWS: list[Row] = [
     # the layer
     code(F, "FeatureMapFusion('reciprocam')", _VALUE, "It runs the model again: use `attach(model"),
     code(F, "FeatureMapFusion()(np.ones((3, 3)))", _SHAPE, "Received: a tensor of rank 2"),
+    code(F, "FeatureMapFusion(size=None)(None)", _TYPE, "`activations` must be an array or a tensor"),
     code(F, "FeatureMapFusion(size='input')(images)", _SHAPE, "`like` must be given for size='input'"),
     code(F, "FeatureMapFusion('gradcam')(images)", _SHAPE, "must be [A, G], feature maps and gradients of one shape"),
     code(F, "FeatureMapFusion(data_format='NCHW')", _VALUE, "`data_format` must be one of"),
@@ -188,6 +190,8 @@ ROWS: list[Row] = [
     # overlay
     code(O, "overlay(images[0], images[0, ..., 0])", _VALUE, "Add the missing axes, e.g. image[None]"),
     code(O, "overlay(images, np.ones((2, 3, 3)))", _VALUE, "Resize the heatmap or the image first"),
+    code(O, "overlay(None, images[..., 0])", _TYPE, "`image` must be an array or a tensor of numbers"),
+    code(O, "overlay(images, 'heatmap.png')", _VALUE, "`heatmap` must be of the image's batch, height and width"),
     code(O, "overlay(images, images[..., 0], alpha=2)", _VALUE, "`alpha` must be a number from 0"),
     code(O, "overlay(images * 255, images[..., 0])", _VALUE, "Say which values are black and white"),
     code(O, "overlay(images * np.nan, images[..., 0])", _VALUE, "values from nan to nan"),

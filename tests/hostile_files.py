@@ -14,6 +14,7 @@ import keras
 import numpy as np
 from keras import layers
 from PIL import Image
+from small_cnn import small_cnn
 
 SIZE = (12, 12)
 PIXELS = np.random.default_rng(0).integers(0, 256, (*SIZE, 3)).astype("uint8")
@@ -108,22 +109,6 @@ IMAGES: dict[str, bytes] = {
 # Models -------------------------------------------------------------------------------------------------------------
 
 
-def cnn(size: Any = SIZE, before: Any = ()) -> Any:
-    keras.utils.set_random_seed(1)
-    return keras.Sequential(
-        [
-            keras.Input((*size, 3), name="image"),
-            *before,
-            layers.Conv2D(4, 3, padding="same", activation="relu", name="first"),
-            layers.MaxPooling2D(name="pool"),
-            layers.Conv2D(5, 3, name="second"),
-            layers.GlobalAveragePooling2D(name="average"),
-            layers.Dense(3, activation="softmax", name="head"),
-        ],
-        name="small",
-    )
-
-
 def rewritten(source: Path, path: Path, **members: Any) -> None:
     """A .keras file with other members: None leaves one out."""
     with zipfile.ZipFile(source) as old, zipfile.ZipFile(path, "w") as new:
@@ -140,14 +125,14 @@ def calling(module: str, name: str, config: Any) -> bytes:
 
 def write_models(folder: Path) -> None:
     good = folder / "model.keras"
-    cnn().save(good)
-    cnn((None, None)).save(folder / "any_size.keras")
+    small_cnn().save(good)
+    small_cnn(size=None).save(folder / "any_size.keras")
     keras.Sequential([keras.Input((4,)), layers.Dense(2)]).save(folder / "table.keras")
     code = f"lambda x: x if open({str(folder / 'ran')!r}, 'w').close() else x"
-    lambdas = cnn(before=[layers.Lambda(eval(code), output_shape=(*SIZE, 3))])
+    lambdas = small_cnn(before=[layers.Lambda(eval(code), output_shape=(*SIZE, 3))])
     lambdas.save(folder / "lambda.keras")
     lambdas.save(folder / "lambda.h5")
-    cnn().save(folder / "model.h5")
+    small_cnn().save(folder / "model.h5")
     content, hdf5 = good.read_bytes(), (folder / "model.h5").read_bytes()
     (folder / "ran").unlink(missing_ok=True)
     (folder / "truncated.keras").write_bytes(content[: len(content) // 2])

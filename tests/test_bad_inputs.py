@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from bad_inputs import ROWS, WORKS, Row, page
-from hostile_files import IMAGES, cnn, write_all
+from hostile_files import IMAGES, write_all
 from served_model import ServedError, ServedModel
+from small_cnn import small_cnn
 
 import visualcnn_tf as vc
 from visualcnn_tf import errors
@@ -34,7 +35,7 @@ class World:
     def __init__(self, folder: Path) -> None:
         write_all(folder)
         self.folder = folder
-        model = cnn()
+        model = small_cnn()
         explained = vc.attach(model)
         images = np.random.default_rng(0).random((2, 12, 12, 3)).astype("float32")
         visualizer = vc.Visualizer(model, small_layers=True)

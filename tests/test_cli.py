@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from small_cnn import small_cnn
 
 import visualcnn_tf.cli
 from visualcnn_tf import commands
@@ -17,22 +18,6 @@ from visualcnn_tf.cli import main
 
 ROOT = Path(visualcnn_tf.cli.__file__).parents[1]
 layers = keras.layers
-
-
-def small_cnn(channels=3, size=12, before=()):
-    keras.utils.set_random_seed(1)
-    return keras.Sequential(
-        [
-            keras.Input((size, size, channels)),
-            *before,
-            layers.Conv2D(4, 3, padding="same", activation="relu", name="first"),
-            layers.MaxPooling2D(name="pool"),
-            layers.Conv2D(5, 3, name="second"),
-            layers.GlobalAveragePooling2D(name="average"),
-            layers.Dense(3, activation="softmax", name="head"),
-        ],
-        name="small",
-    )
 
 
 @pytest.fixture(scope="module")

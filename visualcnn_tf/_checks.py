@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import tensorflow as tf
+
 from visualcnn_tf.errors import InvalidArgumentError, InvalidTypeError
 
 
@@ -50,6 +52,20 @@ def check_choice(argument: str, value: Any, allowed: Sequence[Any], also: str = 
 def is_count(value: object) -> bool:
     """Whether ``value`` is an integer of at least 1 (and no bool)."""
     return hasattr(value, "__index__") and not isinstance(value, bool) and int(value) >= 1
+
+
+def as_tensor(argument: str, value: Any) -> Any:
+    """A tensor of anything that can be one.
+
+    Raises:
+        InvalidTypeError: for anything else.
+    """
+    try:
+        return tf.convert_to_tensor(value)
+    except (TypeError, ValueError) as error:
+        raise InvalidTypeError(
+            f"`{argument}` must be an array or a tensor of numbers. Received: {value!r} of type {type(value).__name__}."
+        ) from error
 
 
 def as_path(argument: str, path: Any) -> Path:

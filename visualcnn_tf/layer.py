@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from visualcnn_tf._backend import check_backend
-from visualcnn_tf._checks import bad_value, check_choice, is_count
+from visualcnn_tf._checks import as_tensor, bad_value, check_choice, is_count
 from visualcnn_tf._layout import to_channels_last
 from visualcnn_tf._serial import callable_from_config, callable_to_config
 from visualcnn_tf.errors import InputShapeError
@@ -19,6 +19,7 @@ from visualcnn_tf.fusion.xla import Compiled
 from visualcnn_tf.normalize import Normalization, check_dtype, check_normalize
 from visualcnn_tf.resize import INTERPOLATIONS
 
+_LONGEST = 16_384  # pixels of a side: more is a mistake, and eats the memory
 _AXES = {3: "(T,)", 4: "(H, W)", 5: "(D, H, W)"}
 
 
@@ -136,8 +137,9 @@ class FeatureMapFusion(keras.layers.Layer):
     def _tensors(self, activations: Any, has_like: bool) -> list[Any]:
         """The feature maps and, if the method needs them, the gradients."""
         given = list(activations) if isinstance(activations, (list, tuple)) else [activations]
-        self._one([tuple(tensor.shape) for tensor in given] if len(given) > 1 else tuple(given[0].shape))
-        tensors = [tf.convert_to_tensor(tensor) for tensor in given]
+        tensors = [as_tensor("activations", tensor) for tensor in given]
+        shapes = [tuple(tensor.shape) for tensor in tensors]
+        self._one(shapes[0] if len(shapes) == 1 else shapes)
         self._check_rank(tensors[0].shape.rank, has_like)
         return tensors
 
@@ -240,13 +242,13 @@ def check_size(size: Any) -> str | tuple[int, ...] | None:
     """The size in its canonical form.
 
     Raises:
-        InvalidArgumentError: unless it is ``"input"``, None or one to three positive integers.
+        InvalidArgumentError: unless it is ``"input"``, None or one to three positive integers up to 16384.
     """
     if size is None or (isinstance(size, str) and size == "input"):
         return size
-    if isinstance(size, (tuple, list)) and 1 <= len(size) <= 3 and all(is_count(n) for n in size):
+    if isinstance(size, (tuple, list)) and 1 <= len(size) <= 3 and all(is_count(n) and n <= _LONGEST for n in size):
         return tuple(int(n) for n in size)
-    raise bad_value("size", "'input', None or positive integers such as (224, 224)", size)
+    raise bad_value("size", f"'input', None or positive integers up to {_LONGEST} such as (224, 224)", size)
 
 
 def spatial_axes(rank: int, space: int, data_format: str) -> list[int]:

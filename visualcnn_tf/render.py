@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from visualcnn_tf._checks import bad_value, check_choice
+from visualcnn_tf._checks import as_tensor, bad_value, check_choice
 from visualcnn_tf.colormaps import color_table
 
 BLUR_SIGMAS = tuple(0.3 * n for n in range(11, 0, -1))
@@ -81,7 +81,7 @@ def overlay(
         >>> overlay(np.ones((1, 2, 2, 1)), np.zeros((1, 2, 2)), alpha=0.25, colormap="gray").numpy().max()
         np.uint8(191)
     """
-    image, heatmap = tf.convert_to_tensor(image), tf.convert_to_tensor(heatmap)
+    image, heatmap = as_tensor("image", image), as_tensor("heatmap", heatmap)
     _check_pair(image, heatmap)
     check_alpha(alpha)
     check_choice("weighted", weighted, (True, False))
@@ -117,7 +117,7 @@ def check_values(
     allow_nan: bool = False,
 ) -> None:
     """Raises where the values of an image, which are at hand, contradict the range that they are said to have."""
-    image = tf.convert_to_tensor(image)
+    image = as_tensor("image", image)
     if tf.size(image) == 0:
         return
     low, high = _black_and_white(image, value_range)
@@ -150,7 +150,7 @@ def blur_by_importance(image: Any, heatmap: Any) -> tf.Tensor:
         >>> bool(np.all(blur_by_importance(image, np.ones((1, 8, 8))) == image))
         True
     """
-    image, heatmap = tf.convert_to_tensor(image), tf.convert_to_tensor(heatmap)
+    image, heatmap = as_tensor("image", image), as_tensor("heatmap", heatmap)
     _check_pair(image, heatmap)
     return pick_blur(blur_levels(image), heatmap, image.dtype)
 
@@ -185,7 +185,7 @@ def pick_blur(levels: tf.Tensor, heatmap: tf.Tensor, dtype: Any) -> tf.Tensor:
 
 def _unit(heatmap: Any) -> tf.Tensor:
     """Any heatmap as float32 in [0, 1]."""
-    heatmap = tf.convert_to_tensor(heatmap)
+    heatmap = as_tensor("heatmap", heatmap)
     if not (heatmap.dtype.is_floating or heatmap.dtype == tf.uint8):
         raise bad_value("heatmap", "of floats in [0, 1] or of uint8", heatmap.dtype.name)
     if heatmap.dtype == tf.uint8:
