@@ -12,12 +12,14 @@ from typing import TypeAlias
 
 import keras
 import numpy as np
-from scipy import special
+from scipy import ndimage, special
 
 from benchmarks.checks import enlarged, scaled
 
 #: Weights of channels ``(N,)`` from the logits ``(N, K)`` of the image masked by each of them.
 Weigh: TypeAlias = Callable[[np.ndarray], np.ndarray]
+#: A map of another size.
+Enlarge: TypeAlias = Callable[[np.ndarray, Sequence[int]], np.ndarray]
 
 
 class LinearHead:
@@ -59,10 +61,12 @@ class LinearHead:
             scores[row, column] = self.logits(left[np.newaxis])[0, of]
         return scores
 
-    def scorecam(self, image: np.ndarray, activations: np.ndarray, weigh: Weigh, channels: int) -> np.ndarray:
+    def scorecam(
+        self, image: np.ndarray, activations: np.ndarray, weigh: Weigh, channels: int, enlarge: Enlarge = enlarged
+    ) -> np.ndarray:
         """Raw Score-CAM of the channels that vary most, from the weights that ``weigh`` makes of their logits."""
         chosen = np.argsort(-activations.var((0, 1)))[:channels]
-        masks = [scaled(enlarged(activations[..., k], image.shape[:2])) for k in chosen]
+        masks = [scaled(enlarge(activations[..., k], image.shape[:2])) for k in chosen]
         masked = np.stack([image * mask[..., np.newaxis] for mask in masks]).astype(np.float32)
         return np.maximum(activations[..., chosen] @ weigh(self.logits(self.activations(masked))), 0.0)
 
@@ -75,6 +79,13 @@ def over_channels(of: int) -> Weigh:
 def over_classes(of: int) -> Weigh:
     """The weights of tf-keras-vis: the probability of the class ``of``."""
     return lambda logits: special.softmax(logits, axis=1)[:, of]
+
+
+def corner_to_corner(heatmap: np.ndarray, size: Sequence[int]) -> np.ndarray:
+    """``(h, w)`` to a larger size, as tf-keras-vis does it: bilinear, the centres of the corners on each other."""
+    factors = [new / old for new, old in zip(size, heatmap.shape, strict=True)]
+    resized: np.ndarray = ndimage.zoom(heatmap, factors, order=1, mode="nearest")
+    return resized
 
 
 def heatmaps(
