@@ -17,7 +17,7 @@ import keras
 import numpy as np
 
 import visualcnn_tf as vc
-from benchmarks import checks, memory
+from benchmarks import checks, floor, memory
 from benchmarks.calls import BARE
 from benchmarks.classes import SMALL
 from benchmarks.models import awaken, random_images
@@ -48,6 +48,7 @@ class Size:
     models: dict[str, Network]
     quantizations: Sequence[str | None]
     rounds: int
+    copied: int
 
 
 FULL = Size(
@@ -58,8 +59,9 @@ FULL = Size(
     },
     (None, "float16", "int8"),
     51,
+    2**28,
 )
-QUICK = Size({SMALL.name: Network(SMALL.build)}, (None, "int8"), 5)
+QUICK = Size({SMALL.name: Network(SMALL.build)}, (None, "int8"), 5, 2**24)
 
 
 def export(model: Any, folder: Path, quantize: str | None, images: np.ndarray) -> dict[str, ExportReport]:
@@ -101,7 +103,23 @@ def in_xnnpack(report: ExportReport) -> str:
     return f"{inside / total:.0%}{others}"
 
 
-def measure_files(what: str, files: dict[str, ExportReport], image: np.ndarray, rounds: int, report: Report) -> Any:
+def floors(model: Any, images: np.ndarray, machine: floor.Machine) -> dict[str, float]:
+    """Seconds of memory for the heatmaps of each file of float32."""
+    found = {}
+    for name, choice in FILES.items():
+        shapes = floor.tapped_shapes(vc.attach(model, **choice), images[:1])
+        found[name] = floor.seconds(machine, shapes, images.shape[1:3], reads=2)
+    return found
+
+
+def measure_files(
+    what: str,
+    files: dict[str, ExportReport],
+    image: np.ndarray,
+    rounds: int,
+    least: dict[str, float],
+    report: Report,
+) -> Any:
     """Lines of one model and quantisation."""
     ratios, times = {}, {}
     for threads in (1, 2):
@@ -117,7 +135,9 @@ def measure_files(what: str, files: dict[str, ExportReport], image: np.ndarray, 
             times[name, threads], ratios[name, threads] = samples.time(name), samples.ratio(name, over=BARE)
     for name in FILES:
         for threads in (1, 2):
-            report.reach[f"tflite {name}, {what}, {threads} thread(s)"] = (ratios[name, threads], "")
+            # A mean has to be known before deviations from it, and a gradient before it weighs a map.
+            remark = f"the floor with two reads: {1 + least[name] / times[BARE, threads].median:.2f}"
+            report.reach[f"tflite {name}, {what}, {threads} thread(s)"] = (ratios[name, threads], remark)
     for name, file in files.items():
         peak = memory.peak(_PREPARE.format(path=str(file.path)), _WORK)
         report.raw[f"{what}, {name}, memory"] = peak
@@ -130,16 +150,20 @@ def measure(quick: bool) -> Report:
     """What heatmaps cost in TensorFlow Lite."""
     size = QUICK if quick else FULL
     report = Report("What heatmaps cost in TensorFlow Lite")
-    lines = []
+    machine, lines = floor.Machine.measured(size.copied), []
+    report.notes["copying"] = str(machine)
     for name, network in size.models.items():
         keras.utils.set_random_seed(0)
         model = network.make()
         images = network.white * random_images(100, *model.input_shape[1:])  # as many as int8 learns ranges from
         awaken(model, images[:8])
+        least = floors(model, images, machine)
         for quantize in size.quantizations:
             with tempfile.TemporaryDirectory() as folder:
                 files = export(model, Path(folder), quantize, images)
-                lines += measure_files(f"{name}, {quantize or 'float32'}", files, images[:1], size.rounds, report)
+                lines += measure_files(
+                    f"{name}, {quantize or 'float32'}", files, images[:1], size.rounds, least, report
+                )
     report.sections = [
         "One image; medians (and quartiles) of the ratios within rounds, in which files take turns. *stages*: "
         "`deviation` of each resolution; *gradcam*: at the last feature map. Memory: by how much the peak of resident "
