@@ -212,7 +212,7 @@ def measure(quick: bool) -> Report:
     every = Scene(size.score_subject)
     lines.append(against("scorecam", every, 1, size.score_rounds, report))
     hand = measure_by_hand(size.subject._replace(batch=min(size.subject.batch, 16)), size.others, report)
-    seeds = measure_seed(size.seed_batch, 2 * size.others, report)
+    seeds = measure_seed(size.seed_batch, 6 * size.others, report)
     report.sections = [
         "Medians (and quartiles) of the ratios within rounds, in which contenders take turns. From arrays to arrays, "
         f"the same layer, classes and images; how many times as fast as {THEIRS} each call is. With a limited number "
