@@ -76,6 +76,26 @@ def test_every_method_in_float32(cnn: Any, tmp_path: Path, method: str) -> None:
     assert_equal(run(report.path, x), want)
 
 
+@pytest.mark.parametrize("quantize", [None, "float16"])
+def test_the_last_layer_is_in_the_file_once(tmp_path: Path, quantize: str | None) -> None:
+    """Its matrix is most of this model; a map of a class that is asked for reads columns of it."""
+    image = keras.Input((8, 8, 3), name="image")
+    pooled = L.GlobalAveragePooling2D()(L.Conv2D(256, 3, activation="relu", name="conv")(image))
+    model = keras.Model(image, L.Dense(1000, activation="softmax")(pooled))
+    explained = vc.attach(model, "conv", method="gradcam", target="input", **RAW)
+    sizes = [
+        vc.export_tflite(each, tmp_path / f"{name}.tflite", quantize=quantize).size
+        for name, each in {"bare": model, "explained": explained}.items()
+    ]
+    assert sizes[1] < 1.1 * sizes[0]
+    x = np.random.default_rng(0).random((3, 8, 8, 3), np.float32)
+    asked = np.array([7, -1, 999], np.int32)
+    want = explained.predict({"image": x, "class_index": asked}, verbose=0)
+    got = run(tmp_path / "explained.tflite", x, class_index=asked)
+    np.testing.assert_array_equal(got["explained_class"], want["explained_class"])
+    assert_equal(got, want, 1e-4 if quantize is None else 1e-2)
+
+
 # In integers, more ReLUs flip. Grad-CAM's weights are means in which gradients of both signs nearly cancel before a
 # Flatten, as here, so it suffers most; the singular vector of Eigen-Grad-CAM turns around where two values are close.
 LOWEST = {"gradcam": 0.98, "eigengradcam": 0.9}

@@ -26,7 +26,7 @@ from visualcnn_tf.render_layers import BlurByImportance, Colorize, Overlay
 from visualcnn_tf.taps.tap import Tap
 from visualcnn_tf.visualizer import Visualizer
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"
 
 __all__ = [
     "COLORMAPS",

@@ -9,7 +9,6 @@ from typing import Any
 import tensorflow as tf
 
 from visualcnn_tf._layout import to_channels_last
-from visualcnn_tf._portable import is_portable
 from visualcnn_tf.backward.score import PREDICTED, Scores
 from visualcnn_tf.backward.vjp import vjp
 from visualcnn_tf.combine import combine_maps
@@ -124,9 +123,8 @@ def _gradients(run: _Run, taps: Sequence[Tap]) -> dict[tuple[int, Any], Any]:
     for column in sorted({tap.column for tap in taps if needs_gradients(tap.method)}):
         wanted = [tap for tap in taps if needs_gradients(tap.method) and tap.column == column]
         sources = {tensor.ref(): tensor for tap in wanted for tensor in run.tensors(tap)}
-        # A device would need a second copy of the matrix for its columns.
-        classes = None if is_portable() else run.scores.one_hot(column)
-        walked = vjp([run.scores.result], [run.scores.seed(column)], list(sources.values()), classes)
+        seed, classes = run.scores.seed(column), run.scores.one_hot(column)
+        walked = vjp([run.scores.result], [seed], list(sources.values()), classes)
         found |= {(column, source): gradient for source, gradient in zip(sources, walked.of, strict=True)}
     return found
 

@@ -47,7 +47,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "stackwise_depth": [1, 1, 1],
         "stackwise_strides": [2, 2, 2],
         "stackwise_num_filters": [16, 32, 64],
-        "block_type": "dark",
+        "block_type": "dark_block",
     },
     "MiTBackbone": _MIT,
     "SwinTransformerBackbone": {"embed_dim": 16, "depths": [1, 1], "num_heads": [2, 4], "window_size": 4},

@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from visualcnn_tf._atomic import check_free, write_file, writing
 from visualcnn_tf._checks import as_path, bad_value, check_choice, is_count, quoted
+from visualcnn_tf._portable import frozen
 from visualcnn_tf.attach import check_model
 from visualcnn_tf.errors import UnsupportedOperationError
 from visualcnn_tf.explained_model import ExplainedModel
@@ -98,7 +99,8 @@ def export_tflite(
     inputs = _fixed(exported_inputs(explained), batch_size)
     model = float32_twin(explained) if computes_in_half_precision(explained) else explained
     examples = example_inputs("serving_default", inputs, own_inputs(explained, inputs))
-    functions = {name: one.get_concrete_function() for name, one in plain_signatures(model, inputs).items()}
+    with frozen():
+        functions = {name: one.get_concrete_function() for name, one in plain_signatures(model, inputs).items()}
     _check_loops(explained, functions["serving_default"].graph)
     if quantize == "int8":
         float32 = convert(model, functions, None)

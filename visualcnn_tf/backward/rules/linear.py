@@ -6,6 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from visualcnn_tf._portable import is_frozen
 from visualcnn_tf.backward.node import Node, Rule, mask, reshaped_like, summed_to
 
 
@@ -18,8 +19,13 @@ def _matmul(node: Node) -> list[Any]:
 
 def _of_classes(node: Node) -> Any:
     """A product with a one-hot matrix: columns, without reading all others."""
-    columns = tf.gather(node.op.inputs[1], tf.maximum(node.classes[:, 0], 0), axis=1)
-    return tf.cast(tf.transpose(columns), node.gradient.dtype) * mask(node.classes >= 0, node.gradient)
+    matrix, classes = node.op.inputs[1], tf.maximum(node.classes[:, 0], 0)
+    if is_frozen():
+        # The transposed constant is that of TensorFlow Lite's forward product: the file holds no second copy.
+        columns = tf.gather(tf.transpose(matrix), classes)
+    else:
+        columns = tf.transpose(tf.gather(matrix, classes, axis=1))
+    return tf.cast(columns, node.gradient.dtype) * mask(node.classes >= 0, node.gradient)
 
 
 def _batch_matmul(node: Node) -> list[Any]:
