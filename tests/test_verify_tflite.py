@@ -1,12 +1,14 @@
-"""What counts as the same map in a TensorFlow Lite file."""
+"""What counts as the same map in an exported file."""
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
 from visualcnn_tf.errors import ExportVerificationError
 from visualcnn_tf.export.report import OutputCheck
+from visualcnn_tf.export.verify import _compare
 from visualcnn_tf.export.verify_tflite import _judge
 
 HEATMAP, PREDICTIONS = tf.ones((1, 4, 4)), tf.ones((1, 4))
@@ -30,3 +32,15 @@ def test_rounding_moves_deep_maps_evenly(quantize: str | None, tolerance: float,
 def test_nothing_else_goes_by_correlation(value: tf.Tensor, quantize: str | None) -> None:
     with pytest.raises(ExportVerificationError, match="is allowed"):
         judge(value, quantize, 0.06, 1.0)
+
+
+def test_a_deep_map_of_a_saved_model_may_be_rounded_evenly() -> None:
+    heatmap = tf.reshape(tf.linspace(0.0, 1.0, 64), (1, 8, 8))
+    ripple = np.where(np.arange(64) % 2, 1.0, -1.0).reshape(1, 8, 8)
+    _compare("a map", heatmap + 9e-4 * ripple, heatmap, heatmap)
+    with pytest.raises(ExportVerificationError, match=r"by 0\.0011"):
+        _compare("a map", heatmap + 1.1e-3 * ripple, heatmap, heatmap)
+    with pytest.raises(ExportVerificationError, match="is allowed"):  # a small difference of a map that hardly varies
+        _compare("a map", 0.5 + 9e-4 * ripple, 0.5 + 1e-4 * heatmap, 0.5 + 1e-4 * heatmap)
+    with pytest.raises(ExportVerificationError, match="is allowed"):
+        _compare("predictions", heatmap[0] + 9e-4 * ripple[0], heatmap[0], heatmap[0])
