@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -49,6 +50,33 @@ def test_gradcam_at_the_last_map_and_half_way(name: str, tmp_path: Path) -> None
         print(f"{name} {key}: {difference:.1e}")
         if difference > TOLERANCE:
             assert_rounding_alone(explained, x, key, got[key], want[key])
+
+
+@pytest.mark.slow
+def test_the_last_map_is_that_of_the_files_own_features(tmp_path: Path) -> None:
+    """Where it differs from TensorFlow's by more than the tolerance, so do the features of the bare model.
+
+    After its last map InceptionV3 has global average pooling and one dense layer, so Grad-CAM has a closed form.
+    """
+    model, x = settled("InceptionV3")
+    layer, weights = model.get_layer(last_map(model)), model.layers[-1].get_weights()[0].astype(np.float64)
+    explained = vc.attach(model, last_map(model), method="gradcam", normalize=None, size=None, relu=False)
+    bare = keras.Model(model.input, {"features": layer.output, "predictions": model.output})
+    served = [
+        interpreter(vc.export_tflite(each, tmp_path / name, verify=False).path.read_bytes()).get_signature_runner(
+            "serving_default"
+        )
+        for name, each in {"explained.tflite": explained, "bare.tflite": bare}.items()
+    ]
+    [key] = explained.heatmap_names
+    rounded = []
+    for image in x[:, np.newaxis]:
+        outputs, own = (run(**dict.fromkeys(run.get_input_details(), image)) for run in served)
+        [features] = (value.astype(np.float64) for value in own.values() if value.ndim == 4)
+        want = features @ weights[:, outputs["explained_class"][0]] / features[0, ..., 0].size
+        assert largest_difference(outputs[key].astype(np.float64), want) < 1e-6
+        rounded.append(np.abs(features - bare(image)["features"].numpy()).max() / np.abs(features).max())
+    assert max(rounded) > TOLERANCE  # no walk back could be nearer than what it starts from
 
 
 def assert_rounding_alone(explained: Any, x: Any, key: str, got: np.ndarray, want: np.ndarray) -> None:

@@ -12,7 +12,7 @@ from visualcnn_tf._backend import check_backend
 from visualcnn_tf._checks import as_tensor, bad_value, check_choice, is_count
 from visualcnn_tf._layout import to_channels_last
 from visualcnn_tf._serial import callable_from_config, callable_to_config
-from visualcnn_tf.errors import InputShapeError
+from visualcnn_tf.errors import InputShapeError, InvalidTypeError
 from visualcnn_tf.finish import Finish
 from visualcnn_tf.fusion import Fusion, fuse, is_perturbation, needs_gradients, resolve_fusion
 from visualcnn_tf.fusion.xla import Compiled
@@ -110,8 +110,10 @@ class FeatureMapFusion(keras.layers.Layer):
         self.supports_jit = True
         self._fuse = Compiled(self._fused) if jit_compile else self._fused
 
-    def build(self, activations_shape: Any, like_shape: Any = None) -> None:
+    def build(self, activations_shape: Any = None, like_shape: Any = None) -> None:
         """Checks the rank; there are no weights."""
+        if activations_shape is None:  # Keras leaves out the shape of what has none
+            raise InvalidTypeError("`activations` must be an array or a tensor of numbers. Received: something else.")
         self._check_rank(len(self._one(activations_shape)), like_shape is not None)
         self.built = True
 
