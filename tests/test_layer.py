@@ -521,7 +521,7 @@ def test_a_bad_option(options: dict[str, Any], message: str) -> None:
 def test_a_bad_size(size: Any) -> None:
     with pytest.raises(InvalidArgumentError) as caught:
         FeatureMapFusion(size=size)
-    allowed = "'input', None or positive integers such as (224, 224)"
+    allowed = "'input', None or positive integers up to 16384 such as (224, 224)"
     assert str(caught.value) == f"`size` must be {allowed}. Received: {size!r}."
 
 
