@@ -12,6 +12,8 @@ import tensorflow as tf
 
 from visualcnn_tf.errors import InvalidArgumentError, InvalidTypeError
 
+LONGEST_SIDE = 16_384  # pixels of heatmaps and pictures: larger ones are mistakes, and eat the memory
+
 
 def quoted(names: Iterable[object]) -> str:
     """``'a', 'b', 'c'``."""

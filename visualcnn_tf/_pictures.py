@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from visualcnn_tf._atomic import write_file
-from visualcnn_tf._checks import as_path, bad_value
+from visualcnn_tf._checks import LONGEST_SIDE, as_path, bad_value
 from visualcnn_tf.errors import (
     Image1DError,
     InputShapeError,
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 Array = npt.NDArray[Any]
 
 _SMALLEST = 100  # pixels: the width under which a picture is too small to be looked at
-_LARGEST = 16_384  # pixels: wider pictures are mistakes, and eat the memory
 _DPI = 100
 _TITLE = 24  # pixels above each picture of a figure
 _GAP = 8  # pixels between its columns
@@ -81,8 +80,8 @@ def check_width(resize: Any) -> int | None:
         return None
     if isinstance(resize, bool) or not isinstance(resize, (int, float, np.number)) or not isfinite(resize):
         raise bad_value("resize", "a width in pixels or None", resize)
-    if resize > _LARGEST:
-        raise bad_value("resize", f"at most {_LARGEST} pixels wide", resize)
+    if resize > LONGEST_SIDE:
+        raise bad_value("resize", f"at most {LONGEST_SIDE} pixels wide", resize)
     if resize < _SMALLEST:
         raise SizeTooSmall(
             f"`resize` must be at least {_SMALLEST} pixels wide, or None for the image's own size. "

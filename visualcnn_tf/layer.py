@@ -9,17 +9,16 @@ import keras
 import tensorflow as tf
 
 from visualcnn_tf._backend import check_backend
-from visualcnn_tf._checks import as_tensor, bad_value, check_choice, is_count
+from visualcnn_tf._checks import LONGEST_SIDE, as_tensor, bad_value, check_choice, is_count
 from visualcnn_tf._layout import to_channels_last
 from visualcnn_tf._serial import callable_from_config, callable_to_config
-from visualcnn_tf.errors import InputShapeError, InvalidTypeError
+from visualcnn_tf.errors import InputShapeError
 from visualcnn_tf.finish import Finish
 from visualcnn_tf.fusion import Fusion, fuse, is_perturbation, needs_gradients, resolve_fusion
 from visualcnn_tf.fusion.xla import Compiled
 from visualcnn_tf.normalize import Normalization, check_dtype, check_normalize
 from visualcnn_tf.resize import INTERPOLATIONS
 
-_LONGEST = 16_384  # pixels of a side: more is a mistake, and eats the memory
 _AXES = {3: "(T,)", 4: "(H, W)", 5: "(D, H, W)"}
 
 
@@ -112,9 +111,8 @@ class FeatureMapFusion(keras.layers.Layer):
 
     def build(self, activations_shape: Any = None, like_shape: Any = None) -> None:
         """Checks the rank; there are no weights."""
-        if activations_shape is None:  # Keras leaves out the shape of what has none
-            raise InvalidTypeError("`activations` must be an array or a tensor of numbers. Received: something else.")
-        self._check_rank(len(self._one(activations_shape)), like_shape is not None)
+        if activations_shape is not None:  # Keras leaves out the shape of what is no tensor: the call names it
+            self._check_rank(len(self._one(activations_shape)), like_shape is not None)
         self.built = True
 
     def call(self, activations: Any, like: Any = None) -> Any:
@@ -248,9 +246,9 @@ def check_size(size: Any) -> str | tuple[int, ...] | None:
     """
     if size is None or (isinstance(size, str) and size == "input"):
         return size
-    if isinstance(size, (tuple, list)) and 1 <= len(size) <= 3 and all(is_count(n) and n <= _LONGEST for n in size):
+    if isinstance(size, (tuple, list)) and 1 <= len(size) <= 3 and all(is_count(n) and n <= LONGEST_SIDE for n in size):
         return tuple(int(n) for n in size)
-    raise bad_value("size", f"'input', None or positive integers up to {_LONGEST} such as (224, 224)", size)
+    raise bad_value("size", f"'input', None or positive integers up to {LONGEST_SIDE} such as (224, 224)", size)
 
 
 def spatial_axes(rank: int, space: int, data_format: str) -> list[int]:
