@@ -26,9 +26,12 @@ from benchmarks.timing import progress, take_turns
 from visualcnn_tf.errors import ExportVerificationError
 from visualcnn_tf.export.report import XNNPACK, ExportReport, interpreter
 
+#: The fewest operations that TensorFlow Lite has for the heatmaps of *stages*: nothing guards or scales them after.
+UNSCALED = "unscaled"
 #: What is explained, in each file.
-FILES: dict[str, dict[str, str]] = {
+FILES: dict[str, dict[str, Any]] = {
     "stages": {"layers": "stages"},
+    UNSCALED: {"layers": "stages", "normalize": None},
     "gradcam": {"layers": "last", "method": "gradcam"},
 }
 HEADER = ["model", "weights", "file", "size", "1 thread", "× bare", "2 threads", "× bare", "memory", "ops in XNNPACK"]
@@ -81,6 +84,8 @@ def export(model: Any, folder: Path, quantize: str | None, images: np.ndarray) -
         options["verify"] = False
         reports = {BARE: vc.export_tflite(model, bare, **options)}
     for name, choice in FILES.items():
+        if name == UNSCALED and quantize is not None:
+            continue
         reports[name] = vc.export_tflite(vc.attach(model, **choice), folder / f"{name}-{quantize}.tflite", **options)
     return reports
 
@@ -135,7 +140,7 @@ def measure_files(
     for threads in (1, 2):
         contenders = {name: runner(file, threads, image) for name, file in files.items()}
         bare = contenders[BARE]()["predictions"]
-        for name in FILES:
+        for name in contenders.keys() - {BARE}:
             got = contenders[name]()["predictions"]
             tolerance = 0.05 if "int8" in what else 1e-4  # taps may change what is quantised together
             report.note(f"predictions, {what}", checks.difference(f"{what}, {name}", got, bare, tolerance))
@@ -143,10 +148,12 @@ def measure_files(
         report.raw[f"{what}, {threads}"] = samples
         for name in files:
             times[name, threads], ratios[name, threads] = samples.time(name), samples.ratio(name, over=BARE)
-    for name in FILES:
+    for name in files.keys() - {BARE}:
         for threads in (1, 2):
             # A mean has to be known before deviations from it, and a gradient before it weighs a map.
             remark = f"the floor with two reads: {1 + least[name] / times[BARE, threads].median:.2f}"
+            if name == "stages" and UNSCALED in files:
+                remark += f"; fused and enlarged alone: {ratios[UNSCALED, threads]}"
             report.reach[f"tflite {name}, {what}, {threads} thread(s)"] = (ratios[name, threads], remark)
     for name, file in files.items():
         peak = memory.peak(_PREPARE.format(path=str(file.path)), _WORK)
@@ -176,11 +183,12 @@ def measure(quick: bool) -> Report:
                 )
     report.sections = [
         "One image; medians (and quartiles) of the ratios within rounds, in which files take turns. *stages*: "
-        "`deviation` of each resolution; *gradcam*: at the last feature map. Memory: by how much the peak of resident "
-        "memory rises in a process of its own from the bytes of the file to the end of a first inference: the arena, "
-        "and weights that are packed for the CPU; the interpreter does not tell the arena alone. The last column "
-        "counts operations that XNNPACK has kernels for, and names the others. The weights are random; predictions of "
-        "EfficientNetB0 with them do not survive int8, with heatmaps or without.",
+        "`deviation` of each resolution; *unscaled*: the same with `normalize=None`, so the operations of the formula "
+        "and one enlargement for each map alone; *gradcam*: at the last feature map. Memory: by how much the peak of "
+        "resident memory rises in a process of its own from the bytes of the file to the end of a first inference: the "
+        "arena, and weights that are packed for the CPU; the interpreter does not tell the arena alone. The last "
+        "column counts operations that XNNPACK has kernels for, and names the others. The weights are random; "
+        "predictions of EfficientNetB0 with them do not survive int8, with heatmaps or without.",
         Table("tflite", HEADER, lines),
     ]
     return report

@@ -184,6 +184,25 @@ def test_xla(shape: tuple[int, ...]) -> None:
         assert_close(got, oracle_gradient.fuse(a, g, method), floor=1e-6)
 
 
+@pytest.mark.parametrize("shape", [(2, 3, 4, 5), (2, 7, 3), (2, 2, 3, 2, 3)])
+def test_gradcam_of_a_gradient_that_a_pooling_spread(shape: tuple[int, ...]) -> None:
+    space = [1] * (len(shape) - 2)
+    a, one = rectified(*shape), gradients(shape[0], *space, shape[-1])
+    uneven = gradients(1, *shape[1:-1], 1)
+
+    def spread_by(factors: Any) -> Any:
+        graph = tf.function(lambda a, g: fuse(a, g * factors, "gradcam"), autograph=False).get_concrete_function(a, one)
+        means = [operation for operation in graph.graph.get_operations() if operation.type == "Mean"]
+        return graph(tf.constant(a), tf.constant(one)), len(means)
+
+    heatmaps, means = spread_by(np.ones_like(uneven))
+    assert means == 1  # that which looks for NaN
+    assert_close(heatmaps, oracle_gradient.fuse(a, one * np.ones_like(a), "gradcam"), floor=1e-6)
+    heatmaps, means = spread_by(uneven)
+    assert means > 1
+    assert_close(heatmaps, oracle_gradient.fuse(a, one * uneven * np.ones_like(a), "gradcam"), floor=1e-6)
+
+
 # --- as a layer ---
 
 

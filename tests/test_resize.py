@@ -157,7 +157,8 @@ def test_planned_weights_sum_to_one_and_cannot_be_changed() -> None:
         weights[0, 0] = 1
 
 
-# By powers of two TensorFlow's own op enlarges, by all other factors a product of matrices.
+# By powers of two TensorFlow's own op enlarges, but for a last axis that grows by 8 or more; by all other factors, and
+# there, a product of matrices.
 @pytest.mark.parametrize(
     ("before", "after"),
     [
@@ -166,6 +167,9 @@ def test_planned_weights_sum_to_one_and_cannot_be_changed() -> None:
         ((112,), (224,)),
         ((1, 5), (16, 10)),
         ((2, 3, 5), (4, 3, 20)),
+        ((2, 3, 4), (4, 24, 32)),
+        ((5,), (80,)),
+        ((14, 7), (28, 7 * 8)),
         ((37, 37), (299, 299)),
     ],
 )

@@ -31,6 +31,8 @@ _KERNELS: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 INTERPOLATIONS = ("bilinear", "nearest", "bicubic", "area")
+# An axis that grows this many times is so short that its product costs less than to transpose the map for it.
+_SHORT = 8
 
 
 def resize(maps: tf.Tensor, size: Sequence[Any], interpolation: str = "bilinear") -> tf.Tensor:
@@ -64,10 +66,13 @@ def _enlarge(maps: tf.Tensor, sizes_in: Sequence[int], size: Sequence[int]) -> t
     It reads two samples for each that it writes, where a product reads them all. Given a plane of one channel, which
     would be plainer, its kernels go pixel by pixel and take many times as long.
     """
-    rank = maps.shape.rank
-    for before, after in zip(reversed(sizes_in), reversed(size), strict=True):
-        # The axes rotate, and the first one is enlarged, until all stand as before; the large result is never moved.
-        maps = tf.transpose(maps, [0, rank - 1, *range(1, rank - 1)]) if rank > 2 else maps
+    axes, rank = list(zip(sizes_in, size, strict=True)), maps.shape.rank
+    if size[-1] >= _SHORT * sizes_in[-1]:
+        maps = _product(maps, _weights(*axes.pop(), "bilinear"))
+    # The axes rotate, and the first one is enlarged, until all stand as before; the large result is never moved.
+    count = len(axes)
+    for before, after in reversed(axes):
+        maps = tf.transpose(maps, [0, count, *range(1, count), *range(count + 1, rank)]) if count > 1 else maps
         if before != after:
             rest = maps.shape[2:]
             lines = tf.reshape(maps, [-1, before, 1, rest.num_elements()])
@@ -88,14 +93,16 @@ def _rotated(maps: tf.Tensor) -> tf.Tensor:
 
 
 def _product(maps: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-    """``maps @ weights``, of any rank."""
-    if maps.shape.rank <= 3:
+    """``maps @ weights``, of any rank, as one product of two matrices.
+
+    TensorFlow's product of batches takes a tenth of a millisecond longer, and writes out of bounds for rank 4 and a
+    batch axis of size 1 (tensorflow/tensorflow#117700).
+    """
+    if maps.shape.rank <= 2:
         return tf.matmul(maps, weights)
-    # With oneDNN, TensorFlow 2.21 writes out of bounds in a product of rank 4 and rank 2 that has a batch axis of
-    # size 1 (tensorflow/tensorflow#117700): never more than one batch axis, then.
-    depth, height, width = _sizes(maps)
-    flat = tf.matmul(tf.reshape(maps, [-1, height, width]), weights)
-    return tf.reshape(flat, [-1, depth, height, weights.shape[1] or tf.shape(weights)[1]])
+    *kept, before = _sizes(maps)
+    after = weights.shape[1] or tf.shape(weights)[1]
+    return tf.reshape(tf.matmul(tf.reshape(maps, [-1, before]), weights), [-1, *kept, after])
 
 
 def _sizes(maps: tf.Tensor) -> list[Any]:
@@ -174,8 +181,14 @@ def corners(maps: tf.Tensor, size: Sequence[int], interpolation: str) -> tf.Tens
 
     Between the centres of neighbouring pixels of a map, the enlarged one is linear along each axis: of the samples
     there, the outermost ones are the extremes. An enlargement by 8 needs a sixteenth of all samples.
+
+    Returns:
+        ``(B, ...)``, the axes in another order.
     """
-    for before, after in zip(maps.shape[1:], size, strict=True):
+    *axes, last = zip(maps.shape[1:], size, strict=True)
+    maps = _product(maps, tf.constant(_corner_weights(*last, interpolation)))
+    # The axes need not come to stand as before.
+    for before, after in axes:
         maps = _product(_rotated(maps), tf.constant(_corner_weights(before, after, interpolation)))
     return maps
 

@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from visualcnn_tf._checks import bad_value, is_count
 from visualcnn_tf.backward.calls import inlined_call
+from visualcnn_tf.backward.last_layer import last_layer
 from visualcnn_tf.backward.node import backward_dtype, value
 from visualcnn_tf.errors import InvalidArgumentError
 
@@ -156,9 +157,7 @@ class Scores:
             self.output = output
             return
         self.head = find_head(output)
-        asked = self._asked(class_index)
-        known = tf.logical_and(asked >= 0, asked < self.head.classes)
-        self.classes = tf.where(known, asked, -tf.ones_like(asked))
+        self.classes = self._asked(class_index)
 
     def _asked(self, class_index: Any) -> Any:
         head, target = self.head, self.target
@@ -169,7 +168,9 @@ class Scores:
         if target == "input":
             predicted = self._best(1)
             given = tf.reshape(_as_int32(class_index), [-1, 1])
-            return tf.where(tf.equal(given, PREDICTED), predicted, given)
+            asked = tf.where(tf.equal(given, PREDICTED), predicted, given)
+            known = tf.logical_and(asked >= 0, asked < head.classes)
+            return tf.where(known, asked, -tf.ones_like(asked))
         if target == "predicted":
             return self._best(1)
         count = int(str(target)[3:])
@@ -218,10 +219,13 @@ class Scores:
         if callable(self.target):
             scores = value(_checked(self.target(output), output))
         else:
-            logits = value(find_head(output).logits)
-            units = logits.shape[-1]
-            signs = self._signs(self.classes[:, column : column + 1], logits.dtype)
-            return tf.reduce_sum(tf.reshape(logits, [-1, repeats, units]) * signs[:, tf.newaxis], -1)
+            head, classes = find_head(output), self.classes[:, column : column + 1]
+            last = None if head.is_binary else last_layer(head.logits)
+            if last is not None:
+                return last.scores(classes, repeats)
+            logits = value(head.logits)
+            signs = self._signs(classes, logits.dtype)
+            return tf.reduce_sum(tf.reshape(logits, [-1, repeats, logits.shape[-1]]) * signs[:, tf.newaxis], -1)
         return tf.reshape(scores, [-1, repeats])
 
 

@@ -8,6 +8,7 @@ places are taken in each image for itself. Every function also takes signals ``(
 
 from __future__ import annotations
 
+import numpy as np
 import tensorflow as tf
 
 from visualcnn_tf.fusion.activation import eigen
@@ -22,7 +23,7 @@ def gradcam(activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
 
     Selvaraju et al., arXiv 1610.02391, eq. 1 and 2.
     """
-    return _weighted(activations, place_mean(gradients))
+    return _weighted(activations, _mean_over_places(gradients))
 
 
 def gradcam_plus_plus(activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
@@ -73,6 +74,20 @@ def eigengradcam(activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
     Eigen-CAM is Muhammad and Yeasin's, arXiv 2008.00299; the variant with gradients comes from pytorch-grad-cam.
     """
     return eigen(gradients * activations)
+
+
+def _mean_over_places(gradients: tf.Tensor) -> tf.Tensor:
+    """``(B, 1, 1, C)``; without a look at the places where one gradient was spread over them by a product with ones.
+
+    So the walk back comes through a global pooling, and most networks end in one.
+    """
+    operation = getattr(gradients, "op", None)  # eager tensors have none
+    if operation is not None and operation.type == "Mul":
+        one, ones = operation.inputs
+        spread = tf.get_static_value(ones)
+        if spread is not None and np.all(spread == 1.0) and one.shape[1:-1].num_elements() == 1:
+            return one
+    return place_mean(gradients)
 
 
 def _weighted(activations: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:

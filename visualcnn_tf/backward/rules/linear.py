@@ -19,13 +19,17 @@ def _matmul(node: Node) -> list[Any]:
 
 def _of_classes(node: Node) -> Any:
     """A product with a one-hot matrix: columns, without reading all others."""
-    matrix, classes = node.op.inputs[1], tf.maximum(node.classes[:, 0], 0)
+    columns = columns_of(node.op.inputs[1], node.classes)
+    return tf.cast(columns, node.gradient.dtype) * mask(node.classes >= 0, node.gradient)
+
+
+def columns_of(matrix: Any, classes: Any) -> Any:
+    """Columns ``(B, n)`` of a matrix ``(n, K)`` for classes ``(B, 1)``; the first one for -1."""
+    numbers = tf.maximum(classes[:, 0], 0)
     if is_frozen():
         # The transposed constant is that of TensorFlow Lite's forward product: the file holds no second copy.
-        columns = tf.gather(tf.transpose(matrix), classes)
-    else:
-        columns = tf.transpose(tf.gather(matrix, classes, axis=1))
-    return tf.cast(columns, node.gradient.dtype) * mask(node.classes >= 0, node.gradient)
+        return tf.gather(tf.transpose(matrix), numbers)
+    return tf.transpose(tf.gather(matrix, numbers, axis=1))
 
 
 def _batch_matmul(node: Node) -> list[Any]:
