@@ -47,6 +47,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "stackwise_depth": [1, 1, 1],
         "stackwise_strides": [2, 2, 2],
         "stackwise_num_filters": [16, 32, 64],
+        "block_ratio": [0.5],  # half of the channels pass by the blocks
         "stage_type": "csp",
         "block_type": "dark_block",
     },
