@@ -13,14 +13,14 @@ _frozen: ContextVar[bool] = ContextVar("frozen", default=False)
 @contextlib.contextmanager
 def portable() -> Iterator[None]:
     """A graph made in this block runs where nothing is compiled, as on a server or a device."""
-    with _set(_portable):
+    with switched_on(_portable):
         yield
 
 
 @contextlib.contextmanager
 def frozen() -> Iterator[None]:
     """Variables in a graph made in this block become constants, so what depends on them alone costs nothing."""
-    with _set(_frozen):
+    with switched_on(_frozen):
         yield
 
 
@@ -35,7 +35,8 @@ def is_frozen() -> bool:
 
 
 @contextlib.contextmanager
-def _set(flag: ContextVar[bool]) -> Iterator[None]:
+def switched_on(flag: ContextVar[bool]) -> Iterator[None]:
+    """The flag is True in this block, and what it was before after it."""
     token = flag.set(True)
     try:
         yield

@@ -16,7 +16,9 @@ _INTRO = """# The zoo
 
 Made by `python -m benchmarks.zoo`, not to be edited: every architecture of `keras.applications` (the module is asked \
 for them), models of other kinds, and backbones of `keras_hub` built from configs. Weights are random, normalisations \
-have the statistics of the inputs, and these are the smallest with which the last map has more than one place.
+have the statistics of the inputs, and these are the smallest with which the last map has more than one place. Deep \
+networks with random weights magnify rounding, EfficientNets most: where rounding alone changes predicted classes, \
+neither a file nor a compiled graph can equal Keras, with heatmaps or without.
 
 | column | what is done with `method=["deviation", "gradcam"]` | cell |
 |---|---|---|

@@ -20,7 +20,7 @@ _ROUNDING = 2.0**-22
 ROOM = 4.0
 # Rounding moves the maps of a deep network by more, all of a map a little: up to a thousandth is right where the map
 # correlates as a map does that was merely rounded.
-_DEEP, _SAME_MAP = 1e-3, 0.9999
+_DEEP, SAME_MAP = 1e-3, 0.9999
 
 
 def verify_saved_model(
@@ -110,7 +110,7 @@ def _compare(what: str, got: Any, want: Any, moved: Any) -> None:
     allowed = tolerance + ROOM * differs_by(moved, want)
     difference = differs_by(got, want) if tuple(got.shape) == tuple(want.shape) else np.inf
     if difference <= _DEEP * scale and want.dtype == tf.float32 and want.shape.rank > 2:
-        allowed = max(allowed, difference if check_output(got, want).correlation >= _SAME_MAP else 0.0)
+        allowed = max(allowed, difference if check_output(got, want).correlation >= SAME_MAP else 0.0)
     if not difference <= allowed:
         raise ExportVerificationError(
             f"The exported model differs from the Keras model in {what}: by {difference:.3g}, where "

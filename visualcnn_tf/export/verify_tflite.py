@@ -12,7 +12,7 @@ import tensorflow as tf
 from visualcnn_tf.errors import ExportVerificationError
 from visualcnn_tf.explained_model import ExplainedModel
 from visualcnn_tf.export.report import OutputCheck, check_output, interpreter
-from visualcnn_tf.export.verify import ROOM, differs_by, nudged
+from visualcnn_tf.export.verify import ROOM, SAME_MAP, differs_by, nudged
 from visualcnn_tf.fusion import is_discriminative
 
 # What a correct file differs by at most, relative to the largest value of an output.
@@ -20,9 +20,8 @@ _TOLERANCE = {None: 1e-4, "float16": 2e-2, "dynamic": 0.5}
 _COLOURS = 8.0
 # Integers cost a deep network accuracy, which only the report can judge; below this an output is simply wrong.
 _LOWEST_CORRELATION = 0.5
-# Rounding moves the maps of a deep network by more than the tolerance, all of a map a little: up to so many times as
-# much is right where the map correlates as a map does that was merely rounded.
-_DEEP, _SAME_MAP = 10.0, {None: 0.9999, "float16": 0.99}
+# As in SavedModels, but up to so many times the tolerance, which is larger here.
+_DEEP, _SAME_MAP = 10.0, {None: SAME_MAP, "float16": 0.99}
 
 
 def verified(

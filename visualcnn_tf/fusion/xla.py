@@ -12,7 +12,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from visualcnn_tf._portable import is_portable
+from visualcnn_tf._portable import is_portable, switched_on
 
 _compiling: ContextVar[bool] = ContextVar("compiling", default=False)
 
@@ -29,11 +29,8 @@ class Compiled:
         return (self._plain if is_portable() else self._compiled)(*tensors)
 
     def _traced(self, *tensors: Any) -> Any:
-        token = _compiling.set(True)
-        try:
+        with switched_on(_compiling):
             return self._plain(*tensors)
-        finally:
-            _compiling.reset(token)
 
 
 def channel_mean(tensor: Any) -> Any:
