@@ -195,7 +195,6 @@ def test_both_formats_equal_keras(name: str, tmp_path: Path) -> None:
 def test_verification_lets_real_architectures_pass(name: str, tmp_path: Path) -> None:
     explained = vc.attach(settled(name)[0], "stages", dtype="uint8")
     vc.export_saved_model(explained, tmp_path / "served", preprocess=None if name == "EfficientNetB0" else "0..1")
-    # A random EfficientNet predicts anything with weights of 8 bits, with heatmaps or without.
-    for quantize in (None, "float16") if name == "EfficientNetB0" else (None, "float16", "dynamic"):
+    for quantize in (None, "float16", "dynamic"):
         report = vc.export_tflite(explained, tmp_path / f"{quantize}.tflite", quantize=quantize)
         assert set(report.outputs) == set(explained.output_names)
