@@ -16,7 +16,6 @@ import pytest
 import tensorflow as tf
 from keras import layers as L  # noqa: N812
 from served_model import ServedModel
-from zoo_models import settled
 
 import visualcnn_tf as vc
 from benchmarks.models import random_images
@@ -193,7 +192,7 @@ def test_both_formats_equal_keras(name: str, tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["MobileNetV2", "ResNet50", "EfficientNetB0"])
 def test_verification_lets_real_architectures_pass(name: str, tmp_path: Path) -> None:
-    explained = vc.attach(settled(name)[0], "stages", dtype="uint8")
+    explained = vc.attach(make(name)[0], "stages", dtype="uint8")
     vc.export_saved_model(explained, tmp_path / "served", preprocess=None if name == "EfficientNetB0" else "0..1")
     for quantize in (None, "float16", "dynamic"):
         report = vc.export_tflite(explained, tmp_path / f"{quantize}.tflite", quantize=quantize)

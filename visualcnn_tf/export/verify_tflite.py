@@ -76,8 +76,7 @@ def _judge(name: str, check: OutputCheck, value: Any, moved: Any, quantize: str 
             # Pictures: where a heatmap falls half-way between two colours, its neighbour may be taken.
             allowed += _COLOURS if value.shape.rank == 4 else 1.0
         right, limit = check.max_difference <= allowed, f"a difference of {allowed:.3g}"
-        is_map = value.shape.rank == 3 if value.dtype == tf.uint8 else value.dtype.is_floating and value.shape.rank > 2
-        if quantize in _SAME_MAP and is_map:
+        if quantize in _SAME_MAP and value.dtype.is_floating and value.shape.rank > 2:
             least = _SAME_MAP[quantize]
             right = right or (check.max_difference <= _DEEP * allowed and check.correlation >= least)
             limit += f", or {_DEEP:.0f} times that with a correlation of {least},"
