@@ -79,10 +79,8 @@ def test_the_maps_are_those_of_all_logits(method: str, target: Any, monkeypatch:
     model = keras.Sequential([keras.Input((8, 8, 2), name="image"), *layers])
     inputs: Any = images(3, 8, 8, 2)
     if target == "input":
-        inputs = {
-            "image": inputs,
-            "class_index": np.array([2, -1, 9]),
-        }  # one class, the predicted one, and one that is none
+        # One class, the predicted one, and one that is none.
+        inputs = {"image": inputs, "class_index": np.array([2, -1, 9])}
 
     def outputs() -> dict[str, Any]:
         explained = vc.attach(model, "conv", method=method, target=target, normalize=None, size=None)
