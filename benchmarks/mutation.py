@@ -40,7 +40,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "fusion/activation.py": ("test_fusion.py",),
     "fusion/gradient.py": ("test_gradient_fusions.py",),
     "fusion/perturbation.py": ("test_perturbations.py",),
-    "fusion/xla.py": ("test_xla_fusion.py", "test_fusion.py"),
+    "_xla.py": ("test_xla_fusion.py", "test_fusion.py"),
     "normalize.py": ("test_normalize.py",),
     "resize.py": ("test_resize.py", "test_finish.py"),
     "finish.py": ("test_finish.py",),

@@ -17,6 +17,7 @@ import visualcnn_tf as vc
 from visualcnn_tf._portable import portable
 from visualcnn_tf.errors import InvalidArgumentError
 from visualcnn_tf.fusion import ACTIVATION_FUSIONS, GRADIENT_FUSIONS
+from visualcnn_tf.resize import INTERPOLATIONS
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +42,48 @@ def test_equals_the_oracle(method: str, space: tuple[int, ...]) -> None:
     layer = vc.FeatureMapFusion(method, normalize=None, jit_compile=True)
     assert_close(layer(activations).numpy(), oracle.fuse(activations, method))
     assert_close(tf.function(layer)(activations).numpy(), oracle.fuse(activations, method))
+
+
+@pytest.mark.parametrize("interpolation", INTERPOLATIONS)
+@pytest.mark.parametrize(
+    ("space", "size"),
+    [
+        ((9,), (23,)),
+        ((4, 5), None),
+        ((4, 5), (16, 20)),
+        ((4, 5), (4, 13)),
+        ((4, 5), (11, 5)),
+        ((4, 5), (6, 3)),
+        ((1, 3), (5, 1)),
+        ((2, 3, 4), (4, 7, 8)),
+    ],
+    ids=str,
+)
+def test_every_size_equals_the_oracle(space: tuple[int, ...], size: Any, interpolation: str) -> None:
+    activations = np.random.default_rng(2).normal(size=(3, *space, 6)).astype(np.float32)
+    for normalize in ("minmax", ("range", -0.1, 0.2)):
+        layer = vc.FeatureMapFusion(size=size, interpolation=interpolation, normalize=normalize, jit_compile=True)
+        assert_close(layer(activations), oracle.heatmap(activations, "deviation", size, interpolation, normalize))
+
+
+@pytest.mark.parametrize("normalize", ["minmax", "max"])
+def test_every_type(normalize: str) -> None:
+    maps = np.random.default_rng(3).normal(size=(2, 5, 4, 3)).astype(np.float32)
+    truth = oracle.heatmap(maps, "mean", (17, 32), "bilinear", normalize)
+    for dtype, off in (("float32", 1e-5), ("float16", 2.0**-11), ("uint8", 0.5 + 1e-2)):
+        layer = vc.FeatureMapFusion("mean", size=(17, 32), normalize=normalize, dtype=dtype, jit_compile=True)
+        got = layer(maps)
+        assert got.dtype.name == dtype
+        want = 255 * truth.clip(0, 1) if dtype == "uint8" else truth
+        np.testing.assert_allclose(got.numpy().astype(float), want, rtol=0, atol=off)
+
+
+def test_images_that_are_not_finite_or_constant_get_zeros() -> None:
+    maps = np.random.default_rng(4).normal(size=(4, 5, 4, 3)).astype(np.float32)
+    maps[1, 2, 3, 0], maps[2], maps[3, 0, 0, 1] = np.nan, 7.0, -np.inf
+    heatmaps = vc.FeatureMapFusion(size=(20, 16), jit_compile=True)(maps).numpy()
+    assert not heatmaps[1:].any()
+    assert_close(heatmaps[:1], oracle.heatmap(maps[:1], "deviation", (20, 16)))
 
 
 @pytest.mark.parametrize("method", [*GRADIENT_FUSIONS, pytest.param(lambda a: tf.reduce_max(a, -1), id="callable")])
@@ -85,6 +128,18 @@ def test_it_is_compiled_alone(cnn: Any) -> None:
     assert not compiled_operations(graph_of(vc.attach(cnn)))
     with portable():
         assert not compiled_operations(graph_of(vc.attach(cnn, jit_compile="fusion")))
+
+
+def test_nothing_is_left_for_after_where_sizes_are_known() -> None:
+    def types(space: tuple[Any, Any], jit_compile: bool) -> set[str]:
+        layer = vc.FeatureMapFusion(size=(48, 48), jit_compile=jit_compile)
+        graph = tf.function(layer).get_concrete_function(tf.TensorSpec((None, *space, 2))).graph
+        return {operation.type for operation in graph.get_operations()}
+
+    resizing = {"MatMul", "ResizeBilinear"}
+    assert resizing <= types((12, 12), False)
+    assert not resizing & types((12, 12), True)
+    assert resizing & types((None, None), True)
 
 
 def test_exports_hold_plain_operations(cnn: Any, tmp_path: Path) -> None:

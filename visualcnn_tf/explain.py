@@ -74,8 +74,7 @@ def explain(
         activations, count = _fused_from(model, tap, run, plan, options)
         like = tap.like(images) if options.size == "input" else None
         with tf.name_scope(fusion.name):
-            maps, finite = fusion.fuse_maps(activations, like)
-        fused.append(Fused(maps, finite, fusion.finish_like(maps, like), (tap.reference, tap.frames, tap.sequence)))
+            fused.append(Fused(*fusion.fuse_maps(activations, like), (tap.reference, tap.frames, tap.sequence)))
         steps.append(count)
     heatmaps = [
         _of_known_classes(tap.unfold(heatmap, count), tap, run, options)

@@ -51,11 +51,11 @@ class Finish:
             scaled = (maps - low) / (high - low)
             # Every other normalisation keeps zeros zero.
             return scaled if finite is None else tf.where(finite, scaled, tf.zeros_like(scaled))
-        if not self.scales_first(maps.shape[1:]):
+        if self.size is None or not self.scales_first(maps.shape[1:]):
             return maps
         # First by what the small map spans, so that the extremes of the enlarged one are exact to rounding.
         maps = normalize_maps(maps, self.normalize)
-        found = corners(maps, self._size(maps), self.interpolation)
+        found = corners(maps, self.size, self.interpolation)
         space = list(range(1, maps.shape.rank))
         if self.normalize == "max":
             largest = tf.reduce_max(tf.abs(found), space, keepdims=True)
@@ -67,7 +67,7 @@ class Finish:
 
     def enlarged(self, maps: Any) -> Any:
         """The second half: resized, normalised if that has to come last, and cast."""
-        large = resize(maps, self._size(maps), self.interpolation)
+        large = maps if self.size is None else resize(maps, self.size, self.interpolation)
         if isinstance(self.normalize, tuple):
             return cast_maps(tf.clip_by_value(large, 0.0, 1.0), self.dtype)
         if not self.scales_first(maps.shape[1:]):
@@ -82,7 +82,6 @@ class Finish:
             return False
         return has_few_corners(space, self.size, self.interpolation)
 
-    def _size(self, maps: Any) -> Sequence[Any]:
-        if self.size is not None:
-            return self.size
-        return [known or tf.shape(maps)[axis] for axis, known in enumerate(maps.shape) if axis]
+
+#: Leaves maps as they are.
+UNCHANGED = Finish(size=None, interpolation="bilinear", normalize=None, dtype="float32")

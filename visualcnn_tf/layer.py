@@ -11,13 +11,14 @@ import tensorflow as tf
 from visualcnn_tf._backend import check_backend
 from visualcnn_tf._checks import LONGEST_SIDE, as_tensor, bad_value, check_choice, is_count
 from visualcnn_tf._layout import to_channels_last
+from visualcnn_tf._portable import is_portable
 from visualcnn_tf._serial import callable_from_config, callable_to_config
+from visualcnn_tf._xla import Compiled
 from visualcnn_tf.errors import InputShapeError
-from visualcnn_tf.finish import Finish
+from visualcnn_tf.finish import UNCHANGED, Finish
 from visualcnn_tf.fusion import Fusion, fuse, is_perturbation, needs_gradients, resolve_fusion
-from visualcnn_tf.fusion.xla import Compiled
 from visualcnn_tf.normalize import Normalization, check_dtype, check_normalize
-from visualcnn_tf.resize import INTERPOLATIONS
+from visualcnn_tf.resize import INTERPOLATIONS, is_known
 
 _AXES = {3: "(T,)", 4: "(H, W)", 5: "(D, H, W)"}
 
@@ -53,9 +54,10 @@ class FeatureMapFusion(keras.layers.Layer):
         data_format: ``"channels_last"`` or ``"channels_first"`` feature maps; by default Keras's own setting.
         relu: whether class-discriminative methods keep only the evidence for the class; without it, their maps are
             signed. Callables do as they please.
-        jit_compile: whether XLA compiles the fusion (not the rest of the model), for each shape of feature maps: it
-            takes a fraction of a second at the first call with a new shape or batch size, and then several times
-            less time than operation after operation. Exported files hold the plain operations.
+        jit_compile: whether XLA compiles this layer (not the rest of the model), for each shape of feature maps, or
+            the fusion alone where sizes are unknown: it takes a fraction of a second at the first call with a new
+            shape or batch size, and then several times less time than operation after operation. Exported files
+            hold the plain operations.
         **kwargs: ``name`` and ``trainable`` of ``keras.layers.Layer``.
 
     Call arguments:
@@ -108,6 +110,7 @@ class FeatureMapFusion(keras.layers.Layer):
         self.jit_compile = jit_compile
         self.supports_jit = True
         self._fuse = Compiled(self._fused) if jit_compile else self._fused
+        self._whole = Compiled(self._heatmaps)
 
     def build(self, activations_shape: Any = None, like_shape: Any = None) -> None:
         """Checks the rank; there are no weights."""
@@ -117,22 +120,29 @@ class FeatureMapFusion(keras.layers.Layer):
 
     def call(self, activations: Any, like: Any = None) -> Any:
         """Heatmaps of feature maps; see the class."""
-        maps, finite = self.fuse_maps(activations, like)
-        return self.finish_like(maps, like)(maps, finite)
+        maps, finite, finish = self.fuse_maps(activations, like)
+        return finish(maps, finite)
 
-    def fuse_maps(self, activations: Any, like: Any = None) -> tuple[Any, Any]:
-        """The first half of :meth:`call`: small float32 maps, and which images had only finite ones, ``(B, 1, 1)``."""
-        given = self._tensors(activations, like is not None)
-        maps, finite = self._fuse(*(to_channels_last(tensor, self.data_format) for tensor in given))
-        return maps, finite
+    def fuse_maps(self, activations: Any, like: Any = None) -> tuple[Any, Any, Finish]:
+        """The first half of :meth:`call`: small float32 maps, and which images had finite ones only, ``(B, 1, 1)``.
 
-    def finish_like(self, maps: Any, like: Any = None) -> Finish:
-        """The second half: what makes heatmaps of the maps."""
-        size = None if self.size is None else self._target(maps, like)
-        return Finish(size, self.interpolation, self.normalize, self.heatmap_dtype)
+        The third is the second half, what makes heatmaps of them. Where XLA does both at once, nothing is left to it.
+        """
+        given = [to_channels_last(one, self.data_format) for one in self._tensors(activations, like is not None)]
+        size = None if self.size is None else self._target(given[0].shape.rank - 1, like)
+        if self.jit_compile and not is_portable() and is_known(given[0].shape[1:-1]) and is_known(size or ()):
+            return *self._whole(size, *given), UNCHANGED
+        return *self._fuse(*given), self._finish(size)
 
     def _fused(self, activations: Any, gradients: Any = None) -> tuple[Any, Any]:
         return fuse(activations, self.method, gradients, self.relu)
+
+    def _finish(self, size: Sequence[Any] | None) -> Finish:
+        return Finish(size, self.interpolation, self.normalize, self.heatmap_dtype)
+
+    def _heatmaps(self, size: Sequence[int] | None, *given: Any) -> tuple[Any, Any]:
+        maps, finite = self._fused(*given)
+        return self._finish(size)(maps, finite), finite
 
     def _tensors(self, activations: Any, has_like: bool) -> list[Any]:
         """The feature maps and, if the method needs them, the gradients."""
@@ -157,12 +167,12 @@ class FeatureMapFusion(keras.layers.Layer):
         expected = "[A, G], feature maps and gradients of one shape" if needs_gradients(self.method) else "one tensor"
         raise InputShapeError(f"`activations` must be {expected}, for the method {self.method!r}. Received: {shape}.")
 
-    def _target(self, maps: Any, like: Any) -> list[Any]:
+    def _target(self, rank: int, like: Any) -> tuple[Any, ...]:
         if isinstance(self.size, tuple):
-            return list(self.size)
+            return self.size
         dynamic = tf.shape(like)
-        axes = spatial_axes(len(like.shape), maps.shape.rank - 1, self.data_format)
-        return [like.shape[axis] or dynamic[axis] for axis in axes]
+        axes = spatial_axes(len(like.shape), rank - 1, self.data_format)
+        return tuple(like.shape[axis] or dynamic[axis] for axis in axes)
 
     def _check_rank(self, rank: int | None, has_like: bool) -> None:
         if rank not in _AXES:

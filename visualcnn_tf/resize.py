@@ -19,6 +19,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from visualcnn_tf._xla import is_compiling
+
 #: Half-width and function of each interpolating kernel, in units of the coarser pixel.
 _KERNELS: dict[str, Callable[[Any, Any], Any]] = {
     "bilinear": lambda x, xp: xp.maximum(1.0 - x, 0.0),
@@ -50,8 +52,11 @@ def resize(maps: tf.Tensor, size: Sequence[Any], interpolation: str = "bilinear"
     sizes_in = _sizes(maps)
     if all(_same(before, after) for before, after in zip(sizes_in, size, strict=True)):
         return maps
-    if interpolation in ("bilinear", "area") and all(map(_doubled, sizes_in, size)):
-        return _enlarge(maps, sizes_in, size)
+    if interpolation in ("bilinear", "area") and _grows(sizes_in, size):
+        if is_compiling():
+            return _enlarge_in_xla(maps, sizes_in, size)
+        if all(map(_doubled, sizes_in, size)):
+            return _enlarge(maps, sizes_in, size)
     # The axes rotate, and the last one is weighed, until all stand as before; the large result is never moved.
     for before, after in zip(sizes_in, size, strict=True):
         maps = _rotated(maps)
@@ -81,10 +86,37 @@ def _enlarge(maps: tf.Tensor, sizes_in: Sequence[int], size: Sequence[int]) -> t
     return maps
 
 
-def _doubled(before: Any, after: Any) -> bool:
+def _enlarge_in_xla(maps: tf.Tensor, sizes_in: Sequence[int], size: Sequence[int]) -> tf.Tensor:
+    """Bilinear enlargement of which XLA makes one loop over the result, together with what is done to that next.
+
+    The last axis is a product; along the others each sample lies between two.
+    """
+    *axes, last = zip(sizes_in, size, strict=True)
+    if last[0] != last[1]:
+        maps = _product(maps, _weights(*last, "bilinear"))
+    for axis, (before, after) in enumerate(axes, 1):
+        if before != after:
+            place = np.clip((np.arange(after) + 0.5) * before / after - 0.5, 0, before - 1)
+            first = place.astype(np.int32)
+            share = (place - first).astype(np.float32).reshape(-1, *[1] * (maps.shape.rank - axis - 1))
+            second = tf.gather(maps, np.minimum(first + 1, before - 1), axis=axis)
+            maps = tf.gather(maps, first, axis=axis) * (1.0 - share) + second * share
+    return maps
+
+
+def is_known(sizes: Sequence[Any]) -> bool:
+    """Whether all sizes are integers, none of them known at run time only."""
+    return all(isinstance(size, int) for size in sizes)
+
+
+def _grows(sizes_in: Sequence[Any], size: Sequence[Any]) -> bool:
+    known = is_known([*sizes_in, *size])
+    return known and all(before <= after for before, after in zip(sizes_in, size, strict=True))
+
+
+def _doubled(before: int, after: int) -> bool:
     """Whether an axis grows by a power of two: the op reckons places in float32, which are exact then."""
-    known = isinstance(before, int) and isinstance(after, int)
-    return known and after % before == 0 and (after // before).bit_count() == 1
+    return after % before == 0 and (after // before).bit_count() == 1
 
 
 def _rotated(maps: tf.Tensor) -> tf.Tensor:
@@ -112,7 +144,7 @@ def _sizes(maps: tf.Tensor) -> list[Any]:
 
 
 def _same(before: Any, after: Any) -> bool:
-    return isinstance(before, int) and isinstance(after, int) and before == after
+    return is_known([before, after]) and before == after
 
 
 def _weights(size_in: Any, size_out: Any, interpolation: str) -> tf.Tensor:
@@ -170,8 +202,7 @@ def _float64(x: Any, xp: ModuleType) -> Any:
 def has_few_corners(before: Sequence[Any], after: Sequence[Any], interpolation: str) -> bool:
     """Whether :func:`corners` can tell the extremes of resized maps, and from less than half of their samples."""
     pairs = list(zip(before, after, strict=True))
-    known = all(isinstance(n, int) for pair in pairs for n in pair)
-    if interpolation == "bicubic" or not known or any(small > large for small, large in pairs):
+    if interpolation == "bicubic" or not _grows(before, after):
         return False
     return bool(2 * math.prod(_corner_weights(*pair, interpolation).shape[1] for pair in pairs) < math.prod(after))
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from visualcnn_tf.backward.node import value
+from visualcnn_tf.backward.node import TRANSPARENT, value
 from visualcnn_tf.backward.rules.linear import columns_of
 
 
@@ -38,7 +38,7 @@ class LastLayer:
 def last_layer(logits: Any) -> LastLayer | None:
     """The layer, found in the graph; None where the logits come from anything else."""
     operation, bias = logits.op, None
-    while operation.type in ("Cast", "Identity") and operation.inputs[0].dtype.is_floating:
+    while operation.type in TRANSPARENT and operation.inputs[0].dtype.is_floating:
         operation = operation.inputs[0].op
     if operation.type in ("AddV2", "BiasAdd") and operation.inputs[1].shape.rank == 1:
         product, bias = operation.inputs

@@ -9,6 +9,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import tensorflow as tf
 
+#: Operations that return what they read, at most in another type.
+TRANSPARENT = ("Identity", "Snapshot", "EnsureShape", "Cast", "CheckNumerics")
+
 
 @dataclass(frozen=True, eq=False)
 class Node:

@@ -16,7 +16,7 @@ import tensorflow as tf
 from visualcnn_tf._checks import bad_value, is_count
 from visualcnn_tf.backward.calls import inlined_call
 from visualcnn_tf.backward.last_layer import last_layer
-from visualcnn_tf.backward.node import backward_dtype, value
+from visualcnn_tf.backward.node import TRANSPARENT, backward_dtype, value
 from visualcnn_tf.errors import InvalidArgumentError
 
 Target: TypeAlias = str | int | Sequence[int] | Callable[..., Any]
@@ -25,7 +25,6 @@ _ALLOWED = (
     "'predicted', 'input', 'top<n>' such as 'top3', a class index, a list of different ones, or a callable of the "
     "model's output"
 )
-_TRANSPARENT = ("Identity", "Snapshot", "EnsureShape", "Cast", "CheckNumerics")
 #: The class index that means: whichever the model predicts.
 PREDICTED = -1
 
@@ -116,7 +115,7 @@ def find_head(output: Any) -> Head:
         inner = inlined_call(op)
         if inner is not None:
             tensor = inner[1][tensor.value_index]
-        elif op.type in _TRANSPARENT or (op.type in ("Reshape", "Squeeze") and _same_units(op.inputs[0], output)):
+        elif op.type in TRANSPARENT or (op.type in ("Reshape", "Squeeze") and _same_units(op.inputs[0], output)):
             tensor = op.inputs[0]
         else:
             return Head(output, output, "linear")

@@ -11,8 +11,8 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
+from visualcnn_tf._xla import place_mean
 from visualcnn_tf.fusion.activation import eigen
-from visualcnn_tf.fusion.xla import place_mean
 
 # A sum this much smaller than the sum of magnitudes is rounding alone.
 _CANCELLED = 1e-6

@@ -1,7 +1,7 @@
-"""Fusions compiled with XLA, inside of a model that is not.
+"""Heatmaps compiled with XLA, inside of a model that is not.
 
-XLA reads feature maps once or twice, where operation after operation writes and reads whole copies of them. But on a
-CPU it makes depthwise convolutions several times slower, so only what fuses feature maps is compiled.
+XLA reads feature maps once or twice, and writes a heatmap once, where operation after operation writes and reads whole
+copies of them. But on a CPU it makes depthwise convolutions several times slower, so only heatmaps are compiled.
 """
 
 from __future__ import annotations
@@ -18,24 +18,32 @@ _compiling: ContextVar[bool] = ContextVar("compiling", default=False)
 
 
 class Compiled:
-    """A function of tensors that XLA compiles for each of their shapes, except inside of a portable graph."""
+    """A function that XLA compiles for each shape of the tensors and each value of the rest that it is given.
+
+    Inside of a portable graph it is left as it is.
+    """
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self._plain = function
         self._compiled = tf.function(self._traced, jit_compile=True, autograph=False)
 
-    def __call__(self, *tensors: Any) -> Any:
+    def __call__(self, *arguments: Any) -> Any:
         """What the function returns."""
-        return (self._plain if is_portable() else self._compiled)(*tensors)
+        return (self._plain if is_portable() else self._compiled)(*arguments)
 
-    def _traced(self, *tensors: Any) -> Any:
+    def _traced(self, *arguments: Any) -> Any:
         with switched_on(_compiling):
-            return self._plain(*tensors)
+            return self._plain(*arguments)
+
+
+def is_compiling() -> bool:
+    """Whether the graph that is being built is made inside of a :class:`Compiled` function."""
+    return _compiling.get()
 
 
 def channel_mean(tensor: Any) -> Any:
     """Mean over the last axis."""
-    if not _compiling.get() or tf.config.list_physical_devices("GPU"):
+    if not is_compiling() or tf.config.list_physical_devices("GPU"):
         return tf.reduce_mean(tensor, -1)
     # XLA's own sum over the last axis takes several times as long on a CPU as this product. A GPU could multiply in
     # TensorFloat-32, which rounds to three digits.
@@ -47,7 +55,7 @@ def channel_mean(tensor: Any) -> Any:
 def place_mean(tensor: Any) -> Any:
     """Mean over the axes between the first and the last, which keep a size of 1."""
     space = list(range(1, tensor.shape.rank - 1))
-    if _compiling.get():
+    if is_compiling():
         return tf.reduce_mean(tensor, space, keepdims=True)
     # TensorFlow's own kernel takes twice as long for large maps when it gets all the axes at once.
     for axis in space:
