@@ -92,7 +92,7 @@ def attach(
         render: ``"overlay"`` adds the output ``"overlay_<layer path>"``, ``(B, H, W, 3)`` uint8, for each heatmap: the
             image with the heatmap laid over it in colour. For images whose values are not in [0, 1], and for other
             colours or opacity, give an ``Overlay(alpha, colormap, value_range=(black, white))`` instead.
-        jit_compile: ``"fusion"`` lets XLA compile what fuses feature maps (not the model): several times faster after
+        jit_compile: ``"fusion"`` lets XLA compile what makes heatmaps (not the model): several times faster after
             the first call, which takes about 0.2 seconds more for each layer and each new batch size. Exported files
             hold the plain operations. For all of the model use ``tf.function(explained, jit_compile=True)``.
         check_numerics: whether NaN or infinite activations raise an error that names the layer. Otherwise such an
