@@ -231,6 +231,7 @@ ROWS: list[Row] = [
         _VALUE,
         "`representative_data` must be finite",
     ),
+    code(T, "export_tflite(explained, folder / 'm', representative_data=5)", _VALUE, "must be an iterable of batches"),
     # requests to a served model
     request(
         "an image of another size",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,12 @@ from model_kinds import KINDS, images, small_cnn_layers
 import visualcnn_tf as vc
 from visualcnn_tf.errors import (
     ExportVerificationError,
+    InputShapeError,
     InvalidArgumentError,
     PathNotWritableError,
     UnsupportedOperationError,
 )
-from visualcnn_tf.export import tflite
+from visualcnn_tf.export import tflite, verify_tflite
 from visualcnn_tf.export.report import check_output, count_ops, interpreter
 from visualcnn_tf.export.twin import float32_twin
 from visualcnn_tf.fusion import GRADIENT_FUSIONS, PERTURBATIONS
@@ -285,7 +287,9 @@ def test_a_heatmap_leaves_xnnpack_only_to_look_for_nan(tmp_path: Path) -> None:
     [
         ({"quantize": "int4"}, r"`quantize` must be one of None, 'float16', 'dynamic', 'int8'"),
         ({"quantize": "int8"}, r"`representative_data` must be given"),
-        ({"representative_data": []}, r"`representative_data` must be None unless"),
+        ({"representative_data": []}, r"`representative_data` must be examples"),
+        ({"representative_data": 5}, r"`representative_data` must be an iterable"),
+        ({"representative_data": [np.full((12, 12, 2), np.nan)]}, r"`representative_data` must be finite"),
         ({"io_dtype": "int8"}, r"`io_dtype` must be None unless"),
         ({"full_integer": True}, r"`full_integer` must be False unless"),
         ({"quantize": "int8", "representative_data": [], "io_dtype": "int16"}, r"`io_dtype` must be one of"),
@@ -301,6 +305,31 @@ def test_bad_options(cnn: Any, tmp_path: Path, options: dict[str, Any], message:
     (tmp_path / "there.tflite").write_bytes(b"")
     with pytest.raises(InvalidArgumentError, match=r"`path`.*overwrite=True"):
         vc.export_tflite(vc.attach(cnn), tmp_path / "there.tflite")
+
+
+@pytest.mark.parametrize(("batch_size", "count"), [(1, 1), (3, 3), (None, 1)])
+def test_what_is_compared_are_the_first_examples_if_there_are_any(
+    cnn: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch_size: int | None, count: int
+) -> None:
+    tried = []
+
+    def verified(content: bytes, function: Any, quantize: Any, examples: dict[str, Any], explained: Any) -> Any:
+        tried.append(examples)
+        return verify_tflite.verified(content, function, quantize, examples, explained)
+
+    monkeypatch.setattr(tflite, "verified", verified)
+    x = 200 * images(5, 12, 12, 2)
+    explained = vc.attach(cnn, "conv", method="gradcam", target="input")
+    data = itertools.cycle(x)  # as a dataset for training may go on for ever
+    vc.export_tflite(explained, tmp_path / "m.tflite", batch_size=batch_size, representative_data=data)
+    [examples] = tried
+    np.testing.assert_array_equal(examples["image"], x[:count])
+    np.testing.assert_array_equal(examples["class_index"], [-1] * count)
+
+
+def test_examples_must_be_such_as_the_model_takes(cnn: Any, tmp_path: Path) -> None:
+    with pytest.raises(InputShapeError, match=r"of shape \(12, 12, 2\) for the input 'image'.*\(9, 12, 2\)"):
+        vc.export_tflite(cnn, tmp_path / "m.tflite", representative_data=images(5, 9, 12, 2))
 
 
 def test_unknown_sizes_must_be_fixed(tmp_path: Path) -> None:

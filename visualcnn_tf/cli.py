@@ -189,7 +189,10 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tflite", type=_path, metavar="FILE", help="write a TensorFlow Lite file")
     parser.add_argument("--quantize", metavar="Q", help="of the TensorFlow Lite file: float16, dynamic or int8")
     parser.add_argument(
-        "--calibrate", type=_path, metavar="DIR", help="some 100 images for int8, preprocessed as --preprocess says"
+        "--calibrate",
+        type=_path,
+        metavar="DIR",
+        help="images to compare with, as --preprocess says; int8 needs 100",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing TensorFlow Lite file")
 

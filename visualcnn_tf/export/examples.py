@@ -1,14 +1,19 @@
-"""Inputs to try an exported signature with: seeded noise of the right names, shapes and types."""
+"""Inputs to try an exported model with: those that its user gave, or seeded noise."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 import tensorflow as tf
 
+from visualcnn_tf._checks import bad_value, quoted
+from visualcnn_tf.errors import InputShapeError
 from visualcnn_tf.inputs import InputSpec, ModelInputs
+
+Arrays: TypeAlias = dict[str, Any]
 
 _BATCH = 2
 _UNKNOWN = 64  # stands in for a dimension that the model leaves open
@@ -41,3 +46,77 @@ def _noise(specs: Sequence[InputSpec]) -> dict[str, Any]:
     rng = np.random.default_rng(0)
     shapes = {spec.name: (spec.shape[0] or _BATCH, *(n or _UNKNOWN for n in spec.shape[1:])) for spec in specs}
     return {spec.name: rng.uniform(0, 1, shapes[spec.name]).astype(spec.dtype) for spec in specs}
+
+
+def first_batch(representative_data: Iterable[Any], inputs: ModelInputs, class_index: str | None = None) -> Arrays:
+    """The first examples of representative data by input, as many as these inputs take, 1 where they take any."""
+    wanted = inputs.specs[0].shape[0] or 1
+    if isinstance(representative_data, Iterable):
+        representative_data = list(itertools.islice(representative_data, wanted))  # it may go on for ever
+    details = {
+        spec.name: {"shape_signature": [n or -1 for n in spec.shape], "dtype": np.dtype(spec.dtype)}
+        for spec in inputs.specs
+    }
+    return next(batches(given_examples(representative_data, details, class_index), details))
+
+
+def given_examples(representative_data: Any, inputs: Mapping[str, Any], class_index: str | None = None) -> Arrays:
+    """All examples of representative data by input, the batch first.
+
+    Args:
+        representative_data: batches or examples: arrays, dicts by name for several inputs, or tuples that start with
+            one of these.
+        inputs: ``shape_signature``, -1 for what is unknown, and ``dtype`` of each input by name, as a file tells them.
+        class_index: name of the input that asks for a class, if there is one: the data need not hold it.
+
+    Raises:
+        InvalidArgumentError: for what holds no examples, or NaN or infinite ones.
+        InputShapeError: for examples that the model does not take.
+    """
+    if class_index is not None:
+        # Whichever class is explained, the model's activations are the same.
+        own = {name: detail for name, detail in inputs.items() if name != class_index}
+        examples = given_examples(representative_data, own, None)
+        return {**examples, class_index: np.full(len(next(iter(examples.values()))), -1, np.int32)}
+    if not isinstance(representative_data, Iterable):
+        raise bad_value(
+            "representative_data", "an iterable of batches or examples", representative_data, "Pass some 100 inputs."
+        )
+    found: dict[str, list[Any]] = {name: [] for name in inputs}
+    for element in representative_data:
+        x = element[0] if isinstance(element, tuple) else element
+        if not isinstance(x, Mapping):
+            x = {next(iter(inputs)): x}
+        if not set(inputs) <= set(x):
+            raise bad_value(
+                "representative_data", f"of dicts with the inputs {quoted(inputs)}", f"one with {quoted(x)}"
+            )
+        for name, detail in inputs.items():
+            found[name].append(_batch(x[name], name, detail))
+    if not sum(map(len, next(iter(found.values())))):
+        raise bad_value("representative_data", "examples of the model's inputs", "none at all", "Pass some 100 inputs.")
+    examples = {name: np.concatenate(parts) for name, parts in found.items()}
+    if not all(np.isfinite(array).all() for array in examples.values()):
+        raise bad_value("representative_data", "finite", "NaN or infinite values", "Check the preprocessing.")
+    return examples
+
+
+def _batch(value: Any, name: str, detail: Mapping[str, Any]) -> Any:
+    """A batch or an example, with or without the channel axis of grey images, as a batch."""
+    array = np.asarray(value)
+    expected = tuple(int(n) for n in detail["shape_signature"][1:])
+    for batch in (array, array[np.newaxis], array[..., np.newaxis], array[np.newaxis, ..., np.newaxis]):
+        shape = batch.shape[1:]
+        if len(shape) == len(expected) and all(b in (-1, a) for a, b in zip(shape, expected, strict=True)):
+            return batch.astype(detail["dtype"], copy=False)
+    raise InputShapeError(
+        f"`representative_data` must hold examples of shape {expected} for the input {name!r}, or batches of them. "
+        f"Received: {array.shape}. Resize the images as for the model."
+    )
+
+
+def batches(examples: Arrays, inputs: Mapping[str, Any]) -> Iterator[Arrays]:
+    """The examples in batches of the size that the file takes, the last one filled up with repetitions."""
+    size = max(1, int(next(iter(inputs.values()))["shape_signature"][0]))
+    for start in range(0, len(next(iter(examples.values()))), size):
+        yield {name: np.resize(x[start : start + size], (size, *x.shape[1:])) for name, x in examples.items()}

@@ -8,10 +8,9 @@ weights per channel, and every other stays as it is; it costs little, because ma
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Collection, Iterable, Iterator
+from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 # The public tf.lite.experimental.QuantizationDebugger calls the same three, with float inputs and outputs only, and
@@ -21,10 +20,8 @@ from tensorflow.lite.python.optimize.calibrator import Calibrator, add_intermedi
 from tensorflow.lite.tools import flatbuffer_utils
 
 from visualcnn_tf._checks import bad_value, check_choice, quoted
-from visualcnn_tf.errors import InputShapeError
+from visualcnn_tf.export.examples import Arrays, batches, given_examples
 from visualcnn_tf.export.report import IO_DTYPES, interpreter
-
-Arrays: TypeAlias = dict[str, Any]
 
 _FEW = 10
 
@@ -59,11 +56,11 @@ def quantize_int8(
     file = interpreter(content)
     signatures = {key: file.get_signature_runner(key).get_input_details() for key in file.get_signature_list()}
     inputs = {name: detail for details in signatures.values() for name, detail in details.items()}
-    examples = _examples(representative_data, inputs, class_index)
+    examples = given_examples(representative_data, inputs, class_index)
     _check_examples(examples)
 
     def feeds() -> Iterator[tuple[str, Arrays]]:
-        for batch in _batches(examples, inputs):
+        for batch in batches(examples, inputs):
             for key, details in signatures.items():
                 yield key, {name: batch[name] for name in details}
 
@@ -78,13 +75,6 @@ def quantize_int8(
         output_data_type=tf.as_dtype(io_dtype),
     )
     return quantized
-
-
-def first_batch(
-    representative_data: Iterable[Any], inputs: Mapping[str, Any], class_index: str | None = None
-) -> Arrays:
-    """The first examples by input, as many as a file with these input details takes."""
-    return next(_batches(_examples(representative_data, inputs, class_index), inputs))
 
 
 def _float_tensors(content: bytes, heatmaps: Collection[str]) -> list[str]:
@@ -105,51 +95,8 @@ def _float_tensors(content: bytes, heatmaps: Collection[str]) -> list[str]:
     return names
 
 
-def _examples(representative_data: Any, inputs: Mapping[str, Any], class_index: str | None) -> Arrays:
-    """All examples by input, the batch first."""
-    if class_index is not None:
-        # Whichever class is explained, the model's activations are the same.
-        own = {name: detail for name, detail in inputs.items() if name != class_index}
-        examples = _examples(representative_data, own, None)
-        return {**examples, class_index: np.full(len(next(iter(examples.values()))), -1, np.int32)}
-    if not isinstance(representative_data, Iterable):
-        raise bad_value(
-            "representative_data", "an iterable of batches or examples", representative_data, "Pass some 100 inputs."
-        )
-    found: dict[str, list[Any]] = {name: [] for name in inputs}
-    for element in representative_data:
-        x = element[0] if isinstance(element, tuple) else element
-        if not isinstance(x, Mapping):
-            x = {next(iter(inputs)): x}
-        if not set(inputs) <= set(x):
-            raise bad_value(
-                "representative_data", f"of dicts with the inputs {quoted(inputs)}", f"one with {quoted(x)}"
-            )
-        for name, detail in inputs.items():
-            found[name].append(_batch(x[name], name, detail))
-    if not sum(map(len, next(iter(found.values())))):
-        raise bad_value("representative_data", "examples of the model's inputs", "none at all", "Pass some 100 inputs.")
-    return {name: np.concatenate(batches) for name, batches in found.items()}
-
-
-def _batch(value: Any, name: str, detail: Mapping[str, Any]) -> Any:
-    """A batch or an example, with or without the channel axis of grey images, as a batch."""
-    array = np.asarray(value)
-    expected = tuple(int(n) for n in detail["shape_signature"][1:])
-    for batch in (array, array[np.newaxis], array[..., np.newaxis], array[np.newaxis, ..., np.newaxis]):
-        shape = batch.shape[1:]
-        if len(shape) == len(expected) and all(b in (-1, a) for a, b in zip(shape, expected, strict=True)):
-            return batch.astype(detail["dtype"], copy=False)
-    raise InputShapeError(
-        f"`representative_data` must hold examples of shape {expected} for the input {name!r}, or batches of them. "
-        f"Received: {array.shape}. Resize the images as for the model."
-    )
-
-
 def _check_examples(examples: Arrays) -> None:
     arrays = list(examples.values())
-    if not all(np.isfinite(array).all() for array in arrays):
-        raise bad_value("representative_data", "finite", "NaN or infinite values", "Check the preprocessing.")
     count = len(arrays[0])
     if all((array == array.flat[0]).all() or (count > 1 and (array == array[:1]).all()) for array in arrays):
         raise bad_value(
@@ -164,10 +111,3 @@ def _check_examples(examples: Arrays) -> None:
             "Pass 100 or so.",
             stacklevel=3,
         )
-
-
-def _batches(examples: Arrays, inputs: Mapping[str, Any]) -> Iterator[Arrays]:
-    """The examples in batches of the size that the file takes, the last one filled up with repetitions."""
-    size = max(1, int(next(iter(inputs.values()))["shape_signature"][0]))
-    for start in range(0, len(next(iter(examples.values()))), size):
-        yield {name: np.resize(x[start : start + size], (size, *x.shape[1:])) for name, x in examples.items()}

@@ -19,13 +19,12 @@ from visualcnn_tf._portable import frozen
 from visualcnn_tf.attach import check_model
 from visualcnn_tf.errors import UnsupportedOperationError
 from visualcnn_tf.explained_model import ExplainedModel
-from visualcnn_tf.export.examples import example_inputs
+from visualcnn_tf.export.examples import example_inputs, first_batch
 from visualcnn_tf.export.report import (
     IO_DTYPES,
     ExportReport,
     count_ops,
     foreign_ops,
-    interpreter,
     outside_xnnpack,
 )
 from visualcnn_tf.export.signatures import exported_inputs, own_inputs, plain_signatures
@@ -70,8 +69,9 @@ def export_tflite(
         quantize: None for float32; ``"float16"``: weights in half the space; ``"dynamic"``: weights in int8, a
             quarter of the space, activations in float32; ``"int8"``: weights and activations of the model in int8,
             heatmaps of them in float32.
-        representative_data: for ``"int8"``, some 100 inputs as the model gets them in use, preprocessed: an iterable of
-            batches or examples. They tell the ranges of the activations.
+        representative_data: inputs as the model gets them in use, preprocessed: an iterable of batches or examples.
+            ``"int8"`` needs some 100 of them to tell the ranges of the activations. Other files are compared with the
+            model on the first of them, and without any on noise from 0 to 1.
         io_dtype: for ``"int8"``, type of float inputs and outputs: ``"float32"`` (default), ``"int8"`` or ``"uint8"``.
         full_integer: for ``"int8"``, whether the heatmaps are computed in integers, too, for devices without float
             arithmetic. They are coarser then; ``eigen``, class-discriminative methods, callables, uint8 heatmaps and
@@ -98,13 +98,18 @@ def export_tflite(
     _warn_of_lost_check(explained)
     inputs = _fixed(exported_inputs(explained), batch_size)
     model = float32_twin(explained) if computes_in_half_precision(explained) else explained
-    examples = example_inputs("serving_default", inputs, own_inputs(explained, inputs))
+    if quantize == "int8":
+        representative_data = _listed(representative_data)
+    if representative_data is None:
+        examples = example_inputs("serving_default", inputs, own_inputs(explained, inputs))
+    else:
+        examples = first_batch(representative_data, inputs, _class_index(explained))
     with frozen():
         functions = {name: one.get_concrete_function() for name, one in plain_signatures(model, inputs).items()}
     _check_loops(explained, functions["serving_default"].graph)
     if quantize == "int8":
         float32 = convert(model, functions, None)
-        content, examples = _integers(float32, model, inputs, representative_data, io_dtype or "float32", full_integer)
+        content = _integers(float32, model, representative_data, io_dtype or "float32", full_integer)
     else:
         content = convert(model, functions, quantize)
     ops = count_ops(content)
@@ -124,10 +129,8 @@ def _check_int8(
                 "representative_data", "given for quantize='int8'", None, "Pass some 100 inputs, preprocessed."
             )
         check_choice("io_dtype", io_dtype, (None, *IO_DTYPES))
-    else:
-        for name, value in {"representative_data": representative_data, "io_dtype": io_dtype}.items():
-            if value is not None:
-                raise bad_value(name, "None unless quantize='int8'", type(value).__name__)
+    elif io_dtype is not None:
+        raise bad_value("io_dtype", "None unless quantize='int8'", io_dtype)
     if full_integer and quantize != "int8":
         raise bad_value("full_integer", "False unless quantize='int8'", full_integer)
     if full_integer and isinstance(explained, ExplainedModel):
@@ -160,19 +163,21 @@ def _warn_of_lost_check(explained: Any) -> None:
         )
 
 
-def _integers(
-    float32: bytes, model: Any, inputs: ModelInputs, data: Any, io_dtype: str, full_integer: bool
-) -> tuple[bytes, dict[str, Any]]:
-    """The content of an int8 file made of a float32 one, and the first of the representative examples."""
+def _listed(data: Any) -> Any:
+    return list(data) if isinstance(data, Iterable) else data
+
+
+def _class_index(explained: Any) -> str | None:
+    return explained.plan.class_index if isinstance(explained, ExplainedModel) and explained.plan else None
+
+
+def _integers(float32: bytes, model: Any, data: Any, io_dtype: str, full_integer: bool) -> bytes:
+    """The content of an int8 file made of a float32 one."""
     # It stands on parts of TensorFlow that are not public: nothing else may fail where they have moved.
-    from visualcnn_tf.export.int8 import first_batch, quantize_int8
+    from visualcnn_tf.export.int8 import quantize_int8
 
     heatmaps = model.explanation_names if isinstance(model, ExplainedModel) and not full_integer else []
-    data = list(data) if isinstance(data, Iterable) else data
-    class_index = model.plan.class_index if isinstance(model, ExplainedModel) and model.plan else None
-    content = quantize_int8(float32, data, heatmaps, io_dtype, class_index)
-    details = interpreter(float32).get_signature_runner("serving_default").get_input_details()
-    return content, first_batch(data, {name: details[name] for name in inputs.names}, class_index)
+    return quantize_int8(float32, data, heatmaps, io_dtype, _class_index(model))
 
 
 def convert(model: Any, functions: dict[str, Any], quantize: str | None) -> bytes:
