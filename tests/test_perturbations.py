@@ -87,9 +87,40 @@ def signals() -> Case:
     return keras.Sequential([keras.Input((12, 2)), *layers]), images(2, 12, 2), {"conv2": ("conv2", 0)}
 
 
+def global_pooling() -> Case:
+    layers = [L.Conv2D(3, 3, name="conv2", activation="relu"), L.GlobalAveragePooling2D(), L.Dense(3)]
+    return keras.Sequential([keras.Input((8, 8, 2)), *layers]), X, {"conv2": ("conv2", 0)}
+
+
+def global_pooling_that_keeps_axes() -> Case:
+    image = keras.Input((8, 7, 2))
+    pooled = L.GlobalAveragePooling2D(keepdims=True)(L.Conv2D(3, 3, activation="relu", name="conv2")(image))
+    hidden = L.Conv2D(4, 1, activation="tanh")(pooled)
+    return keras.Model(image, L.Dense(3)(L.Flatten()(hidden))), images(2, 8, 7, 2), {"conv2": ("conv2", 0)}
+
+
+def global_pooling_channels_first() -> Case:
+    image = keras.Input((2, 8, 8))
+    x = L.Conv2D(3, 3, data_format="channels_first", activation="relu", name="conv2")(image)
+    x = L.GlobalAveragePooling2D(data_format="channels_first", keepdims=True)(x)
+    return keras.Model(image, L.Dense(3)(L.Flatten()(x))), np.moveaxis(X, -1, 1), {"conv2": ("conv2", 0)}
+
+
+def global_pooling_beside_other_readers() -> Case:
+    image = keras.Input((8, 8, 2))
+    maps = L.Conv2D(3, 3, activation="relu", name="conv2")(image)
+    others = [L.GlobalMaxPooling2D()(maps), L.GlobalAveragePooling2D()(L.Conv2D(2, 3, activation="tanh")(maps))]
+    joined = L.Concatenate()([L.GlobalAveragePooling2D()(maps), *others])
+    return keras.Model(image, L.Dense(3)(joined)), X, {"conv2": ("conv2", 0)}
+
+
 CASES: dict[str, Callable[[], Case]] = {
     each.__name__: each
-    for each in (chain, beside_a_skip, nested, shared, subclassed, one_sigmoid, two_inputs, channels_first, signals)
+    for each in (
+        *(chain, beside_a_skip, nested, shared, subclassed, one_sigmoid, two_inputs, channels_first, signals),
+        *(global_pooling, global_pooling_that_keeps_axes, global_pooling_channels_first),
+        global_pooling_beside_other_readers,
+    )
 }
 
 
@@ -179,6 +210,46 @@ def test_chunks_are_loops(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     loops = [op for op in graph.graph.get_operations() if op.type in ("While", "StatelessWhile")]
     assert len(loops) == (size == 2)
+
+
+def test_pooling_of_other_axes_is_none_of_places() -> None:
+    """A layer that takes the first axis of places for the channels, and one that gets it there by hand."""
+    keras.utils.set_random_seed(1)
+    maps, found = L.Conv2D(3, 3, activation="relu", name="conv2"), []
+    dense = L.Dense(3)
+    for pool in (
+        L.GlobalAveragePooling2D(data_format="channels_first"),
+        keras.Sequential([L.Permute((2, 3, 1)), L.GlobalAveragePooling2D()]),
+    ):
+        image = keras.Input((8, 8, 2))
+        model = keras.Model(image, dense(pool(maps(image))))
+        found.append(attached(model, {"conv2": ("conv2", 0)}, method="reciprocam", target=0)(X)["heatmap_conv2"])
+    assert np.ptp(found[1]) > 0
+    assert_close(found[0], found[1].numpy())
+
+
+@pytest.mark.parametrize("method", ["reciprocam", "ablationcam"])
+def test_of_what_is_pooled_the_means_are_changed_alone(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("visualcnn_tf.rerun._MAPS_AT_A_TIME", 1)
+
+    def operations(case: Callable[[], Case]) -> list[Any]:
+        explained = vc.attach(case()[0], "conv2", method=method)
+        graph = tf.function(explained).get_concrete_function(tf.TensorSpec((2, 8, 8, 2))).graph
+        found = {output.op for output in graph.outputs}
+        left = list(found)
+        while left:  # what an output depends on; the rest is not run
+            before = {tensor.op for tensor in left.pop().inputs} - found
+            found |= before
+            left += before
+        return list(found)
+
+    def loops(found: list[Any]) -> int:
+        return sum(op.type in ("While", "StatelessWhile") for op in found)
+
+    pooled = operations(global_pooling)
+    assert loops(pooled) == 0
+    assert not [op.name for op in pooled if op.outputs[0].shape.rank == 5]
+    assert loops(operations(global_pooling_beside_other_readers)) > 0
 
 
 @pytest.mark.parametrize("method", ["scorecam", "ablationcam"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -21,6 +22,8 @@ from visualcnn_tf.taps.walk import children
 # Numbers in the changed feature maps, or images, of one image that are computed at a time: bounds the memory.
 _MAPS_AT_A_TIME = 2**22
 _IMAGES_AT_A_TIME = 2**21
+# Layers that read no more of feature maps than their mean over places.
+_POOLING = (keras.layers.GlobalAveragePooling2D, keras.layers.GlobalAveragePooling3D)
 #: Runs of a batch of one that are done at once, whatever their size: XNNPACK can't run loops over them.
 AT_ONCE = 64
 
@@ -39,25 +42,54 @@ class History(Outputs):
         return super().returned(layer, outputs)
 
 
+@dataclass(frozen=True, eq=False)
+class _Changed:
+    """Feature maps that a layer returns instead of its own.
+
+    Attributes:
+        maps: the maps, in a graph where they cost nothing unless they are read.
+        mean: what makes their mean over places, ``(N, C)``, without them.
+        data_format: of the maps.
+    """
+
+    maps: Any
+    mean: Callable[[], Any]
+    data_format: str
+
+    def pooled(self, layer: Any, args: tuple[Any, ...]) -> Any:
+        """What a layer makes of the maps if that is their mean, else ``NotImplemented``."""
+        if type(layer) not in _POOLING or layer.data_format != self.data_format or args[0] is not self.maps:
+            return NotImplemented
+        mean = tf.cast(self.mean(), self.maps.dtype)
+        if not layer.keepdims:
+            return mean
+        shape = layer.compute_output_shape(self.maps.shape)
+        return tf.reshape(mean, [-1, *shape[1:]])
+
+
 class _Replay(Recorder):
     """Replaces what a layer returns by other values, and what had been returned before by what that was.
 
     So everything that follows the layer runs anew, skip connections included, on the batch with each image repeated.
-    What is computed before it a second time, outside of layers, is read by nothing and drops out of the graph.
+    What is computed before it a second time, outside of layers, is read by nothing and drops out of the graph, and so
+    do the values where nothing but their mean is read.
     """
 
-    def __init__(self, history: History, place: tuple[int, int], values: Any, repeats: int) -> None:
+    def __init__(self, history: History, place: tuple[int, int], changed: _Changed, repeats: int) -> None:
         super().__init__(history.layers.values())
+        self.changed = changed
         self.counts = dict.fromkeys(history.layers, 0)
         original = history.calls[place[0]][place[1]]
         past = {before: history.calls[before[0]][before[1]] for before in history.order[: history.order.index(place)]}
         # Tensors inside of a loop can't be read from outside, but what the loop returns can.
         past = {before: outputs for before, outputs in past.items() if _in_graph(outputs, original.graph)}
-        self.values = {**repeated(past, repeats, original), place: values}
+        self.values = {**repeated(past, repeats, original), place: changed.maps}
 
-    def instead(self, layer: Any) -> Any:
+    def instead(self, layer: Any, args: tuple[Any, ...]) -> Any:
         """The replaced outputs of a layer without layers inside: those inside of others must go on being counted."""
         value = self.values.get((id(layer), self.counts[id(layer)]), NotImplemented)
+        if value is NotImplemented:
+            value = self.changed.pooled(layer, args)
         if value is NotImplemented or children(layer):
             return NotImplemented
         self.counts[id(layer)] += 1
@@ -115,21 +147,29 @@ class ModelRerun:
         self.tap, self.layer, self.image = tap, layer, image
         self.scores, self.scored = scores, scored
 
-    def on_maps(self, change: Callable[[Any], Any], count: int) -> Any:
-        """Scores ``(B, count)`` with changed feature maps of the tapped layer."""
+    def on_maps(self, change: Callable[[Any], Any], mean: Callable[[Any], Any], count: int) -> Any:
+        """Scores ``(B, count)`` with changed feature maps of the tapped layer, of which there is also the mean."""
         place = (id(self.layer), self.tap.index)
         original = self.history.calls[place[0]][place[1]]
+        made: list[_Changed] = []
 
         def scores(numbers: Any) -> Any:
             values = change(numbers)
             values = tf.reshape(values, [-1, *values.shape[2:]])
             values = tf.cast(from_channels_last(values, self.tap.data_format), original.dtype)
             size = numbers.shape[0]
-            replay = _Replay(self.history, place, values, size)
+            channels = original.shape[1 if self.tap.data_format == "channels_first" else -1]
+            changed = _Changed(values, lambda: tf.reshape(mean(numbers), [-1, channels]), self.tap.data_format)
+            replay = _Replay(self.history, place, changed, size)
+            made.append(changed)
             with recording(replay, inline=self.history.inline):
                 return self._scores(repeated(self.inputs, size, original), size)
 
         size = _MAPS_AT_A_TIME // math.prod(original.shape[1:])
+        if size < count:
+            # A trial of one, whose graph is dropped: means alone are small enough for all variations at once.
+            tf.function(scores, autograph=False).get_concrete_function(tf.TensorSpec((1,), tf.int32))
+            size = size if made[0].maps.consumers() else count
         return _in_chunks(scores, count, size, original.shape[0])
 
     def on_images(self, change: Callable[[Any], Any], count: int) -> Any:

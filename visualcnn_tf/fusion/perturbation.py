@@ -8,6 +8,7 @@ whole model, for each change.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -21,8 +22,11 @@ class Rerun(Protocol):
     ``change`` makes the changed tensors of several variations at once, from their numbers ``(n,)``.
     """
 
-    def on_maps(self, change: Callable[[Any], Any], count: int) -> Any:
-        """With other feature maps ``(B, n, h, w, C)`` of the tapped layer; only what follows it runs."""
+    def on_maps(self, change: Callable[[Any], Any], mean: Callable[[Any], Any], count: int) -> Any:
+        """With other feature maps ``(B, n, h, w, C)`` of the tapped layer; only what follows it runs.
+
+        ``mean`` makes their mean over places ``(B, n, C)``, all that a global pooling reads, at a fraction of the cost.
+        """
 
     def on_images(self, change: Callable[[Any], Any], count: int) -> Any:
         """With the images multiplied by maps ``(B, n, h, w)``, scaled to their size and to [0, 1]; all of it runs."""
@@ -34,13 +38,17 @@ def reciprocam(activations: tf.Tensor, rerun: Rerun, max_channels: int | None = 
     The place and its neighbours are weighed by a 3×3 Gaussian, ``[1 2 1]ᵀ[1 2 1] / 16``. Byun and Lee, arXiv
     2209.14074, eq. 2 to 4. Costs one run of the head for each place.
     """
-    space = [int(n) for n in activations.shape[1:-1]]
-    masks = tf.constant(_gaussian_masks(*space))
+    space, channels = [int(n) for n in activations.shape[1:-1]], activations.shape[-1]
+    masks, places = tf.constant(_gaussian_masks(*space)), math.prod(space)
 
     def change(numbers: Any) -> Any:
         return activations[:, tf.newaxis] * tf.gather(masks, numbers)
 
-    return tf.reshape(rerun.on_maps(change, masks.shape[0]), [-1, *space])
+    def mean(numbers: Any) -> Any:
+        weights = tf.reshape(tf.gather(masks, numbers) / places, [1, -1, places])
+        return tf.matmul(weights, tf.reshape(activations, [-1, places, channels]))
+
+    return tf.reshape(rerun.on_maps(change, mean, masks.shape[0]), [-1, *space])
 
 
 def scorecam(activations: tf.Tensor, rerun: Rerun, max_channels: int | None = None) -> tf.Tensor:
@@ -66,14 +74,19 @@ def ablationcam(activations: tf.Tensor, rerun: Rerun, max_channels: int | None =
     every, places = tf.range(maps.shape[1]), [1] * (maps.shape.rank - 2)
     count = maps.shape[1] if kept is None else kept.shape[1]
 
-    def change(numbers: Any) -> Any:
-        ablated = numbers[tf.newaxis] if kept is None else tf.gather(kept, numbers, axis=1)
-        keep = tf.cast(tf.not_equal(ablated[..., tf.newaxis], every), activations.dtype)
-        return activations[:, tf.newaxis] * tf.reshape(keep, [-1, numbers.shape[0], *places, maps.shape[1]])
+    means = tf.reduce_mean(activations, list(range(1, maps.shape.rank - 1)))[:, tf.newaxis]
 
-    whole = rerun.on_maps(lambda numbers: activations[:, tf.newaxis], 1)
+    def keep(numbers: Any) -> Any:
+        ablated = numbers[tf.newaxis] if kept is None else tf.gather(kept, numbers, axis=1)
+        return tf.cast(tf.not_equal(ablated[..., tf.newaxis], every), activations.dtype)
+
+    def change(numbers: Any) -> Any:
+        return activations[:, tf.newaxis] * tf.reshape(keep(numbers), [-1, numbers.shape[0], *places, maps.shape[1]])
+
+    whole = rerun.on_maps(lambda numbers: activations[:, tf.newaxis], lambda numbers: means, 1)
     size = tf.abs(whole)
-    drops = (whole - rerun.on_maps(change, count)) / tf.where(size > 0.0, size, tf.ones_like(size))
+    drops = whole - rerun.on_maps(change, lambda numbers: means * keep(numbers), count)
+    drops /= tf.where(size > 0.0, size, tf.ones_like(size))
     return _weighted(_taken(maps, kept), drops)
 
 

@@ -36,7 +36,7 @@ class Recorder:
     def started(self, layer: Any, args: tuple[Any, ...]) -> None:
         """A watched layer is about to run."""
 
-    def instead(self, layer: Any) -> Any:
+    def instead(self, layer: Any, args: tuple[Any, ...]) -> Any:
         """What a watched layer is to return without running at all, or ``NotImplemented``."""
         return NotImplemented
 
@@ -127,7 +127,7 @@ def _reporting(layer: Any, name: str) -> Any:
         recorders = [recorder for recorder in stack if id(layer) in recorder.layers]
         for recorder in recorders:
             recorder.started(layer, args)
-            known = recorder.instead(layer)
+            known = recorder.instead(layer, args)
             if known is not NotImplemented:
                 return known
         outputs = run(*args, **kwargs)
