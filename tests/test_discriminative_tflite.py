@@ -217,7 +217,7 @@ def test_what_would_need_a_loop_is_refused(cnn: Any, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_many_channels_need_max_channels(tmp_path: Path) -> None:
-    layers = [L.Conv2D(65, 3, strides=2, name="wide"), L.GlobalAveragePooling2D(), L.Dense(2)]
+    layers = [L.Conv2D(65, 3, strides=2, name="wide"), L.GlobalMaxPooling2D(), L.Dense(2)]
     wide = keras.Sequential([keras.Input((200, 200, 1), name="image"), *layers])
     for method in ("scorecam", "ablationcam"):
         with pytest.raises(UnsupportedOperationError, match=rf"'{method}' would run .* loop.*`max_channels`"):

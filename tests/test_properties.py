@@ -104,6 +104,8 @@ def test_class_maps_go_with_channels_and_gradients(data: Any, maps: np.ndarray, 
     seed = data.draw(st.integers(0, 2**32))
     maps = maps.astype("float32")
     slopes = np.random.default_rng(seed).integers(-9, 10, maps.shape).astype("float32")
+    # Where the sum of a channel's slopes is nothing, rounding alone says whether it counts for or against the class.
+    assume(slopes.sum(tuple(range(1, maps.ndim - 1))).all())
     order = list(data.draw(st.permutations(range(maps.shape[-1]))))
     want = run([maps, slopes], method=method)
     np.testing.assert_allclose(run([maps[..., order], slopes[..., order]], method=method), want, **CLOSE)
@@ -187,13 +189,29 @@ def _layer(name: str, channels: int, stride: Any, kernel: int, padding: str) -> 
     return keras.layers.MaxPooling2D(2, padding="same", name=name) if "pool" in name else keras.layers.ReLU(name=name)
 
 
+def _sizes_left(size: int, steps: Any, axis: int) -> bool:
+    """Whether something is left of an axis after all steps."""
+    for name, _, stride, kernel, padding in steps:
+        if name.startswith("conv"):
+            by = stride[axis] if isinstance(stride, tuple) else stride
+            size = -(-(size if padding == "same" else size - kernel + 1) // by)
+        elif "pool" in name:
+            size = -(-size // 2)
+        if size < 1:
+            return False
+    return True
+
+
 @st.composite
 def recipes(draw: Any) -> Recipe:
     names = draw(st.lists(st.sampled_from(NAMES), min_size=2, max_size=4, unique=True))
     strides, paddings = st.sampled_from([1, 2, (1, 2)]), st.sampled_from(["same", "valid"])
     step = st.tuples(st.integers(1, 5), strides, st.integers(1, 3), paddings)
     steps = tuple((name, *draw(step)) for name in names)
+    # oneDNN in TensorFlow 2.21 returns garbage for some: 3×3 pixels, kernel 2, strides (1, 2), in a batch.
+    assume(not any(stride == (1, 2) and padding == "valid" for _, _, stride, _, padding in steps))
     shape = (draw(st.integers(9, 17)), draw(st.integers(9, 17)), draw(st.sampled_from([1, 3])))
+    assume(all(_sizes_left(shape[axis], steps, axis) for axis in (0, 1)))
     return Recipe(draw(st.integers(0, 2**31)), shape, steps, draw(st.integers(0, len(names) - 1)))
 
 
