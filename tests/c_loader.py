@@ -15,9 +15,11 @@ from ctypes import POINTER, c_char_p, c_int, c_int64, c_size_t, c_void_p
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 
-_TYPES = {1: "f4", 2: "f8", 3: "i4", 4: "u1", 6: "i1", 9: "i8", 10: "?", 19: "f2"}
+_TYPES: dict[int, Any] = {1: "f4", 2: "f8", 3: "i4", 4: "u1", 6: "i1", 9: "i8", 10: "?", 19: "f2"}
+_TYPES[14] = ml_dtypes.bfloat16
 _CODES = {np.dtype(name): code for code, name in _TYPES.items()}
 _STRING, _TSTRING_SIZE = 7, 24
 

@@ -282,7 +282,7 @@ PARAMETERS: dict[str, Callable[[], None]] = {
 # --- two runs of one model ---
 
 # A step of the type, for a heatmap of which the last bit may fall either way.
-STEP = {"int32": 0.0, "float32": 0.0, "float16": 2**-11, "uint8": 1.0}
+STEP = {"int32": 0.0, "float32": 0.0, "float16": 2**-11, "bfloat16": 2**-8, "uint8": 1.0}
 
 
 def check_same(outputs: dict[str, Any], eager: dict[str, Any], tolerance: float) -> None:
