@@ -106,6 +106,25 @@ def global_pooling_channels_first() -> Case:
     return keras.Model(image, L.Dense(3)(L.Flatten()(x))), np.moveaxis(X, -1, 1), {"conv2": ("conv2", 0)}
 
 
+class PoolsByKeyword(keras.Model):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv2, self.pool, self.dense = (
+            L.Conv2D(3, 3, activation="relu", name="conv2"),
+            L.GlobalAveragePooling2D(),
+            L.Dense(3),
+        )
+
+    def call(self, image: Any) -> Any:
+        return self.dense(self.pool(inputs=self.conv2(image)))
+
+
+def global_pooling_by_keyword() -> Case:
+    model = PoolsByKeyword()
+    model(X)
+    return model, X, {"conv2": ("conv2", 0)}
+
+
 def global_pooling_beside_other_readers() -> Case:
     image = keras.Input((8, 8, 2))
     maps = L.Conv2D(3, 3, activation="relu", name="conv2")(image)
@@ -119,7 +138,7 @@ CASES: dict[str, Callable[[], Case]] = {
     for each in (
         *(chain, beside_a_skip, nested, shared, subclassed, one_sigmoid, two_inputs, channels_first, signals),
         *(global_pooling, global_pooling_that_keeps_axes, global_pooling_channels_first),
-        global_pooling_beside_other_readers,
+        *(global_pooling_by_keyword, global_pooling_beside_other_readers),
     )
 }
 

@@ -58,7 +58,8 @@ class _Changed:
 
     def pooled(self, layer: Any, args: tuple[Any, ...]) -> Any:
         """What a layer makes of the maps if that is their mean, else ``NotImplemented``."""
-        if type(layer) not in _POOLING or layer.data_format != self.data_format or args[0] is not self.maps:
+        # What is passed by keyword, which hardly anybody does, is not seen here: it goes the long way.
+        if type(layer) not in _POOLING or layer.data_format != self.data_format or not args or args[0] is not self.maps:
             return NotImplemented
         mean = tf.cast(self.mean(), self.maps.dtype)
         if not layer.keepdims:
