@@ -98,8 +98,8 @@ def export_tflite(
     _warn_of_lost_check(explained)
     inputs = _fixed(exported_inputs(explained), batch_size)
     model = float32_twin(explained) if computes_in_half_precision(explained) else explained
-    if quantize == "int8":
-        representative_data = _listed(representative_data)
+    if quantize == "int8" and isinstance(representative_data, Iterable):
+        representative_data = list(representative_data)  # read here for an example, and once more for the ranges
     if representative_data is None:
         examples = example_inputs("serving_default", inputs, own_inputs(explained, inputs))
     else:
@@ -161,10 +161,6 @@ def _warn_of_lost_check(explained: Any) -> None:
             "heatmap there.",
             stacklevel=3,
         )
-
-
-def _listed(data: Any) -> Any:
-    return list(data) if isinstance(data, Iterable) else data
 
 
 def _class_index(explained: Any) -> str | None:
