@@ -215,6 +215,13 @@ ROWS: list[Row] = [
     code(S, "export_saved_model(explained, folder / 'm', signatures=5)", _VALUE, "`signatures` must be a list of"),
     code(S, "export_saved_model(explained, folder / 'm', signatures=[[]])", _VALUE, "`signatures` must be a list of"),
     code(S, "export_saved_model(explained, folder / 'm', preprocess='0..2')", _VALUE, "`preprocess` must be one of"),
+    code(S, "export_saved_model(explained, folder / 'm', representative_data=5)", _VALUE, "must be an iterable of"),
+    code(
+        S,
+        "export_saved_model(explained, folder / 'm', representative_data=images[:, 1:])",
+        "InputShapeError",
+        "`representative_data` must hold examples of shape",
+    ),
     code(S, "export_saved_model(explained, folder / 'm', png=True)", _VALUE, "`png` must be False without"),
     code(T, "export_tflite(explained, 5)", _TYPE, "`path` must be a path"),
     code(T, "export_tflite(explained, '/dev/full', overwrite=True)", "PathNotWritableError", "Not a regular file"),

@@ -307,7 +307,7 @@ def test_bad_options(cnn: Any, tmp_path: Path, options: dict[str, Any], message:
         vc.export_tflite(vc.attach(cnn), tmp_path / "there.tflite")
 
 
-@pytest.mark.parametrize(("batch_size", "count"), [(1, 1), (3, 3), (None, 1)])
+@pytest.mark.parametrize(("batch_size", "count"), [(1, 1), (3, 3), (None, 2)])
 def test_what_is_compared_are_the_first_examples_if_there_are_any(
     cnn: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch_size: int | None, count: int
 ) -> None:

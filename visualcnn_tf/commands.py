@@ -110,11 +110,12 @@ def export(arguments: Namespace) -> None:
         raise bad_value("--saved-model", "given, or --tflite, or both", None, "Say what to write.")
     model = load_model(arguments.model, arguments.trust_model)
     explained = attach(model, dtype=arguments.dtype, **_heatmaps(arguments))
+    data = None if arguments.calibrate is None else [_calibration_images(explained.model, arguments)]
     if arguments.saved_model is not None:
-        folder = export_saved_model(explained, arguments.saved_model, version="next", preprocess=arguments.preprocess)
+        served = {"version": "next", "preprocess": arguments.preprocess, "representative_data": data}
+        folder = export_saved_model(explained, arguments.saved_model, **served)
         print(f"Wrote {folder}: a SavedModel, the same as the model.")
     if arguments.tflite is not None:
-        data = None if arguments.calibrate is None else [_calibration_images(explained.model, arguments)]
         options = {"quantize": arguments.quantize, "representative_data": data, "overwrite": arguments.overwrite}
         print(export_tflite(explained, arguments.tflite, **options))
 

@@ -134,11 +134,17 @@ def weighted(a: Any, g: Any, is_film: bool) -> Any:
     return tf.reduce_sum(tf.reduce_mean(g, space, keepdims=True) * a, -1)
 
 
+def own_inputs(subject: Subject) -> dict[str, Any]:
+    """A subject's inputs by name, as the exporters take them: what its normalisations have seen, unlike noise."""
+    names = [tensor.name for tensor in keras.tree.flatten(subject.model.inputs)]
+    return dict(zip(names, keras.tree.flatten(subject.inputs), strict=True))
+
+
 def saved_model(subject: Subject) -> str:
     """The stages by both methods, written for a server, run without Keras, and compared."""
     explained = attached(subject, "stages", METHODS)
     with tempfile.TemporaryDirectory() as folder:
-        vc.export_saved_model(explained, Path(folder) / "m", warmup=False)
+        vc.export_saved_model(explained, Path(folder) / "m", warmup=False, representative_data=[own_inputs(subject)])
     return "equal"
 
 
@@ -146,7 +152,7 @@ def tflite(subject: Subject) -> str:
     """The stages by both methods in a file of builtin operations only, run in the interpreter, and compared."""
     explained = attached(subject, "stages", METHODS)
     with tempfile.TemporaryDirectory() as folder:
-        report = vc.export_tflite(explained, Path(folder) / "m.tflite")
+        report = vc.export_tflite(explained, Path(folder) / "m.tflite", representative_data=[own_inputs(subject)])
     if not report.builtin_only:
         raise WrongResultError(f"operations that are not builtin: {report.ops}")
     return f"{max(check.max_difference for check in report.outputs.values()):.0e}"

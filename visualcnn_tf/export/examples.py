@@ -38,6 +38,11 @@ def _pictures(spec: InputSpec) -> np.ndarray:
     rng = np.random.default_rng(0)
     height, width, channels = (n or 1 for n in spec.shape[1:])
     images = [rng.integers(0, 256, (height + more, width + 2 * more, channels)).astype(np.uint8) for more in (0, 3)]
+    return encoded(images)
+
+
+def encoded(images: Iterable[np.ndarray]) -> np.ndarray:
+    """uint8 images as PNG files, ``(B,)``."""
     return np.array([tf.io.encode_png(image).numpy() for image in images], object)
 
 
@@ -49,12 +54,12 @@ def _noise(specs: Sequence[InputSpec]) -> dict[str, Any]:
 
 
 def first_batch(representative_data: Iterable[Any], inputs: ModelInputs, class_index: str | None = None) -> Arrays:
-    """The first examples of representative data by input, as many as these inputs take, 1 where they take any."""
-    wanted = inputs.specs[0].shape[0] or 1
+    """The first examples of representative data by input, as many as these inputs take, two where they take any."""
+    wanted = inputs.specs[0].shape[0] or _BATCH
     if isinstance(representative_data, Iterable):
         representative_data = list(itertools.islice(representative_data, wanted))  # it may go on for ever
     details = {
-        spec.name: {"shape_signature": [n or -1 for n in spec.shape], "dtype": np.dtype(spec.dtype)}
+        spec.name: {"shape_signature": [wanted, *(n or -1 for n in spec.shape[1:])], "dtype": spec.dtype}
         for spec in inputs.specs
     }
     return next(batches(given_examples(representative_data, details, class_index), details))
@@ -95,10 +100,20 @@ def given_examples(representative_data: Any, inputs: Mapping[str, Any], class_in
             found[name].append(_batch(x[name], name, detail))
     if not sum(map(len, next(iter(found.values())))):
         raise bad_value("representative_data", "examples of the model's inputs", "none at all", "Pass some 100 inputs.")
-    examples = {name: np.concatenate(parts) for name, parts in found.items()}
+    examples = {name: _joined(name, parts) for name, parts in found.items()}
     if not all(np.isfinite(array).all() for array in examples.values()):
         raise bad_value("representative_data", "finite", "NaN or infinite values", "Check the preprocessing.")
     return examples
+
+
+def _joined(name: str, parts: Sequence[Any]) -> Any:
+    sizes = sorted({part.shape[1:] for part in parts})
+    if len(sizes) > 1:
+        raise InputShapeError(
+            f"`representative_data` must hold examples of one size for the input {name!r}. Received: {quoted(sizes)}. "
+            "Resize or crop the images."
+        )
+    return np.concatenate(parts)
 
 
 def _batch(value: Any, name: str, detail: Mapping[str, Any]) -> Any:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+import numpy as np
 import tensorflow as tf
 
 from visualcnn_tf._checks import bad_value, check_choice
@@ -24,6 +25,19 @@ PREPROCESS: dict[str, Callable[[Any], Any]] = {
     "-1..1": lambda images: images / 127.5 - 1.0,
     "caffe": lambda images: images[..., ::-1] - tf.constant(_CAFFE_MEANS),
 }
+_PIXELS: dict[str | None, Callable[[Any], Any]] = {
+    None: lambda images: images,
+    "0..1": lambda images: images * 255.0,
+    "-1..1": lambda images: (images + 1.0) * 127.5,
+    "caffe": lambda images: (images + np.array(_CAFFE_MEANS))[..., ::-1],
+}
+
+
+def as_pixels(images: np.ndarray, preprocess: Preprocess) -> np.ndarray | None:
+    """The uint8 pixels that a preprocessing makes such images of, about; None for a callable, which nothing undoes."""
+    if callable(preprocess):
+        return None
+    return np.clip(np.round(_PIXELS[preprocess](images)), 0, 255).astype(np.uint8)
 
 
 def check_preprocess(preprocess: Preprocess, spec: InputSpec) -> Callable[[Any], Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,8 @@ import tensorflow as tf
 from visualcnn_tf._atomic import next_version, whole_folder, writing
 from visualcnn_tf._checks import as_path, bad_value, check_choice
 from visualcnn_tf.attach import check_model
-from visualcnn_tf.export.examples import example_inputs
-from visualcnn_tf.export.images import ON_ERROR, ImageDecoder, Preprocess, check_preprocess
+from visualcnn_tf.export.examples import Arrays, encoded, example_inputs, first_batch
+from visualcnn_tf.export.images import ON_ERROR, ImageDecoder, Preprocess, as_pixels, check_preprocess
 from visualcnn_tf.export.signatures import check_signatures, exported_inputs, image_input, own_inputs, served_signatures
 from visualcnn_tf.export.verify import verify_saved_model
 from visualcnn_tf.export.warmup import write_warmup
@@ -34,6 +34,7 @@ def export_saved_model(
     verify: bool = True,
     warmup: bool = True,
     png: bool = False,
+    representative_data: Iterable[Any] | None = None,
 ) -> Path:
     """Writes a SavedModel for TensorFlow Serving, or for any program that loads SavedModels.
 
@@ -67,12 +68,16 @@ def export_saved_model(
             it with ``pip install --no-deps``, or it brings a second TensorFlow) they are left out.
         png: whether ``serving_bytes`` answers with pictures as PNG files, ``"overlay_<layer path>_png_bytes"``, in
             place of the pixels; for models that were attached with ``render="overlay"``.
+        representative_data: inputs as the model gets them in use, preprocessed: an iterable of batches or examples.
+            The written model is compared with the model on the first of them (``serving_bytes`` on pictures of them,
+            unless ``preprocess`` is a callable), and without any on noise. None of them is kept.
 
     Returns:
         The folder of the SavedModel. It is complete or, after an error, not there.
 
     Raises:
         InvalidArgumentError: for an option that is not allowed, or an existing path.
+        InputShapeError: for representative data that the model does not take.
         IncompatibleModelError: for anything but a Keras 3 model.
         PathNotWritableError: when the folder can't be written.
         ExportVerificationError: when the written model does not give what the model gives.
@@ -89,16 +94,26 @@ def export_saved_model(
     if png:
         _check_pictures(explained, decoder, preprocess)
     target = _target(as_path("path", path), version)
+    noise = {name: example_inputs(name, inputs, own) for name in names}
+    given = {} if representative_data is None else first_batch(representative_data, own)
+    examples = {name: {**inputs, **_given(name, given, preprocess)} for name, inputs in noise.items()}
     with whole_folder(target, overwrite, holds="saved_model.pb") as temporary:
         functions = served_signatures(explained, inputs, names, decoder, on_error == "blank", png)
-        examples = {name: example_inputs(name, inputs, own) for name in functions}
         with writing(target):
             _write(explained, functions, temporary)
             if warmup:
-                write_warmup(temporary, explained.name, examples)
+                write_warmup(temporary, explained.name, noise)
         if verify:
-            verify_saved_model(temporary, explained, functions, examples)
+            verify_saved_model(temporary, explained, functions, examples, decoder)
     return target
+
+
+def _given(signature: str, given: Arrays, preprocess: Preprocess) -> Arrays:
+    """What a signature gets of the user's examples: for encoded images pictures of them, where preprocessing tells."""
+    if signature != "serving_bytes" or not given:
+        return given
+    pixels = as_pixels(next(iter(given.values())), preprocess)
+    return {} if pixels is None else {"image_bytes": encoded(pixels)}
 
 
 def _check_pictures(explained: Any, decoder: ImageDecoder | None, preprocess: Preprocess) -> None:
