@@ -42,7 +42,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "fusion/perturbation.py": ("test_perturbations.py",),
     "_xla.py": ("test_xla_fusion.py", "test_fusion.py"),
     "normalize.py": ("test_normalize.py",),
-    "resize.py": ("test_resize.py", "test_finish.py"),
+    "resize.py": ("test_resize.py", "test_finish.py", "test_xla_fusion.py"),
     "finish.py": ("test_finish.py",),
     "backward/rules/": (
         *("test_backward.py", "test_backward_sizes.py", "test_backward_spatial.py", "test_vjp.py"),
@@ -64,7 +64,7 @@ CASES = {
     "patterns": "activations",
     "pool": "pooling",
     "reductions": "elementwise or linear or shape",
-    "resize": "spatial_layers",
+    "resize": "pooling or spatial_layers",
     "shape": "shape or layers",
     "slicing": "shape or layers or spatial_layers",
 }

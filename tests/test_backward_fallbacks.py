@@ -22,6 +22,10 @@ FALLBACKS: dict[str, tuple[str, Callable[[Any, Any], Any]]] = {
     "gathered in each image": ("GatherV2", lambda x, n: tf.gather(x, [[2, 0], [1, 1]], axis=1, batch_dims=1)),
     "the diagonal": ("Einsum", lambda x, n: tf.raw_ops.Einsum(inputs=[x[..., :3]], equation="bii->bi")),
     "a sum over one operand's label": ("Einsum", lambda x, n: tf.raw_ops.Einsum(inputs=[x], equation="bij->bi")),
+    "copies that an ellipsis makes": (
+        "Einsum",
+        lambda x, n: tf.raw_ops.Einsum(inputs=[x, tf.ones([5, 1, 4, 3])], equation="...ab,...bc->...ac"),
+    ),
     "statistics of the batch": ("FusedBatchNormV3", lambda x, n: _normalised(x)),
     "sum over any axis": ("Sum", lambda x, n: tf.reduce_sum(x, n)),
     "mean over any axis": ("Mean", lambda x, n: tf.reduce_mean(x, n)),

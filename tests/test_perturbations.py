@@ -281,6 +281,17 @@ def test_max_channels(method: str, count: int) -> None:
     assert_close(outputs["heatmap_first"], naive.maps("first", method, count))
 
 
+@pytest.mark.parametrize("method", ["scorecam", "ablationcam"])
+def test_max_channels_of_more_channels_than_rows(method: str) -> None:
+    keras.utils.set_random_seed(1)
+    layers = [L.Conv2D(6, 3, strides=4, padding="same", activation="relu", name="flat"), L.Flatten(), L.Dense(3)]
+    model, taps = keras.Sequential([keras.Input((8, 8, 2)), *layers]), {"flat": ("flat", 0)}
+    outputs = attached(model, taps, method=method, max_channels=3)(X)
+    naive = Naive(model, X, taps, outputs["explained_class"])
+    assert_close(outputs["heatmap_flat"], naive.maps("flat", method, 3))
+    assert np.abs(outputs["heatmap_flat"] - naive.maps("flat", method)).max() > 0.01
+
+
 def test_xla_predict_and_any_batch() -> None:
     keras.utils.set_random_seed(1)
     model, _, taps = beside_a_skip()

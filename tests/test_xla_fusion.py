@@ -109,6 +109,14 @@ def test_any_batch_and_unknown_sizes(cnn: Any) -> None:
         assert_close(run(maps).numpy(), oracle.heatmap(maps, "deviation", (size, size)))
 
 
+def test_an_unknown_number_of_channels() -> None:
+    layer = vc.FeatureMapFusion(jit_compile=True)
+    run = tf.function(layer, input_signature=[tf.TensorSpec((None, 5, 4, None))])
+    for channels in (3, 7):
+        maps = np.random.default_rng(channels).normal(size=(2, 5, 4, channels)).astype(np.float32)
+        assert_close(run(maps).numpy(), oracle.heatmap(maps, "deviation", (5, 4)))
+
+
 def test_gradients_flow_through_it() -> None:
     maps = tf.Variable(np.random.default_rng(0).normal(size=(1, 4, 4, 3)).astype(np.float32))
     found = []

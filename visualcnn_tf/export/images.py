@@ -37,7 +37,8 @@ def as_pixels(images: np.ndarray, preprocess: Preprocess) -> np.ndarray | None:
     """The uint8 pixels that a preprocessing makes such images of, about; None for a callable, which nothing undoes."""
     if callable(preprocess):
         return None
-    return np.clip(np.round(_PIXELS[preprocess](images)), 0, 255).astype(np.uint8)
+    pixels: np.ndarray = np.clip(np.round(_PIXELS[preprocess](images)), 0, 255).astype(np.uint8)
+    return pixels
 
 
 def check_preprocess(preprocess: Preprocess, spec: InputSpec) -> Callable[[Any], Any]:
