@@ -43,6 +43,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "_xla.py": ("test_xla_fusion.py", "test_fusion.py"),
     "normalize.py": ("test_normalize.py",),
     "resize.py": ("test_resize.py", "test_finish.py", "test_xla_fusion.py"),
+    "extremes.py": ("test_finish.py",),
     "finish.py": ("test_finish.py",),
     "backward/rules/": (
         *("test_backward.py", "test_backward_sizes.py", "test_backward_spatial.py", "test_vjp.py"),

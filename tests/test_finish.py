@@ -12,9 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle import assert_close
 
+from visualcnn_tf import _xla
+from visualcnn_tf._portable import switched_on
+from visualcnn_tf._xla import Compiled
+from visualcnn_tf.extremes import extremes, has_few_corners
 from visualcnn_tf.finish import Finish
 from visualcnn_tf.normalize import DTYPES
-from visualcnn_tf.resize import INTERPOLATIONS, corners, has_few_corners, resize
+from visualcnn_tf.resize import INTERPOLATIONS, resize
 from visualcnn_tf.together import Fused, heatmaps_of
 
 HOWS = ["minmax", "max", ("range", -0.5, 2.0), None]
@@ -69,14 +73,16 @@ def test_the_ends_are_exact(before: Any, after: Any, interpolation: str, xla: bo
     interpolation=st.sampled_from(["bilinear", "nearest", "area"]),
     seed=st.integers(0, 2**32),
 )
-def test_corners_hold_the_extremes(pairs: list[tuple[int, int]], interpolation: str, seed: int) -> None:
+def test_extremes_are_those_of_the_enlarged_map(pairs: list[tuple[int, int]], interpolation: str, seed: int) -> None:
     before = tuple(small for small, _ in pairs)
     after = tuple(small * factor + seed % 3 for small, factor in pairs)
     maps = tf.constant(maps_of(before, seed))
     space = tuple(range(1, len(before) + 1))
-    found, every = corners(maps, after, interpolation).numpy(), resize(maps, after, interpolation).numpy()
-    np.testing.assert_allclose(found.min(space), every.min(space), rtol=0, atol=1e-6)
-    np.testing.assert_allclose(found.max(space), every.max(space), rtol=0, atol=1e-6)
+    every = resize(maps, after, interpolation).numpy()
+    for run in (extremes, Compiled(extremes)):
+        low, high = run(maps, after, interpolation)
+        np.testing.assert_allclose(low, every.min(space, keepdims=True), rtol=0, atol=1e-6)
+        np.testing.assert_allclose(high, every.max(space, keepdims=True), rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("how", HOWS[:2])
@@ -116,6 +122,16 @@ def test_few_corners() -> None:
     assert not has_few_corners((7, 7), (224, 224), "bicubic")  # it overshoots between the centres
     assert not has_few_corners((7, 300), (224, 224), "bilinear")  # it shrinks
     assert not has_few_corners((None, 7), (224, 224), "bilinear")
+
+
+def test_corners_that_are_not_written_may_be_many() -> None:
+    with switched_on(_xla._compiling):
+        assert has_few_corners((112, 112), (224, 224), "bilinear")
+        assert has_few_corners((224, 112), (224, 113), "area")
+        assert not has_few_corners((224, 224), (224, 224), "bilinear")  # nothing is enlarged
+        assert not has_few_corners((112, 112), (224, 224), "nearest")
+        assert not has_few_corners((7, 7), (224, 224), "bicubic")
+        assert not has_few_corners((None, 7), (224, 224), "bilinear")
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

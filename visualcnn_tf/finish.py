@@ -12,8 +12,9 @@ from typing import Any
 
 import tensorflow as tf
 
+from visualcnn_tf.extremes import extremes, has_few_corners
 from visualcnn_tf.normalize import Normalization, cast_maps, normalize_maps, scale_between
-from visualcnn_tf.resize import corners, has_few_corners, resize
+from visualcnn_tf.resize import resize
 
 # By so much a scaled map reaches over its ends, which are cut off: rounding must not keep it from reaching them.
 _OVERLAP = 2.0**-19
@@ -55,12 +56,10 @@ class Finish:
             return maps
         # First by what the small map spans, so that the extremes of the enlarged one are exact to rounding.
         maps = normalize_maps(maps, self.normalize)
-        found = corners(maps, self.size, self.interpolation)
-        space = list(range(1, maps.shape.rank))
+        low, high = extremes(maps, self.size, self.interpolation)
         if self.normalize == "max":
-            largest = tf.reduce_max(tf.abs(found), space, keepdims=True)
+            largest = tf.maximum(-low, high)
             return maps * ((1.0 + _OVERLAP) / tf.maximum(largest, _OVERLAP))
-        low, high = tf.reduce_min(found, space, keepdims=True), tf.reduce_max(found, space, keepdims=True)
         maps = scale_between(maps, low, high)
         # A cast to integers drops what is behind the point: 0.5 more makes it round.
         return maps * 255.0 + 0.5 if self.dtype == "uint8" else maps * (1.0 + 2.0 * _OVERLAP) - _OVERLAP

@@ -11,7 +11,6 @@ of the others are renormalised. Where an axis shrinks, the kernel is widened (an
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
@@ -52,16 +51,16 @@ def resize(maps: tf.Tensor, size: Sequence[Any], interpolation: str = "bilinear"
     sizes_in = _sizes(maps)
     if all(_same(before, after) for before, after in zip(sizes_in, size, strict=True)):
         return maps
-    if interpolation in ("bilinear", "area") and _grows(sizes_in, size):
+    if interpolation in ("bilinear", "area") and grows(sizes_in, size):
         if is_compiling():
             return _enlarge_in_xla(maps, sizes_in, size)
         if all(map(_doubled, sizes_in, size)):
             return _enlarge(maps, sizes_in, size)
     # The axes rotate, and the last one is weighed, until all stand as before; the large result is never moved.
     for before, after in zip(sizes_in, size, strict=True):
-        maps = _rotated(maps)
+        maps = rotated(maps)
         if not _same(before, after):
-            maps = _product(maps, _weights(before, after, interpolation))
+            maps = product(maps, _weights(before, after, interpolation))
     return maps
 
 
@@ -73,7 +72,7 @@ def _enlarge(maps: tf.Tensor, sizes_in: Sequence[int], size: Sequence[int]) -> t
     """
     axes, rank = list(zip(sizes_in, size, strict=True)), maps.shape.rank
     if size[-1] >= _SHORT * sizes_in[-1]:
-        maps = _product(maps, _weights(*axes.pop(), "bilinear"))
+        maps = product(maps, _weights(*axes.pop(), "bilinear"))
     # The axes rotate, and the first one is enlarged, until all stand as before; the large result is never moved.
     count = len(axes)
     for before, after in reversed(axes):
@@ -93,7 +92,7 @@ def _enlarge_in_xla(maps: tf.Tensor, sizes_in: Sequence[int], size: Sequence[int
     """
     *axes, last = zip(sizes_in, size, strict=True)
     if last[0] != last[1]:
-        maps = _product(maps, _weights(*last, "bilinear"))
+        maps = product(maps, _weights(*last, "bilinear"))
     for axis, (before, after) in enumerate(axes, 1):
         if before != after:
             place = np.clip((np.arange(after) + 0.5) * before / after - 0.5, 0, before - 1)
@@ -109,7 +108,8 @@ def is_known(sizes: Sequence[Any]) -> bool:
     return all(isinstance(size, int) for size in sizes)
 
 
-def _grows(sizes_in: Sequence[Any], size: Sequence[Any]) -> bool:
+def grows(sizes_in: Sequence[Any], size: Sequence[Any]) -> bool:
+    """Whether all sizes are known, and no axis shrinks."""
     known = is_known([*sizes_in, *size])
     return known and all(before <= after for before, after in zip(sizes_in, size, strict=True))
 
@@ -119,12 +119,12 @@ def _doubled(before: int, after: int) -> bool:
     return after % before == 0 and (after // before).bit_count() == 1
 
 
-def _rotated(maps: tf.Tensor) -> tf.Tensor:
+def rotated(maps: tf.Tensor) -> tf.Tensor:
     """The first axis after the batch becomes the last one."""
     return tf.transpose(maps, [0, *range(2, maps.shape.rank), 1]) if maps.shape.rank > 2 else maps
 
 
-def _product(maps: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+def product(maps: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
     """``maps @ weights``, of any rank, as one product of two matrices.
 
     TensorFlow's product of batches takes a tenth of a millisecond longer, and writes out of bounds for rank 4 and a
@@ -197,37 +197,3 @@ def _float32(x: Any, xp: ModuleType) -> Any:
 
 def _float64(x: Any, xp: ModuleType) -> Any:
     return np.asarray(x, np.float64) if xp is np else tf.cast(x, tf.float64)
-
-
-def has_few_corners(before: Sequence[Any], after: Sequence[Any], interpolation: str) -> bool:
-    """Whether :func:`corners` can tell the extremes of resized maps, and from less than half of their samples."""
-    pairs = list(zip(before, after, strict=True))
-    if interpolation == "bicubic" or not _grows(before, after):
-        return False
-    return bool(2 * math.prod(_corner_weights(*pair, interpolation).shape[1] for pair in pairs) < math.prod(after))
-
-
-def corners(maps: tf.Tensor, size: Sequence[int], interpolation: str) -> tf.Tensor:
-    """Those samples of enlarged maps among which are the least and the largest.
-
-    Between the centres of neighbouring pixels of a map, the enlarged one is linear along each axis: of the samples
-    there, the outermost ones are the extremes. An enlargement by 8 needs a sixteenth of all samples.
-
-    Returns:
-        ``(B, ...)``, the axes in another order.
-    """
-    *axes, last = zip(maps.shape[1:], size, strict=True)
-    maps = _product(maps, tf.constant(_corner_weights(*last, interpolation)))
-    # The axes need not come to stand as before.
-    for before, after in axes:
-        maps = _product(_rotated(maps), tf.constant(_corner_weights(before, after, interpolation)))
-    return maps
-
-
-@functools.lru_cache(maxsize=256)
-def _corner_weights(size_in: int, size_out: int, interpolation: str) -> np.ndarray:
-    """The columns of the weight matrix for the first and the last sample between each two centres."""
-    between = np.floor((np.arange(size_out) + 0.5) * size_in / size_out - 0.5)
-    is_new = np.diff(between, prepend=-np.inf) > 0
-    is_last = np.diff(between, append=np.inf) > 0
-    return planned_weights(size_in, size_out, interpolation)[:, is_new | is_last]

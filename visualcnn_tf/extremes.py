@@ -1,0 +1,84 @@
+"""The least and the largest value that maps have once they are resized, without resizing them.
+
+Between the centres of neighbouring pixels of a map, the enlarged one is linear along each axis: of the samples there,
+the outermost ones, the corners, are the extremes. An enlargement by 8 needs a sixteenth of all samples.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from visualcnn_tf._xla import is_compiling
+from visualcnn_tf.resize import grows, planned_weights, product, rotated
+
+
+def has_few_corners(before: Sequence[Any], after: Sequence[Any], interpolation: str) -> bool:
+    """Whether :func:`extremes` can tell those of resized maps, with less work than to look at all their samples."""
+    pairs = list(zip(before, after, strict=True))
+    if interpolation == "bicubic" or not grows(before, after):
+        return False
+    if _in_place(interpolation):
+        return any(small < large for small, large in pairs)
+    return bool(2 * math.prod(_corner_weights(*pair, interpolation).shape[1] for pair in pairs) < math.prod(after))
+
+
+def extremes(maps: tf.Tensor, size: Sequence[int], interpolation: str) -> tuple[tf.Tensor, tf.Tensor]:
+    """The least and the largest value, each ``(B, 1, 1)``, of maps ``(B, h, w)`` enlarged to a size."""
+    space = list(range(1, maps.shape.rank))
+    if not _in_place(interpolation):
+        found = corners(maps, size, interpolation)
+        return tf.reduce_min(found, space, keepdims=True), tf.reduce_max(found, space, keepdims=True)
+    samples = [maps]
+    for axis, (before, after) in enumerate(zip(maps.shape[1:], size, strict=True), 1):
+        if before != after:
+            samples = [each for one in samples for each in _outermost(one, axis, before, after)]
+    low, high = functools.reduce(tf.minimum, samples), functools.reduce(tf.maximum, samples)
+    return tf.reduce_min(low, space, keepdims=True), tf.reduce_max(high, space, keepdims=True)
+
+
+def corners(maps: tf.Tensor, size: Sequence[int], interpolation: str) -> tf.Tensor:
+    """The corners ``(B, ...)`` of enlarged maps, the axes in another order: a product along each axis."""
+    *axes, last = zip(maps.shape[1:], size, strict=True)
+    maps = product(maps, tf.constant(_corner_weights(*last, interpolation)))
+    # The axes need not come to stand as before.
+    for before, after in axes:
+        maps = product(rotated(maps), tf.constant(_corner_weights(before, after, interpolation)))
+    return maps
+
+
+def _in_place(interpolation: str) -> bool:
+    """Whether the corners are worked out from neighbours: XLA does so in its loop for the extremes, and writes none."""
+    return is_compiling() and interpolation in ("bilinear", "area")
+
+
+def _outermost(maps: tf.Tensor, axis: int, before: int, after: int) -> list[tf.Tensor]:
+    """The first and the last sample between each pixel and the next one along an axis, behind the last one itself."""
+    following = tf.concat([tf.split(maps, [1, before - 1], axis)[1], tf.split(maps, [before - 1, 1], axis)[1]], axis)
+    shares = [share.reshape(-1, *[1] * (maps.shape.rank - axis - 1)) for share in _shares(before, after)]
+    return [maps * (1.0 - share) + following * share for share in shares]
+
+
+@functools.lru_cache(maxsize=256)
+def _shares(size_in: int, size_out: int) -> tuple[np.ndarray, np.ndarray]:
+    """How far behind each pixel's centre the first and the last sample before the next one lie, ``(size_in,)``."""
+    place = np.clip((np.arange(size_out) + 0.5) * size_in / size_out - 0.5, 0, size_in - 1)
+    pixel = place.astype(int)
+    first, last = np.ones(size_in, np.float32), np.zeros(size_in, np.float32)
+    np.minimum.at(first, pixel, place - pixel)
+    np.maximum.at(last, pixel, place - pixel)
+    return first, last
+
+
+@functools.lru_cache(maxsize=256)
+def _corner_weights(size_in: int, size_out: int, interpolation: str) -> np.ndarray:
+    """The columns of the weight matrix for the first and the last sample between each two centres."""
+    between = np.floor((np.arange(size_out) + 0.5) * size_in / size_out - 0.5)
+    is_new = np.diff(between, prepend=-np.inf) > 0
+    is_last = np.diff(between, append=np.inf) > 0
+    return planned_weights(size_in, size_out, interpolation)[:, is_new | is_last]
