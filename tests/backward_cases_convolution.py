@@ -118,6 +118,7 @@ CASES: dict[str, Case] = {
     "depthwise_multiplier": depthwise((2, 5, 6, 3), (3, 3, 3, 2)),
     "depthwise_strides_odd": depthwise((2, 7, 5, 3), (3, 3, 3, 1), 2),
     "depthwise_strides_even": depthwise((2, 8, 6, 3), (3, 3, 3, 1), 2),
+    "depthwise_even_kernel_strides_odd": depthwise((2, 7, 5, 3), (2, 2, 3, 1), 2),
     "depthwise_strides_valid": depthwise((1, 9, 8, 3), (3, 3, 3, 2), 2, "VALID"),
     "depthwise_wide_kernel_strides": depthwise((1, 7, 8, 3), (5, 5, 3, 1), 2),
     "depthwise_stride_larger_than_kernel": depthwise((1, 9, 8, 3), (2, 2, 3, 1), 3),
