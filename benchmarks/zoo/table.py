@@ -27,8 +27,10 @@ of the largest; each heatmap is finite, its minimum 0 and its maximum 1 exactly 
 blank because nothing there speaks for the class |
 | gradients | raw Grad-CAM of the stages against the same by `tf.gradients`; 1e-4 is allowed | largest difference, as \
 a part of the largest value |
-| SavedModel | the stages with all signatures, run without Keras and compared | "equal", but for what rounding moves |
-| TFLite | the stages in a file of builtin operations only, run in LiteRT and compared | largest difference |
+| SavedModel | the stages with all signatures, run without Keras on the inputs of the other columns, and compared | \
+"equal", but for what rounding moves |
+| TFLite | the stages in a file of builtin operations only, run in LiteRT on these inputs, and compared | largest \
+difference |
 
 What can't be had has a number, and its reason below.
 """
