@@ -125,7 +125,7 @@ def test_few_corners() -> None:
 
 
 def test_corners_that_are_not_written_may_be_many() -> None:
-    with switched_on(_xla._compiling):
+    with switched_on(_xla._compiling):  # on a machine without GPU
         assert has_few_corners((112, 112), (224, 224), "bilinear")
         assert has_few_corners((224, 112), (224, 113), "area")
         assert not has_few_corners((224, 224), (224, 224), "bilinear")  # nothing is enlarged

@@ -45,7 +45,9 @@ def test_every_signature_is_tried_on_the_first_examples(cnn: Any, tmp_path: Path
     for name in ("serving_default", "predict"):
         np.testing.assert_array_equal(tried[name]["image"], x[:2])
     pictures = [tf.io.decode_png(one).numpy() for one in tried["serving_bytes"]["image_bytes"]]
-    np.testing.assert_array_equal(pictures, np.round(255 * x[:2]))
+    assert [picture.shape for picture in pictures] == [(12, 12, 3), (15, 18, 3)]
+    for picture, image in zip(pictures, x, strict=False):
+        np.testing.assert_array_equal(picture[:12, :12], np.round(255 * image))
     assert all(set(each) >= {"class_index"} for name, each in tried.items() if name != "predict")
 
 
@@ -59,10 +61,10 @@ def test_pictures_of_noise_stand_in_where_nothing_undoes_the_preprocessing(
     assert shapes == [(12, 12, 3), (15, 18, 3)]
 
 
-@pytest.mark.parametrize("preprocess", [None, *PREPROCESS])
+@pytest.mark.parametrize("preprocess", PREPROCESS)
 def test_pixels_are_what_the_preprocessing_was_given(preprocess: str | None) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (2, 5, 4, 3)).astype(np.uint8)
-    prepared = PREPROCESS[preprocess](tf.cast(pixels, tf.float32)).numpy() if preprocess else pixels.astype(np.float32)
+    prepared = np.asarray(PREPROCESS[preprocess].forward(tf.cast(pixels, tf.float32)))
     np.testing.assert_array_equal(as_pixels(prepared, preprocess), pixels)
 
 
@@ -88,6 +90,24 @@ def test_sizes_may_be_open_but_not_differ(tmp_path: Path, tried: Any) -> None:
     assert not (tmp_path / "n").exists()
 
 
+def test_no_more_is_read_than_is_tried(cnn: Any, tmp_path: Path, tried: Any) -> None:
+    x = images(3, 12, 12, 3)
+    data = iter([x[:0], x[:1], x[1:], x * np.nan])
+    vc.export_saved_model(vc.attach(cnn), tmp_path / "m", representative_data=data)
+    np.testing.assert_array_equal(tried["predict"]["image"], x[:2])
+    assert np.isnan(next(data)).all()
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_a_fixed_batch(tmp_path: Path, tried: Any, count: int) -> None:
+    keras.utils.set_random_seed(3)
+    model = keras.Sequential([keras.Input((12, 12, 3), batch_size=count, name="image"), *small_cnn_layers()])
+    explained = vc.attach(model, "conv", method="gradcam", target="input")
+    for data in (None, images(1, 12, 12, 3)):
+        vc.export_saved_model(explained, tmp_path / "m", overwrite=True, representative_data=data)
+        assert {len(array) for arrays in tried.values() for array in arrays.values()} == {count}
+
+
 def test_no_example_is_kept(cnn: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def write_warmup(folder: Path, model_name: str, examples: Any) -> None:  # the package that it needs may be absent
         arrays = [np.asarray(array) for inputs in examples.values() for array in inputs.values()]
@@ -111,8 +131,9 @@ def test_encoded_images_may_differ_by_rounding_once_they_are_decoded(
 
     def rounded(folder: Path, examples: dict[str, dict[str, Any]]) -> Any:
         served = run(folder, examples)
-        pixels = [tf.io.decode_png(one) for one in examples["serving_bytes"]["image_bytes"]]
-        served["serving_bytes"] = model(tf.cast(pixels, tf.float32) / 255 * (1 + factor))
+        pictures = [tf.cast(tf.io.decode_png(one), tf.float32) for one in examples["serving_bytes"]["image_bytes"]]
+        pixels = tf.stack([tf.image.resize(picture, (8, 8), antialias=True) for picture in pictures])
+        served["serving_bytes"] = model(pixels / 255 * (1 + factor))
         served["serving_bytes"] = {"predictions": served["serving_bytes"].numpy()}
         return served
 

@@ -166,8 +166,8 @@ def test_presets_are_those_of_keras() -> None:
     pixels = np.random.default_rng(0).uniform(0, 255, (2, 4, 4, 3)).astype("float32")
     for name, module in (("caffe", "vgg16"), ("-1..1", "mobilenet_v2")):
         want = getattr(keras.applications, module).preprocess_input(pixels.copy())
-        np.testing.assert_allclose(PREPROCESS[name](tf.constant(pixels)), want, atol=1e-4)
-    np.testing.assert_allclose(PREPROCESS["0..1"](pixels), pixels / 255, atol=1e-7)
+        np.testing.assert_allclose(PREPROCESS[name].forward(tf.constant(pixels)), want, atol=1e-4)
+    np.testing.assert_allclose(PREPROCESS["0..1"].forward(pixels), pixels / 255, atol=1e-7)
 
 
 @pytest.mark.parametrize(
@@ -296,7 +296,11 @@ BAD = [
     ({"signatures": "serving_default"}, r"`signatures` must be a list"),
     ({"preprocess": "imagenet"}, r"`preprocess` must be one of None, '0..1'"),
     ({"preprocess": lambda x: np.asarray(x) / 255}, r"`preprocess` must be made of TensorFlow operations"),
-    ({"preprocess": lambda x: x[:, ::2]}, r"`preprocess` must be a function that returns images of shape"),
+    ({"preprocess": lambda x: x[:, ::2]}, r"`preprocess` must be one that returns images of shape"),
+    (
+        {"preprocess": "caffe"},
+        r"`preprocess` must be one that returns images of shape \(None, 12, 12, 1\)\. Received: 'caffe'",
+    ),
     ({"preprocess": "0..1", "signatures": ["serving_default"]}, r"None without the signature 'serving_bytes'"),
     ({"on_error": "ignore"}, r"`on_error` must be one of 'raise', 'blank'"),
     ({"version": -1}, r"`version`"),

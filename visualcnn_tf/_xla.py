@@ -41,12 +41,16 @@ def is_compiling() -> bool:
     return _compiling.get()
 
 
+def is_compiling_for_cpu() -> bool:
+    """Whether it is, and for a CPU: a GPU could multiply in TensorFloat-32, which rounds to three digits."""
+    return is_compiling() and not tf.config.list_physical_devices("GPU")
+
+
 def channel_mean(tensor: Any) -> Any:
     """Mean over the last axis."""
-    if not is_compiling() or tf.config.list_physical_devices("GPU"):
+    if not is_compiling_for_cpu():
         return tf.reduce_mean(tensor, -1)
-    # XLA's own sum over the last axis takes several times as long on a CPU as this product. A GPU could multiply in
-    # TensorFloat-32, which rounds to three digits.
+    # XLA's own sum over the last axis takes several times as long on a CPU as this product.
     channels = tensor.shape[-1] or tf.shape(tensor)[-1]
     weights = tf.fill([channels, 1], 1.0 / tf.cast(channels, tf.float32))
     return tf.reshape(tf.matmul(tf.reshape(tensor, [-1, channels]), weights), tf.shape(tensor)[:-1])

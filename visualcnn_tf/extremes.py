@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from visualcnn_tf._xla import is_compiling
-from visualcnn_tf.resize import grows, planned_weights, product, rotated
+from visualcnn_tf.resize import grows, is_linear_in_xla, neighbours, planned_weights, product, rotated
 
 
 def has_few_corners(before: Sequence[Any], after: Sequence[Any], interpolation: str) -> bool:
@@ -23,7 +22,7 @@ def has_few_corners(before: Sequence[Any], after: Sequence[Any], interpolation: 
     pairs = list(zip(before, after, strict=True))
     if interpolation == "bicubic" or not grows(before, after):
         return False
-    if _in_place(interpolation):
+    if is_linear_in_xla(interpolation):
         return any(small < large for small, large in pairs)
     return bool(2 * math.prod(_corner_weights(*pair, interpolation).shape[1] for pair in pairs) < math.prod(after))
 
@@ -31,9 +30,10 @@ def has_few_corners(before: Sequence[Any], after: Sequence[Any], interpolation: 
 def extremes(maps: tf.Tensor, size: Sequence[int], interpolation: str) -> tuple[tf.Tensor, tf.Tensor]:
     """The least and the largest value, each ``(B, 1, 1)``, of maps ``(B, h, w)`` enlarged to a size."""
     space = list(range(1, maps.shape.rank))
-    if not _in_place(interpolation):
-        found = corners(maps, size, interpolation)
+    if not is_linear_in_xla(interpolation):
+        found = _corners(maps, size, interpolation)
         return tf.reduce_min(found, space, keepdims=True), tf.reduce_max(found, space, keepdims=True)
+    # Worked out from neighbours in XLA's loop that looks for the extremes, they are never written.
     samples = [maps]
     for axis, (before, after) in enumerate(zip(maps.shape[1:], size, strict=True), 1):
         if before != after:
@@ -42,7 +42,7 @@ def extremes(maps: tf.Tensor, size: Sequence[int], interpolation: str) -> tuple[
     return tf.reduce_min(low, space, keepdims=True), tf.reduce_max(high, space, keepdims=True)
 
 
-def corners(maps: tf.Tensor, size: Sequence[int], interpolation: str) -> tf.Tensor:
+def _corners(maps: tf.Tensor, size: Sequence[int], interpolation: str) -> tf.Tensor:
     """The corners ``(B, ...)`` of enlarged maps, the axes in another order: a product along each axis."""
     *axes, last = zip(maps.shape[1:], size, strict=True)
     maps = product(maps, tf.constant(_corner_weights(*last, interpolation)))
@@ -50,11 +50,6 @@ def corners(maps: tf.Tensor, size: Sequence[int], interpolation: str) -> tf.Tens
     for before, after in axes:
         maps = product(rotated(maps), tf.constant(_corner_weights(before, after, interpolation)))
     return maps
-
-
-def _in_place(interpolation: str) -> bool:
-    """Whether the corners are worked out from neighbours: XLA does so in its loop for the extremes, and writes none."""
-    return is_compiling() and interpolation in ("bilinear", "area")
 
 
 def _outermost(maps: tf.Tensor, axis: int, before: int, after: int) -> list[tf.Tensor]:
@@ -67,11 +62,10 @@ def _outermost(maps: tf.Tensor, axis: int, before: int, after: int) -> list[tf.T
 @functools.lru_cache(maxsize=256)
 def _shares(size_in: int, size_out: int) -> tuple[np.ndarray, np.ndarray]:
     """How far behind each pixel's centre the first and the last sample before the next one lie, ``(size_in,)``."""
-    place = np.clip((np.arange(size_out) + 0.5) * size_in / size_out - 0.5, 0, size_in - 1)
-    pixel = place.astype(int)
+    pixel, share = neighbours(size_in, size_out)
     first, last = np.ones(size_in, np.float32), np.zeros(size_in, np.float32)
-    np.minimum.at(first, pixel, place - pixel)
-    np.maximum.at(last, pixel, place - pixel)
+    np.minimum.at(first, pixel, share)
+    np.maximum.at(last, pixel, share)
     return first, last
 
 

@@ -1,4 +1,4 @@
-"""Resizing of maps as one small matrix product per axis.
+"""Resizing of maps as one small matrix product per axis, but where bilinear enlargement can be had for less.
 
 TensorFlow's own bicubic, area and anti-aliased resize ops have no XLA kernel, and a constant matrix on the right of
 a product survives int8 quantisation, so each axis gets a weight matrix ``(size_in, size_out)``: planned once when
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from visualcnn_tf._xla import is_compiling
+from visualcnn_tf._xla import is_compiling_for_cpu
 
 #: Half-width and function of each interpolating kernel, in units of the coarser pixel.
 _KERNELS: dict[str, Callable[[Any, Any], Any]] = {
@@ -32,6 +32,8 @@ _KERNELS: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 INTERPOLATIONS = ("bilinear", "nearest", "bicubic", "area")
+# What enlarges linearly.
+_LINEAR = ("bilinear", "area")
 # An axis that grows this many times is so short that its product costs less than to transpose the map for it.
 _SHORT = 8
 
@@ -51,8 +53,8 @@ def resize(maps: tf.Tensor, size: Sequence[Any], interpolation: str = "bilinear"
     sizes_in = _sizes(maps)
     if all(_same(before, after) for before, after in zip(sizes_in, size, strict=True)):
         return maps
-    if interpolation in ("bilinear", "area") and grows(sizes_in, size):
-        if is_compiling():
+    if interpolation in _LINEAR and grows(sizes_in, size):
+        if is_linear_in_xla(interpolation):
             return _enlarge_in_xla(maps, sizes_in, size)
         if all(map(_doubled, sizes_in, size)):
             return _enlarge(maps, sizes_in, size)
@@ -95,12 +97,23 @@ def _enlarge_in_xla(maps: tf.Tensor, sizes_in: Sequence[int], size: Sequence[int
         maps = product(maps, _weights(*last, "bilinear"))
     for axis, (before, after) in enumerate(axes, 1):
         if before != after:
-            place = np.clip((np.arange(after) + 0.5) * before / after - 0.5, 0, before - 1)
-            first = place.astype(np.int32)
-            share = (place - first).astype(np.float32).reshape(-1, *[1] * (maps.shape.rank - axis - 1))
+            first, share = neighbours(before, after)
+            share = share.reshape(-1, *[1] * (maps.shape.rank - axis - 1))
             second = tf.gather(maps, np.minimum(first + 1, before - 1), axis=axis)
             maps = tf.gather(maps, first, axis=axis) * (1.0 - share) + second * share
     return maps
+
+
+def is_linear_in_xla(interpolation: str) -> bool:
+    """Whether an enlargement lies between two neighbours along each axis, and is worked out so by XLA."""
+    return interpolation in _LINEAR and is_compiling_for_cpu()
+
+
+def neighbours(before: int, after: int) -> tuple[np.ndarray, np.ndarray]:
+    """For each sample of an enlarged axis the pixel before it, and how far behind the centre of that it lies."""
+    place = np.clip((np.arange(after) + 0.5) * before / after - 0.5, 0, before - 1)
+    first = place.astype(np.int32)
+    return first, (place - first).astype(np.float32)
 
 
 def is_known(sizes: Sequence[Any]) -> bool:

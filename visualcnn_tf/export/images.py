@@ -19,17 +19,32 @@ ON_ERROR = ("raise", "blank")
 
 _CAFFE_MEANS = (103.939, 116.779, 123.68)
 
-#: How pixels from 0 to 255 are scaled for a model, by name, as the modules of keras.applications do it.
-PREPROCESS: dict[str, Callable[[Any], Any]] = {
-    "0..1": lambda images: images / 255.0,
-    "-1..1": lambda images: images / 127.5 - 1.0,
-    "caffe": lambda images: images[..., ::-1] - tf.constant(_CAFFE_MEANS),
-}
-_PIXELS: dict[str | None, Callable[[Any], Any]] = {
-    None: lambda images: images,
-    "0..1": lambda images: images * 255.0,
-    "-1..1": lambda images: (images + 1.0) * 127.5,
-    "caffe": lambda images: (images + np.array(_CAFFE_MEANS))[..., ::-1],
+
+@dataclass(frozen=True)
+class Scaling:
+    """How pixels from 0 to 255 are scaled for a model.
+
+    Attributes:
+        forward: from pixels to what the model takes.
+        back: the inverse.
+        limits: black and white of what the model takes, where they are the same for all colours.
+    """
+
+    forward: Callable[[Any], Any]
+    back: Callable[[Any], Any]
+    limits: tuple[int, int] | None
+
+
+#: By name, as the modules of keras.applications do it; None leaves pixels as they are.
+PREPROCESS: dict[str | None, Scaling] = {
+    None: Scaling(lambda images: images, lambda images: images, (0, 255)),
+    "0..1": Scaling(lambda images: images / 255.0, lambda images: images * 255.0, (0, 1)),
+    "-1..1": Scaling(lambda images: images / 127.5 - 1.0, lambda images: (images + 1.0) * 127.5, (-1, 1)),
+    "caffe": Scaling(
+        lambda images: images[..., ::-1] - tf.constant(_CAFFE_MEANS),
+        lambda images: (images + np.array(_CAFFE_MEANS))[..., ::-1],
+        None,
+    ),
 }
 
 
@@ -37,7 +52,7 @@ def as_pixels(images: np.ndarray, preprocess: Preprocess) -> np.ndarray | None:
     """The uint8 pixels that a preprocessing makes such images of, about; None for a callable, which nothing undoes."""
     if callable(preprocess):
         return None
-    pixels: np.ndarray = np.clip(np.round(_PIXELS[preprocess](images)), 0, 255).astype(np.uint8)
+    pixels: np.ndarray = np.clip(np.round(PREPROCESS[preprocess].back(images)), 0, 255).astype(np.uint8)
     return pixels
 
 
@@ -48,12 +63,14 @@ def check_preprocess(preprocess: Preprocess, spec: InputSpec) -> Callable[[Any],
         InvalidArgumentError: for an unknown name, a function that is not made of TensorFlow operations, or one that
             returns another shape.
     """
-    if not callable(preprocess):
-        check_choice("preprocess", preprocess, (None, *PREPROCESS), also="a callable of TensorFlow operations")
-        return PREPROCESS[preprocess] if preprocess else lambda images: images
+    if callable(preprocess):
+        function = preprocess
+    else:
+        check_choice("preprocess", preprocess, tuple(PREPROCESS), also="a callable of TensorFlow operations")
+        function = PREPROCESS[preprocess].forward
     images = tf.TensorSpec(spec.shape, tf.float32)
     try:
-        result = tf.function(preprocess, autograph=False).get_concrete_function(images).structured_outputs
+        result = tf.function(function, autograph=False).get_concrete_function(images).structured_outputs
     except Exception as error:
         raise bad_value(
             "preprocess",
@@ -62,8 +79,8 @@ def check_preprocess(preprocess: Preprocess, spec: InputSpec) -> Callable[[Any],
             f"It failed on a symbolic tensor with {type(error).__name__}: {error}",
         ) from error
     if not tf.is_tensor(result) or not result.shape.is_compatible_with(spec.shape):
-        raise bad_value("preprocess", f"a function that returns images of shape {spec.shape}", preprocess)
-    return preprocess
+        raise bad_value("preprocess", f"one that returns images of shape {spec.shape}", preprocess)
+    return function
 
 
 @dataclass(frozen=True)

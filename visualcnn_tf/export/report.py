@@ -79,7 +79,7 @@ XNNPACK = frozenset(
         "UNPACK",
     ]
 )
-#: Constants, and operations that only say something about shapes.
+#: What only says something about shapes.
 _FREE = frozenset({"SHAPE"})
 
 

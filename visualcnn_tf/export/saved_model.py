@@ -12,14 +12,11 @@ import tensorflow as tf
 from visualcnn_tf._atomic import next_version, whole_folder, writing
 from visualcnn_tf._checks import as_path, bad_value, check_choice
 from visualcnn_tf.attach import check_model
-from visualcnn_tf.export.examples import Arrays, encoded, example_inputs, first_batch
-from visualcnn_tf.export.images import ON_ERROR, ImageDecoder, Preprocess, as_pixels, check_preprocess
+from visualcnn_tf.export.examples import Arrays, example_inputs, first_batch, pictures
+from visualcnn_tf.export.images import ON_ERROR, PREPROCESS, ImageDecoder, Preprocess, as_pixels, check_preprocess
 from visualcnn_tf.export.signatures import check_signatures, exported_inputs, image_input, own_inputs, served_signatures
 from visualcnn_tf.export.verify import verify_saved_model
 from visualcnn_tf.export.warmup import write_warmup
-
-# Black and white of the images that each preprocessing gives, where they are the same for all colours.
-_RANGES = {None: (0, 255), "0..1": (0, 1), "-1..1": (-1, 1)}
 
 
 def export_saved_model(
@@ -70,7 +67,8 @@ def export_saved_model(
             place of the pixels; for models that were attached with ``render="overlay"``.
         representative_data: inputs as the model gets them in use, preprocessed: an iterable of batches or examples.
             The written model is compared with the model on the first of them (``serving_bytes`` on pictures of them,
-            unless ``preprocess`` is a callable), and without any on noise. None of them is kept.
+            unless ``preprocess`` is a callable), and without any on noise. None of them is kept. Of an iterator the
+            first elements are used up.
 
     Returns:
         The folder of the SavedModel. It is complete or, after an error, not there.
@@ -96,7 +94,7 @@ def export_saved_model(
     target = _target(as_path("path", path), version)
     noise = {name: example_inputs(name, inputs, own) for name in names}
     given = {} if representative_data is None else first_batch(representative_data, own)
-    examples = {name: {**inputs, **_given(name, given, preprocess)} for name, inputs in noise.items()}
+    examples = {name: {**arrays, **_given(name, given, preprocess)} for name, arrays in noise.items()}
     with whole_folder(target, overwrite, holds="saved_model.pb") as temporary:
         functions = served_signatures(explained, inputs, names, decoder, on_error == "blank", png)
         with writing(target):
@@ -113,14 +111,14 @@ def _given(signature: str, given: Arrays, preprocess: Preprocess) -> Arrays:
     if signature != "serving_bytes" or not given:
         return given
     pixels = as_pixels(next(iter(given.values())), preprocess)
-    return {} if pixels is None else {"image_bytes": encoded(pixels)}
+    return {} if pixels is None else {"image_bytes": pictures(pixels)}
 
 
 def _check_pictures(explained: Any, decoder: ImageDecoder | None, preprocess: Preprocess) -> None:
     """Raises unless there are pictures, of images whose black and white the model's overlays know."""
     if decoder is None or not getattr(explained, "overlay_names", []):
         raise bad_value("png", "False without the signature 'serving_bytes' and `attach(..., render='overlay')`", True)
-    pixels = _RANGES.get(preprocess) if preprocess is None or isinstance(preprocess, str) else None
+    pixels = None if callable(preprocess) else PREPROCESS[preprocess].limits
     known = explained.options.render.value_range or (0, 1)
     is_float = "float" in explained.plan.inputs.specs[0].dtype
     if pixels is not None and is_float and tuple(known) != pixels:

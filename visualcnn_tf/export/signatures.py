@@ -58,7 +58,7 @@ def image_input(inputs: ModelInputs) -> InputSpec | None:
 
 
 def exported_inputs(model: Any) -> ModelInputs:
-    """What a model takes, the class index included, the batch open.
+    """What a model takes, the class index included.
 
     Raises:
         InvalidArgumentError: when nobody has said it yet.

@@ -70,8 +70,8 @@ def export_tflite(
             quarter of the space, activations in float32; ``"int8"``: weights and activations of the model in int8,
             heatmaps of them in float32.
         representative_data: inputs as the model gets them in use, preprocessed: an iterable of batches or examples.
-            ``"int8"`` needs some 100 of them to tell the ranges of the activations. Other files are compared with the
-            model on the first of them, and without any on noise from 0 to 1.
+            ``"int8"`` needs some 100 of them to tell the ranges of the activations. Every file is compared with the
+            model on the first of them, and without any on noise from 0 to 1. Of an iterator these are used up.
         io_dtype: for ``"int8"``, type of float inputs and outputs: ``"float32"`` (default), ``"int8"`` or ``"uint8"``.
         full_integer: for ``"int8"``, whether the heatmaps are computed in integers, too, for devices without float
             arithmetic. They are coarser then; ``eigen``, class-discriminative methods, callables, uint8 heatmaps and
@@ -84,6 +84,8 @@ def export_tflite(
 
     Raises:
         InvalidArgumentError: for an option that is not allowed, an input of unknown size, or an existing file.
+        InputShapeError: for representative data that the model does not take.
+        IncompatibleModelError: for anything but a Keras 3 model.
         UnsupportedOperationError: for an operation that is not built into TensorFlow Lite, naming it and its layer.
         PathNotWritableError: when the file can't be written.
         ExportVerificationError: when the file does not give what the model gives.
@@ -220,7 +222,7 @@ def _fallbacks(model: Any) -> tuple[tuple[str, str], ...]:
     return model.plan.fallbacks if isinstance(model, ExplainedModel) and model.plan else ()
 
 
-def _named(error: Exception, fallbacks: Sequence[tuple[str, str]] = ()) -> UnsupportedOperationError:
+def _named(error: Exception, fallbacks: Sequence[tuple[str, str]]) -> UnsupportedOperationError:
     """The converter's error in few sentences, with the operation and the layer that it came from."""
     text = str(error)
     found = re.search(r'loc\(.*?"([^"]*)".*?error: \'tf\.(\w+)\' op', text, re.DOTALL)

@@ -42,8 +42,10 @@ PERTURBATIONS: dict[str, Fusion] = {
 #: Every method by name. To add one, write the function and add its row above.
 FUSIONS: dict[str, Fusion] = {**ACTIVATION_FUSIONS, **GRADIENT_FUSIONS, **PERTURBATIONS}
 
+#: The methods that run the model once for each channel.
+BY_CHANNEL = ("scorecam", "ablationcam")
 # The methods whose maps are a sum of evidence for and against the class; Recipro-CAM's are scores.
-_SIGNED = (*GRADIENT_FUSIONS, "scorecam", "ablationcam")
+_SIGNED = (*GRADIENT_FUSIONS, *BY_CHANNEL)
 
 
 def resolve_fusion(method: str | Fusion, argument: str = "method") -> Fusion:
@@ -94,15 +96,14 @@ def fuse(activations: Any, method: str | Fusion, gradients: Any = None, relu: bo
     Args:
         activations: the feature maps.
         method: a name or a callable.
-        gradients: of a class score with respect to them, for methods that need them.
+        gradients: of a class score with respect to them, given for methods that need them alone.
         relu: whether a method that weighs evidence for the class against evidence against it keeps the former alone.
 
     Returns:
         Maps ``(B, h, w)`` in float32, and whether each was finite, ``(B, 1, 1)``.
 
     Raises:
-        InvalidArgumentError: for an unknown method, gradients that are missing or not needed, or a callable that
-            returns the wrong shape.
+        InvalidArgumentError: for an unknown method, or a callable that returns the wrong shape.
     """
     function = resolve_fusion(method)
     activations = tf.cast(activations, tf.float32)
