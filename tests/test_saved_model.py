@@ -275,19 +275,22 @@ def test_a_folder_below_a_file_is_refused(cnn: Any, tmp_path: Path) -> None:
     assert [entry.read_text() for entry in tmp_path.iterdir()] == ["kept"]
 
 
-def test_verification_notices_a_wrong_model(cnn: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("data", [None, [images(2, 12, 12, 1)]], ids=["noise", "data"])
+def test_verification_notices_a_wrong_model(
+    cnn: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: Any
+) -> None:
     explained = vc.attach(cnn, "pool")
     save, weight = tf.saved_model.save, cnn.weights[0]
     before = weight.numpy()
 
     def wrong(module: Any, path: str, **options: Any) -> None:
-        weight.assign(before * 2)
+        weight.assign(before * 1.001)
         save(module, path, **options)
         weight.assign(before)
 
     monkeypatch.setattr(tf.saved_model, "save", wrong)
     with pytest.raises(ExportVerificationError, match="differs from the Keras model in 'serving_default'"):
-        vc.export_saved_model(explained, tmp_path / "m")
+        vc.export_saved_model(explained, tmp_path / "m", representative_data=data)
     assert not list(tmp_path.iterdir())
 
 
