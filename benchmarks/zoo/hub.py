@@ -1,6 +1,6 @@
 """Backbones of ``keras_hub``, small, made from configs, under a head of our own.
 
-``pip install --no-deps keras-hub kagglehub kagglesdk regex pyyaml`` leaves TensorFlow as it is.
+``pip install --no-deps keras-hub kagglehub kagglesdk regex pyyaml tokenizers`` leaves TensorFlow as it is.
 """
 
 from __future__ import annotations
