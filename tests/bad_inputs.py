@@ -109,12 +109,6 @@ ROWS: list[Row] = [
     code(A, "attach(model, dtype='int8')", _VALUE, "`dtype` must be one of"),
     code(A, "attach(model, dtype='uint8', normalize=None)", _VALUE, "Raw values do not fit 0 to 255"),
     code(A, "attach(model, combine='mean', combine_weights=[1])", _VALUE, "or 3 numbers, one a tap"),
-    code(
-        A,
-        "attach(model, method='gradcam', max_channels=2)",
-        _VALUE,
-        "`max_channels` must be None unless a method is one of 'scorecam', 'ablationcam'",
-    ),
     code(A, "attach(model, method='gradcam', target=3)", _VALUE, "within the model's 3 classes, 0 to 2"),
     code(A, "attach(model, method='gradcam', target='top' + '9' * 20)", _VALUE, "`target` must be 'predicted'"),
     code(A, "attach(model, render='overlay', size=None)", _VALUE, "`render` must be None unless `size` is 'input'"),

@@ -13,7 +13,7 @@ from visualcnn_tf.advice import check_reachable, check_reruns
 from visualcnn_tf.backward.score import Target, suffixes
 from visualcnn_tf.combine import resolve_weights
 from visualcnn_tf.errors import InputShapeError, InvalidArgumentError, NoFeatureMapError
-from visualcnn_tf.fusion import BY_CHANNEL, is_discriminative, method_name, needs_gradients
+from visualcnn_tf.fusion import is_discriminative, method_name, needs_gradients
 from visualcnn_tf.inputs import ModelInputs
 from visualcnn_tf.options import DEFAULT_METHOD, Options
 from visualcnn_tf.outputs import (
@@ -116,7 +116,8 @@ def make_plan(model: Any, inputs: ModelInputs, options: Options) -> Plan:
     methods = methods_for(options.method, [call.path for call in calls], DEFAULT_METHOD)
     planned = list(_planned(calls, methods, options.target))
     discriminative = any(is_discriminative(method) for _, method, _, _ in planned)
-    _check_unused(options, {method for _, method, _, _ in planned if not callable(method)}, discriminative)
+    if not discriminative:
+        _check_unused(options)
     scored = _scored(options.output, names) if discriminative else None
     taken = list(names)
     classes = unique(EXPLAINED_CLASS, taken) if discriminative and not callable(options.target) else None
@@ -169,13 +170,8 @@ def _pictures_specs(
     return specs
 
 
-def _check_unused(options: Options, methods: set[str], discriminative: bool) -> None:
-    """Raises for options that none of the methods has."""
-    if discriminative:
-        if options.max_channels is not None and not methods & set(BY_CHANNEL):
-            takers = f"None unless a method is one of {quoted(BY_CHANNEL)}"
-            raise bad_value("max_channels", takers, options.max_channels)
-        return
+def _check_unused(options: Options) -> None:
+    """Raises for options that only class-discriminative methods have."""
     defaults: dict[str, Any] = {"target": "predicted", "output": None, "relu": True, "max_channels": None}
     for name, default in defaults.items():
         value = getattr(options, name)

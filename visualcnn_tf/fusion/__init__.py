@@ -42,10 +42,8 @@ PERTURBATIONS: dict[str, Fusion] = {
 #: Every method by name. To add one, write the function and add its row above.
 FUSIONS: dict[str, Fusion] = {**ACTIVATION_FUSIONS, **GRADIENT_FUSIONS, **PERTURBATIONS}
 
-#: The methods that run the model once for each channel.
-BY_CHANNEL = ("scorecam", "ablationcam")
 # The methods whose maps are a sum of evidence for and against the class; Recipro-CAM's are scores.
-_SIGNED = (*GRADIENT_FUSIONS, *BY_CHANNEL)
+_SIGNED = (*GRADIENT_FUSIONS, "scorecam", "ablationcam")
 
 
 def resolve_fusion(method: str | Fusion, argument: str = "method") -> Fusion:
