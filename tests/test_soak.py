@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from typing import Any
@@ -74,3 +75,15 @@ def test_threads_that_fail_or_hang_are_noticed() -> None:
 def test_a_wrong_answer_is_noticed() -> None:
     with pytest.raises(SoakError, match="'predictions' differs by 1"):
         check_same("x", images(1), images(1) + 1)
+
+
+def test_a_part_that_fails_does_not_keep_the_others_from_running(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "tensorflow_serving.apis", None)
+    monkeypatch.setitem(soak.QUICK, "spawned workers", lambda: {"workers": "2"})
+    assert soak.main(["--quick", "clients", "spawned workers"]) == 1
+    printed = capsys.readouterr()
+    assert "clients: not run: " in printed.err
+    assert "`pip install --no-deps tensorflow-serving-api`" in printed.err
+    assert "| spawned workers | workers: 2 |" in printed.out

@@ -47,16 +47,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
     print(" · ".join(f"{name}: {value}" for name, value in conditions().items()), end="\n\n")
     print("| part | what was seen | seconds |\n|---|---|---:|", flush=True)
+    failed = False
     for name in arguments.parts or parts:
         start = time.perf_counter()
         try:
             figures = parts[name]()
         except SoakError as error:
             print(f"{name}: {error}", file=sys.stderr)
-            return 1
+            failed = True
+            continue
         seen = "; ".join(f"{what}: {value}" for what, value in figures.items())
         print(f"| {name} | {seen} | {time.perf_counter() - start:.0f} |", flush=True)
-    return 0
+    return int(failed)
 
 
 if __name__ == "__main__":

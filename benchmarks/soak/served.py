@@ -26,9 +26,14 @@ _TESTS = Path(__file__).parents[2] / "tests"
 
 def clients(requests: int) -> dict[str, str]:
     """Every good request is answered rightly, every bad one is refused, whatever the others send."""
-    import grpc
-    from tensorflow_serving.apis import predict_pb2
-    from tensorflow_serving.apis.prediction_service_pb2_grpc import PredictionServiceStub
+    try:
+        import grpc
+        from tensorflow_serving.apis import predict_pb2
+        from tensorflow_serving.apis.prediction_service_pb2_grpc import PredictionServiceStub
+    except ImportError as error:
+        raise SoakError(
+            f"not run: {error}. `pip install --no-deps tensorflow-serving-api` and `pip install grpcio`."
+        ) from None
 
     sys.path.insert(0, str(_TESTS))
     from grpc_double import grpc_double
