@@ -18,6 +18,7 @@ from visualcnn_tf.export.report import count_ops, interpreter
 
 @pytest.fixture(scope="module")
 def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    keras.utils.set_random_seed(3)
     model = keras.Sequential([keras.Input((12, 12, 1), name="image"), *small_cnn_layers()], name="cnn")
     path = tmp_path_factory.mktemp("models") / "model.keras"
     model.save(path)
