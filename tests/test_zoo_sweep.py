@@ -101,7 +101,7 @@ def test_the_table_gives_a_reason_for_what_is_missing(tmp_path: Path) -> None:
         "TFLite": {"ok": False, "text": "Another. " * 100},
     }
     about = {"input": "8×8×3", "parameters": 12345, "note": "A note."}
-    result = {"about": about, "cells": cells, "versions": {"keras": "3"}, "date": "2026-01-02"}
+    result = {"about": about, "cells": cells, "versions": {"keras": "3"}, "dates": ["2026-01-02"]}
     (tmp_path / "a.json").write_text(json.dumps(result), encoding="utf-8")
     page = table.document({"group": ["b", "a"]}, tmp_path)
     assert "| a | 8×8×3 | 0.01 M | 1 | no (1) | no (1) | not swept | not swept | no (2) |" in page

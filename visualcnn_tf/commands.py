@@ -18,7 +18,7 @@ from visualcnn_tf._files import image_inputs, load_model, read_images, read_labe
 from visualcnn_tf._frames import open_frames
 from visualcnn_tf.attach import attach
 from visualcnn_tf.errors import IncompatibleModelError
-from visualcnn_tf.export.images import check_preprocess
+from visualcnn_tf.export.images import PREPROCESS, check_preprocess
 from visualcnn_tf.export.saved_model import export_saved_model
 from visualcnn_tf.export.tflite import export_tflite
 from visualcnn_tf.inputs import model_inputs
@@ -203,8 +203,7 @@ def _preprocessor(model: Any, arguments: Namespace) -> Callable[[NDArray[np.floa
     if scale is None:
         scale = "none" if any(isinstance(layer, _RESCALING) for layer in walk(model).values()) else "0..1"
         print(f"Pixel values: {'0..255' if scale == 'none' else scale} (--scale or --preprocess change them).")
-    factor, offset = {"none": (1.0, 0.0), "0..1": (255.0, 0.0), "-1..1": (127.5, 1.0)}[scale]
-    return lambda images: images / np.float32(factor) - np.float32(offset)
+    return PREPROCESS[None if scale == "none" else scale].forward
 
 
 def _application(name: str) -> Any:

@@ -31,9 +31,7 @@ def clients(requests: int) -> dict[str, str]:
         from tensorflow_serving.apis import predict_pb2
         from tensorflow_serving.apis.prediction_service_pb2_grpc import PredictionServiceStub
     except ImportError as error:
-        raise SoakError(
-            f"not run: {error}. `pip install --no-deps tensorflow-serving-api` and `pip install grpcio`."
-        ) from None
+        raise SoakError(f"not run: {error}. `pip install --no-deps tensorflow-serving-api`.") from None
 
     sys.path.insert(0, str(_TESTS))
     from grpc_double import grpc_double

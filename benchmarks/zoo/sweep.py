@@ -91,5 +91,6 @@ def keep(result: dict[str, Any], cells: dict[str, Any], file: Path) -> None:
     """Writes what is known by now."""
     result["cells"] |= cells
     result["versions"] = {package: metadata.version(package) for package in _VERSIONED}
-    result["date"] = datetime.datetime.now(tz=datetime.timezone.utc).date().isoformat()
+    today = datetime.datetime.now(tz=datetime.timezone.utc).date().isoformat()
+    result["dates"] = sorted({*result.get("dates", []), today})
     file.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

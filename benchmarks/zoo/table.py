@@ -41,7 +41,7 @@ def document(groups: Mapping[str, Iterable[str]], folder: Path) -> str:
     results = {name: load(folder / f"{name}.json") for names in groups.values() for name in names}
     swept = [result for result in results.values() if "versions" in result]
     versions = sorted({f"{package} {version}" for result in swept for package, version in result["versions"].items()})
-    dates = sorted({result["date"] for result in swept})
+    dates = sorted({date for result in swept for date in result["dates"]})
     lines = [_INTRO, f"Versions: {', '.join(versions)}. Swept {' to '.join(dict.fromkeys([*dates[:1], *dates[-1:]]))}."]
     reasons: dict[str, int] = {}
     for group, names in groups.items():

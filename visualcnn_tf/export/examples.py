@@ -93,13 +93,7 @@ def given_examples(
         )
     found: dict[str, list[Any]] = {name: [] for name in inputs}
     for element in representative_data:
-        x = element[0] if isinstance(element, tuple) else element
-        if not isinstance(x, Mapping):
-            x = {next(iter(inputs)): x}
-        if not set(inputs) <= set(x):
-            raise bad_value(
-                "representative_data", f"of dicts with the inputs {quoted(inputs)}", f"one with {quoted(x)}"
-            )
+        x = _by_input(element, inputs)
         for name, detail in inputs.items():
             found[name].append(_batch(x[name], name, detail))
         if sum(map(len, next(iter(found.values())))) >= enough:
@@ -110,6 +104,15 @@ def given_examples(
     if not all(np.isfinite(array).all() for array in examples.values()):
         raise bad_value("representative_data", "finite", "NaN or infinite values", "Check the preprocessing.")
     return examples
+
+
+def _by_input(element: Any, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+    """One element of representative data as a dict of the inputs."""
+    given = element[0] if isinstance(element, tuple) else element
+    x: Mapping[str, Any] = given if isinstance(given, Mapping) else {next(iter(inputs)): given}
+    if not set(inputs) <= set(x):
+        raise bad_value("representative_data", f"of dicts with the inputs {quoted(inputs)}", f"one with {quoted(x)}")
+    return x
 
 
 def _joined(name: str, parts: Sequence[Any]) -> Any:

@@ -24,7 +24,7 @@ _DEEP, SAME_MAP = 1e-3, 0.9999
 
 
 def verify_saved_model(
-    folder: Path, model: Any, functions: dict[str, Any], examples: dict[str, dict[str, Any]], decoder: Any = None
+    folder: Path, model: Any, functions: dict[str, Any], examples: dict[str, dict[str, Any]], decoder: Any
 ) -> None:
     """Loads a SavedModel into a session and compares its signatures with the functions that they were made of.
 
@@ -36,7 +36,7 @@ def verify_saved_model(
         model: what it was made of, for its name.
         functions: the signatures, by name.
         examples: for each signature, inputs by name to run it on.
-        decoder: what ``serving_bytes`` makes images of its strings with.
+        decoder: what ``serving_bytes`` makes images of its strings with; None without that signature.
 
     Raises:
         ExportVerificationError: naming the signature and the output.
