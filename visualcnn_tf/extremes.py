@@ -72,6 +72,7 @@ def _shares(size_in: int, size_out: int) -> tuple[np.ndarray, np.ndarray]:
 @functools.lru_cache(maxsize=256)
 def _corner_weights(size_in: int, size_out: int, interpolation: str) -> np.ndarray:
     """The columns of the weight matrix for the first and the last sample between each two centres."""
-    pixel, _ = neighbours(size_in, size_out)
-    is_new, is_last = np.diff(pixel, prepend=-1) > 0, np.diff(pixel, append=size_in) > 0
+    between = np.floor((np.arange(size_out) + 0.5) * size_in / size_out - 0.5)
+    is_new = np.diff(between, prepend=-np.inf) > 0
+    is_last = np.diff(between, append=np.inf) > 0
     return planned_weights(size_in, size_out, interpolation)[:, is_new | is_last]
