@@ -92,7 +92,7 @@ def measure(quick: bool) -> Report:
     """Every fusion that explains no class, over the floor."""
     if quick:
         return report_on(subject(SEED, 4), 3, 2**24)
-    return report_on(subject("MobileNetV2", 16), 15, 2**28)
+    return report_on(subject("MobileNetV2", 16), 45, 2**28)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

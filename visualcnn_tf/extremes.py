@@ -53,20 +53,24 @@ def _corners(maps: tf.Tensor, size: Sequence[int], interpolation: str) -> tf.Ten
 
 
 def _outermost(maps: tf.Tensor, axis: int, before: int, after: int) -> list[tf.Tensor]:
-    """The first and the last sample between each pixel and the next one along an axis, behind the last one itself."""
-    following = tf.concat([tf.split(maps, [1, before - 1], axis)[1], tf.split(maps, [before - 1, 1], axis)[1]], axis)
+    """The first and the last sample between each two pixels along an axis; there are none behind the last pixel."""
+    if before == 1:
+        return [maps]
+    pixel, _ = tf.split(maps, [before - 1, 1], axis)
+    _, following = tf.split(maps, [1, before - 1], axis)
     shares = [share.reshape(-1, *[1] * (maps.shape.rank - axis - 1)) for share in _shares(before, after)]
-    return [maps * (1.0 - share) + following * share for share in shares]
+    return [pixel * (1.0 - share) + following * share for share in shares]
 
 
 @functools.lru_cache(maxsize=256)
 def _shares(size_in: int, size_out: int) -> tuple[np.ndarray, np.ndarray]:
-    """How far behind each pixel's centre the first and the last sample before the next one lie, ``(size_in,)``."""
+    """How far behind each pixel but the last the first and the last sample up to the next lie, ``(size_in - 1,)``."""
     pixel, share = neighbours(size_in, size_out)
     first, last = np.ones(size_in, np.float32), np.zeros(size_in, np.float32)
     np.minimum.at(first, pixel, share)
     np.maximum.at(last, pixel, share)
-    return first, last
+    last[-2] = 1.0  # samples beyond the centre of the last pixel are that pixel
+    return first[:-1], last[:-1]
 
 
 @functools.lru_cache(maxsize=256)

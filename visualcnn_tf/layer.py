@@ -110,7 +110,7 @@ class FeatureMapFusion(keras.layers.Layer):
         self.jit_compile = jit_compile
         self.supports_jit = True
         self._fuse = Compiled(self._fused) if jit_compile else self._fused
-        self._whole = Compiled(self._heatmaps)
+        self._finished = Compiled(lambda size, maps, finite: self._finish(size)(maps, finite))
 
     def build(self, activations_shape: Any = None, like_shape: Any = None) -> None:
         """Checks the rank; there are no weights."""
@@ -130,19 +130,17 @@ class FeatureMapFusion(keras.layers.Layer):
         """
         given = [to_channels_last(one, self.data_format) for one in self._tensors(activations, like is not None)]
         size = None if self.size is None else self._target(given[0].shape.rank - 1, like)
+        maps, finite = self._fuse(*given)
         if self.jit_compile and not is_portable() and is_known(given[0].shape[1:-1]) and is_known(size or ()):
-            return *self._whole(size, *given), UNCHANGED
-        return *self._fuse(*given), self._finish(size)
+            # Apart from the fusion, which XLA would otherwise keep waiting: it reads a map best where it is made.
+            return self._finished(size, maps, finite), finite, UNCHANGED
+        return maps, finite, self._finish(size)
 
     def _fused(self, activations: Any, gradients: Any = None) -> tuple[Any, Any]:
         return fuse(activations, self.method, gradients, self.relu)
 
     def _finish(self, size: Sequence[Any] | None) -> Finish:
         return Finish(size, self.interpolation, self.normalize, self.heatmap_dtype)
-
-    def _heatmaps(self, size: Sequence[int] | None, *given: Any) -> tuple[Any, Any]:
-        maps, finite = self._fused(*given)
-        return self._finish(size)(maps, finite), finite
 
     def _tensors(self, activations: Any, has_like: bool) -> list[Any]:
         """The feature maps and, if the method needs them, the gradients."""

@@ -90,10 +90,12 @@ def _enlarge(maps: tf.Tensor, sizes_in: Sequence[int], size: Sequence[int]) -> t
 def _enlarge_in_xla(maps: tf.Tensor, sizes_in: Sequence[int], size: Sequence[int]) -> tf.Tensor:
     """Bilinear enlargement of which XLA makes one loop over the result, together with what is done to that next.
 
-    The last axis is a product; along the others each sample lies between two.
+    The last axis is a product, unless it is only doubled; along the others each sample lies between two.
     """
     *axes, last = zip(sizes_in, size, strict=True)
-    if last[0] != last[1]:
+    if last[1] == 2 * last[0]:
+        maps = _twice_as_long(maps)
+    elif last[0] != last[1]:
         maps = product(maps, _weights(*last, "bilinear"))
     for axis, (before, after) in enumerate(axes, 1):
         if before != after:
@@ -102,6 +104,14 @@ def _enlarge_in_xla(maps: tf.Tensor, sizes_in: Sequence[int], size: Sequence[int
             second = tf.gather(maps, np.minimum(first + 1, before - 1), axis=axis)
             maps = tf.gather(maps, first, axis=axis) * (1.0 - share) + second * share
     return maps
+
+
+def _twice_as_long(maps: tf.Tensor) -> tf.Tensor:
+    """The last axis enlarged by 2: a quarter before and a quarter behind each pixel's centre."""
+    before = tf.concat([maps[..., :1], maps[..., :-1]], -1)
+    behind = tf.concat([maps[..., 1:], maps[..., -1:]], -1)
+    pairs = tf.stack([0.25 * before + 0.75 * maps, 0.75 * maps + 0.25 * behind], -1)
+    return tf.reshape(pairs, [-1, *maps.shape[1:-1], 2 * maps.shape[-1]])
 
 
 def is_linear_in_xla(interpolation: str) -> bool:

@@ -36,8 +36,8 @@ def mean_abs(activations: tf.Tensor) -> tf.Tensor:
 
 def max_(activations: tf.Tensor) -> tf.Tensor:
     """Maximum over channels of ``A_k``: the strongest single response."""
-    # A maximum may skip NaN and minus infinity; this term is zero for finite values and NaN for all others.
-    probe = channel_mean(activations)
+    # A maximum may skip NaN and minus infinity; this term is zero for images of finite values and NaN for all others.
+    probe = channel_mean(place_mean(activations))
     return tf.reduce_max(activations, -1) + (probe - probe)
 
 
