@@ -7,7 +7,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -45,6 +45,11 @@ class Samples:
     """Raw seconds of each contender, one number a round."""
 
     seconds: Mapping[str, list[float]]
+
+    @classmethod
+    def joined(cls, parts: Sequence[Samples]) -> Samples:
+        """The rounds of several, one after the other."""
+        return cls({name: [one for part in parts for one in part.seconds[name]] for name in parts[0].seconds})
 
     def time(self, name: str) -> Spread:
         """Seconds of one contender."""
