@@ -17,8 +17,8 @@ from benchmarks.report import Report, Table, command, ms
 from benchmarks.timing import progress, take_turns
 from visualcnn_tf.fusion import ACTIVATION_FUSIONS
 
-#: A mean has to be known before deviations from it can be taken.
-TWO_READS = ("deviation", "std")
+#: A mean has to be known before deviations from it can be taken; a maximum may skip NaN, which a mean shows.
+TWO_READS = ("deviation", "std", "max")
 WAYS = {"plain": None, "XLA": "fusion"}
 
 
@@ -80,8 +80,9 @@ def report_on(one: Subject, rounds: int, copied: int) -> Report:
     report.sections = [
         f"{one.name}, {one.batch} images, `stages`, float32 heatmaps of the input's size, as a `tf.function`; *XLA*: "
         '`jit_compile="fusion"`. The floor: each map read once, each heatmap written once. `deviation` and `std` '
-        "need a mean before they can take deviations from it: beside them the floor with two reads. `eigen` is bound "
-        "by arithmetic: beside it the floor with its multiplications at the speed of a matmul. "
+        "need a mean before they can take deviations from it, and `max` reads maps once more to find NaN: beside them "
+        "the floor with two reads. `eigen` is bound by arithmetic: beside it the floor with its multiplications at the "
+        "speed of a matmul. "
         "Medians (and quartiles).",
         Table("fusions", [*header, "floor", "another floor, and what is over it"], lines),
     ]

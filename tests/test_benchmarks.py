@@ -62,6 +62,11 @@ def test_a_ratio_is_the_median_of_the_ratios_of_each_round():
     assert samples.time("a") == Spread(low=1, median=10, high=10)
 
 
+def test_rounds_of_several_are_put_one_after_the_other():
+    parts = [Samples({"a": [1, 2], "b": [3, 4]}), Samples({"b": [6], "a": [5]})]
+    assert Samples.joined(parts).seconds == {"a": [1, 2, 5], "b": [3, 4, 6]}
+
+
 def test_a_spread_reads_as_median_and_quartiles():
     assert str(Spread.of([1, 2, 3, 4, 5])) == "3.00 (2.00–4.00)"
 

@@ -36,9 +36,9 @@ def compiled_operations(graph: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("method", list(ACTIVATION_FUSIONS))
-@pytest.mark.parametrize("space", [(9,), (6, 5), (3, 4, 5)], ids=str)
-def test_equals_the_oracle(method: str, space: tuple[int, ...]) -> None:
-    activations = np.random.default_rng(1).uniform(-0.2, 1.0, size=(3, *space, 7)).astype(np.float32)
+@pytest.mark.parametrize("shape", [(9, 7), (6, 5, 7), (6, 5, 12), (6, 5, 64), (3, 4, 5, 20)], ids=str)
+def test_equals_the_oracle(method: str, shape: tuple[int, ...]) -> None:
+    activations = np.random.default_rng(1).uniform(-0.2, 1.0, size=(3, *shape)).astype(np.float32)
     layer = vc.FeatureMapFusion(method, normalize=None, jit_compile=True)
     assert_close(layer(activations).numpy(), oracle.fuse(activations, method))
     assert_close(tf.function(layer)(activations).numpy(), oracle.fuse(activations, method))
@@ -53,6 +53,9 @@ def test_equals_the_oracle(method: str, space: tuple[int, ...]) -> None:
         ((4, 5), (16, 20)),
         ((4, 5), (4, 13)),
         ((4, 5), (11, 5)),
+        ((4, 5), (7, 10)),
+        ((1, 1), (1, 2)),
+        ((2, 2), (4, 3)),
         ((4, 5), (6, 3)),
         ((1, 3), (5, 1)),
         ((2, 3, 4), (4, 7, 8)),
@@ -78,12 +81,13 @@ def test_every_type(normalize: str) -> None:
         np.testing.assert_allclose(got.numpy().astype(float), want, rtol=0, atol=off)
 
 
-def test_images_that_are_not_finite_or_constant_get_zeros() -> None:
-    maps = np.random.default_rng(4).normal(size=(4, 5, 4, 3)).astype(np.float32)
+@pytest.mark.parametrize("method", list(ACTIVATION_FUSIONS))
+def test_images_that_are_not_finite_or_constant_get_zeros(method: str) -> None:
+    maps = np.random.default_rng(4).normal(size=(4, 5, 4, 4)).astype(np.float32)
     maps[1, 2, 3, 0], maps[2], maps[3, 0, 0, 1] = np.nan, 7.0, -np.inf
-    heatmaps = vc.FeatureMapFusion(size=(20, 16), jit_compile=True)(maps).numpy()
+    heatmaps = vc.FeatureMapFusion(method, size=(20, 16), jit_compile=True)(maps).numpy()
     assert not heatmaps[1:].any()
-    assert_close(heatmaps[:1], oracle.heatmap(maps[:1], "deviation", (20, 16)))
+    assert_close(heatmaps[:1], oracle.heatmap(maps[:1], method, (20, 16)))
 
 
 @pytest.mark.parametrize("method", [*GRADIENT_FUSIONS, pytest.param(lambda a: tf.reduce_max(a, -1), id="callable")])

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from visualcnn_tf._portable import is_portable, switched_on
 
-# So few channels XLA multiplies one by one; it adds four of them at a time.
+# So few channels a product takes one by one; four sums take them four at a time.
 _FEW = range(4, 64, 4)
 _compiling: ContextVar[bool] = ContextVar("compiling", default=False)
 
@@ -56,7 +56,8 @@ def channel_mean(tensor: Any) -> Any:
     channels = tensor.shape[-1] or tf.shape(tensor)[-1]
     share = 1.0 / tf.cast(channels, tf.float32)
     if tensor.shape[-1] in _FEW:
-        means = tf.add_n(tf.unstack(tf.reduce_sum(tf.reshape(tensor, [-1, channels // 4, 4]), 1), axis=-1)) * share
+        fours = tf.reduce_sum(tf.reshape(tensor, [-1, channels // 4, 4]), 1)
+        means = tf.add_n(tf.unstack(fours, axis=-1)) * share
     else:
         means = tf.matmul(tf.reshape(tensor, [-1, channels]), tf.fill([channels, 1], share))
     return tf.reshape(means, tf.shape(tensor)[:-1])

@@ -126,13 +126,13 @@ class FeatureMapFusion(keras.layers.Layer):
     def fuse_maps(self, activations: Any, like: Any = None) -> tuple[Any, Any, Finish]:
         """The first half of :meth:`call`: small float32 maps, and which images had finite ones only, ``(B, 1, 1)``.
 
-        The third is the second half, what makes heatmaps of them. Where XLA does both at once, nothing is left to it.
+        The third is the second half, what makes heatmaps of them. Where XLA does that, too, nothing is left to it.
         """
         given = [to_channels_last(one, self.data_format) for one in self._tensors(activations, like is not None)]
         size = None if self.size is None else self._target(given[0].shape.rank - 1, like)
         maps, finite = self._fuse(*given)
         if self.jit_compile and not is_portable() and is_known(given[0].shape[1:-1]) and is_known(size or ()):
-            # Apart from the fusion, which XLA would otherwise keep waiting: it reads a map best where it is made.
+            # A second program: in one with the fusion, of maps that are large and many, both take longer.
             return self._finished(size, maps, finite), finite, UNCHANGED
         return maps, finite, self._finish(size)
 
