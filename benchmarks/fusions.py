@@ -13,6 +13,7 @@ from benchmarks.calls import BARE, by_function
 from benchmarks.grids import SEED, subject
 from benchmarks.models import Subject
 from benchmarks.overhead import check_outputs, over_floor
+from benchmarks.reads import READS, Reads
 from benchmarks.report import Report, Table, command, ms
 from benchmarks.timing import progress, take_turns
 from visualcnn_tf.fusion import ACTIVATION_FUSIONS
@@ -29,7 +30,8 @@ def measure_method(
     explained = {
         way: vc.attach(model, "stages", method=method, jit_compile=jit_compile) for way, jit_compile in WAYS.items()
     }
-    contenders = {who: by_function(one, images) for who, one in {BARE: model, **explained}.items()}
+    reads = {READS: Reads(model, "stages", "float32", 2 if method in TWO_READS else 1)}
+    contenders = {who: by_function(one, images) for who, one in {BARE: model, **explained, **reads}.items()}
     bare = np.asarray(contenders[BARE]())
     for way, one in explained.items():
         check_outputs(f"{name}, {method}, {way}", contenders[way](), bare, one, images, report)
@@ -40,7 +42,8 @@ def measure_method(
     least = floor.seconds(machine, shapes, edge)
     overheads = {way: over_floor(samples, way, least) for way in WAYS}
     best = min(overheads, key=lambda way: overheads[way].median)
-    other, remark = "", f"{best}"
+    alone = over_floor(samples, READS, least)
+    other, remark = "", f"{best}; {READS}: {alone}"
     if method in TWO_READS:
         twice = floor.seconds(machine, shapes, edge, reads=2)
         other = f"two reads: {ms(twice)}, {over_floor(samples, best, twice)}"
@@ -50,7 +53,7 @@ def measure_method(
     report.reach[f"over the floor, {method}"] = (overheads[best], f"{remark}{'; ' + other if other else ''}")
     progress(method)
     cells = [str(samples.ratio(way, over=BARE)) for way in WAYS] + [str(overheads[way]) for way in WAYS]
-    return [f"`{method}`", ms(samples.time(BARE)), *cells, ms(least), other]
+    return [f"`{method}`", ms(samples.time(BARE)), *cells, str(alone), ms(least), other]
 
 
 def check_eigen(model: object, images: np.ndarray, report: Report) -> None:
@@ -76,14 +79,20 @@ def report_on(one: Subject, rounds: int, copied: int) -> Report:
     model, images = one.make()
     check_eigen(model, images, report)
     lines = [measure_method(one.name, method, model, images, machine, rounds, report) for method in ACTIVATION_FUSIONS]
-    header = ["method", "bare", *(f"× bare, {way}" for way in WAYS), *(f"over the floor, {way}" for way in WAYS)]
+    header = [
+        "method",
+        "bare",
+        *(f"× bare, {way}" for way in WAYS),
+        *(f"over the floor, {way}" for way in (*WAYS, READS)),
+    ]
     report.sections = [
         f"{one.name}, {one.batch} images, `stages`, float32 heatmaps of the input's size, as a `tf.function`; *XLA*: "
         '`jit_compile="fusion"`. The floor: each map read once, each heatmap written once. `deviation` and `std` '
         "need a mean before they can take deviations from it, and `max` reads maps once more to find NaN: beside them "
         "the floor with two reads. `eigen` is bound by arithmetic: beside it the floor with its multiplications at the "
         "speed of a matmul. "
-        "Medians (and quartiles).",
+        f"*{READS}*: XLA sums each map over its places, for a second read looks for the largest there, too, and the "
+        "heatmaps are filled with one number; nothing else is done. Medians (and quartiles).",
         Table("fusions", [*header, "floor", "another floor, and what is over it"], lines),
     ]
     return report

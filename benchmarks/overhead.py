@@ -15,6 +15,7 @@ from benchmarks import checks, floor
 from benchmarks.calls import BARE, by_function, by_predict
 from benchmarks.grids import FULL, QUICK, Case, Grid
 from benchmarks.models import Subject
+from benchmarks.reads import READS, Reads
 from benchmarks.report import Report, Table, command, ms
 from benchmarks.timing import Samples, Spread, progress, take_turns
 
@@ -36,6 +37,7 @@ class Row:
         floor: seconds.
         twice: the floor with a second read of the maps.
         overhead: what the heatmaps take over the bare model, as multiples of the floor.
+        reads: the ratio of a model whose maps are read twice and whose heatmaps are filled, measured beside targets.
     """
 
     case: Case
@@ -47,6 +49,7 @@ class Row:
     floor: float
     twice: float
     overhead: Spread
+    reads: Spread | None = None
 
     @property
     def least(self) -> float:
@@ -60,7 +63,8 @@ class Row:
         if self.case.method != "deviation":
             return found
         # It takes deviations from a mean, which it has to know before.
-        return f"{found}, with the two reads that `deviation` needs: {1 + self.twice / self.bare.median:.2f}"
+        found += f", with the two reads that `deviation` needs: {1 + self.twice / self.bare.median:.2f}"
+        return found if self.reads is None else f"{found}; {READS}: {self.reads}"
 
     def cells(self) -> list[str]:
         """Of the table."""
@@ -95,7 +99,9 @@ def measure_case(
         for name, (way, dtype) in kinds.items()
     }
     call = CALLERS[case.caller]
-    contenders = {name: call(one, images) for name, one in {BARE: model, **explained}.items()}
+    after = any("after" in way for way in case.ways)
+    read = {f"{READS}, {dtype}": Reads(model, case.taps, dtype, 2, after) for dtype in case.dtypes if case.reach}
+    contenders = {name: call(one, images) for name, one in {BARE: model, **explained, **read}.items()}
     what = f"{case.subject.name}, batch {len(images)}, {case.taps}, {case.method}"
     bare = np.asarray(contenders[BARE]())
     # Of the largest: without batch normalisation random weights make a thousand nearly equal probabilities.
@@ -103,6 +109,8 @@ def measure_case(
         checks.require_variety(f"{what}, bare, predictions", bare / np.max(np.abs(bare)))
     for name, one in explained.items():
         check_outputs(f"{what}, {name}", contenders[name](), bare, one, images, report)
+    for name in read:
+        checks.difference(f"{what}, {name}, predictions", contenders[name]()["predictions"], bare, 1e-6)
     samples = take_turns(contenders, case.rounds)
     rows = []
     for name, (way, dtype) in kinds.items():
@@ -110,7 +118,8 @@ def measure_case(
         size = images.shape[1:3] if case.size else None
         least, twice = (floor.seconds(machine, shapes, size, dtype, reads) for reads in (1, 2))
         ratio, overhead = samples.ratio(name, over=BARE), over_floor(samples, name, least)
-        rows.append(Row(case, way, dtype, len(shapes), samples.time(BARE), ratio, least, twice, overhead))
+        alone = samples.ratio(f"{READS}, {dtype}", over=BARE) if read else None
+        rows.append(Row(case, way, dtype, len(shapes), samples.time(BARE), ratio, least, twice, overhead, alone))
     return rows, samples
 
 

@@ -7,11 +7,12 @@ import json
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from markdown_tables import tables
 
 import visualcnn_tf as vc
 from benchmarks import __main__ as command
-from benchmarks import dataset, docs, floor, fusions, gpu, growth, memory, startup, targets, tflite
+from benchmarks import dataset, docs, floor, fusions, gpu, growth, memory, reads, startup, targets, tflite
 from benchmarks.report import ROOT, Report, Table
 from benchmarks.timing import Samples, Spread
 
@@ -32,6 +33,23 @@ def test_the_floor_of_eigen_counts_the_smaller_matrix():
     # 6 places, 4 channels: 6·4·4 for the matrix, 7·4³ to square it, 2·6·4 for the projection.
     assert floor.eigen_multiplications([(1, 3, 2, 4)]) == 96 + 448 + 48
     assert floor.eigen_multiplications([(2, 2, 1, 4)]) == 2 * (2 * 2 * 4 + 7 * 8 + 16)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "uint8"])
+def test_maps_that_are_read_alone_are_read_whole(dtype):
+    layers = [keras.layers.Conv2D(5, 1, kernel_initializer="ones", name="conv"), keras.layers.Flatten()]
+    model = keras.Sequential([keras.Input((4, 3, 2)), *layers])
+    images = np.random.default_rng(0).uniform(1, 2, size=(2, 4, 3, 2)).astype(np.float32)
+    maps = np.asarray(model.layers[0](images))
+    for count, method in ((1, reads.read_once), (2, reads.read_twice)):
+        want = maps.sum((1, 2)).mean(-1) + (count - 1) * maps.max((1, 2)).mean(-1)
+        np.testing.assert_allclose(method(tf.constant(maps)), np.broadcast_to(want[:, None, None], (2, 4, 3)), 1e-5)
+        alone = reads.Reads(model, "conv", dtype, count)
+        outputs = alone(images)
+        np.testing.assert_allclose(outputs["predictions"], model(images), 1e-6)
+        got = outputs[alone.read.taps[0].key].numpy()
+        assert got.dtype == dtype
+        np.testing.assert_allclose(got, np.full((2, 4, 3), want[0].astype(dtype)), 1e-5)
 
 
 def test_tapped_shapes_are_those_of_the_layers():
