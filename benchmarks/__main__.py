@@ -1,6 +1,6 @@
 """Every table, one after the other, each in a process of its own: ``python -m benchmarks``.
 
-python -m benchmarks                          all of it, about half an hour on two cores
+python -m benchmarks                          all of it, about an hour on two cores
 python -m benchmarks --quick                  does everything work? In minutes
 python -m benchmarks --only overhead,tflite   some tables, and the targets
 python -m benchmarks --docs                   writes the kept tables into README.md and docs/
