@@ -44,6 +44,13 @@ def test_equals_the_oracle(method: str, shape: tuple[int, ...]) -> None:
     assert_close(tf.function(layer)(activations).numpy(), oracle.fuse(activations, method))
 
 
+@pytest.mark.parametrize("channels", [1, 4, 9, 14, 60, 63, 65])
+def test_any_number_of_channels(channels: int) -> None:
+    activations = np.random.default_rng(channels).normal(size=(2, 3, 2, channels)).astype(np.float32)
+    layer = vc.FeatureMapFusion("mean", normalize=None, jit_compile=True)
+    assert_close(layer(activations).numpy(), oracle.fuse(activations, "mean"))
+
+
 @pytest.mark.parametrize("interpolation", INTERPOLATIONS)
 @pytest.mark.parametrize(
     ("space", "size"),
