@@ -1,8 +1,8 @@
 """What TensorFlow needs to read maps and to write heatmaps on this machine, whatever is done with them.
 
 The floor of :mod:`benchmarks.floor` is reckoned from the speed of copying. This one runs: XLA sums each map over its
-places and looks for the largest there, which are the quickest ways to read that it has, and each heatmap is filled
-with one number. No method that has to read its maps twice, by TensorFlow's operations, can take less.
+places and looks for the largest there, the quickest ways to read that were found, and each heatmap is filled with one
+number. A method that has to read its maps twice, by TensorFlow's operations, can hardly take less.
 """
 
 from __future__ import annotations

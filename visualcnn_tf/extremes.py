@@ -36,7 +36,7 @@ def extremes(maps: tf.Tensor, size: Sequence[int], interpolation: str) -> tuple[
     # Worked out from neighbours in XLA's loop that looks for the extremes, they are never written.
     samples = [maps]
     for axis, (before, after) in enumerate(zip(maps.shape[1:], size, strict=True), 1):
-        if before != after:
+        if 1 < before < after:
             samples = [each for one in samples for each in _outermost(one, axis, before, after)]
     low, high = functools.reduce(tf.minimum, samples), functools.reduce(tf.maximum, samples)
     return tf.reduce_min(low, space, keepdims=True), tf.reduce_max(high, space, keepdims=True)
@@ -54,8 +54,6 @@ def _corners(maps: tf.Tensor, size: Sequence[int], interpolation: str) -> tf.Ten
 
 def _outermost(maps: tf.Tensor, axis: int, before: int, after: int) -> list[tf.Tensor]:
     """The first and the last sample between each two pixels along an axis; there are none behind the last pixel."""
-    if before == 1:
-        return [maps]
     pixel, _ = tf.split(maps, [before - 1, 1], axis)
     _, following = tf.split(maps, [1, before - 1], axis)
     shares = [share.reshape(-1, *[1] * (maps.shape.rank - axis - 1)) for share in _shares(before, after)]
