@@ -13,7 +13,7 @@ from typing import Any
 import tensorflow as tf
 
 from visualcnn_tf.extremes import extremes, has_few_corners
-from visualcnn_tf.normalize import Normalization, cast_maps, normalize_maps, scale_between
+from visualcnn_tf.normalize import Normalization, cast_maps, normalize_maps
 from visualcnn_tf.resize import resize
 
 # By so much a scaled map reaches over its ends, which are cut off: rounding must not keep it from reaching them.
@@ -60,9 +60,11 @@ class Finish:
         if self.normalize == "max":
             largest = tf.maximum(-low, high)
             return maps * ((1.0 + _OVERLAP) / tf.maximum(largest, _OVERLAP))
-        maps = scale_between(maps, low, high)
-        # A cast to integers drops what is behind the point: 0.5 more makes it round.
-        return maps * 255.0 + 0.5 if self.dtype == "uint8" else maps * (1.0 + 2.0 * _OVERLAP) - _OVERLAP
+        # A cast to integers drops what is behind the point: half a step more makes it round.
+        steps, more = (255.0, 0.5) if self.dtype == "uint8" else (1.0 + 2.0 * _OVERLAP, -_OVERLAP)
+        # Next to how far they lie apart this is nothing, but no zero where all of the map is.
+        step = (high - low + _OVERLAP**2) * (1.0 / steps)
+        return (maps - (low - more * step)) / step
 
     def enlarged(self, maps: Any) -> Any:
         """The second half: resized, normalised if that has to come last, and cast."""
