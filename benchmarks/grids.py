@@ -91,7 +91,7 @@ def _main(name: str, batch: int, rounds: int, plain: bool = True) -> list[Case]:
 
 
 def _full() -> list[Case]:
-    cases = _main(SEED, 256, 15) + _main("MobileNetV2", 16, 15) + _main("ResNet50", 16, 9)
+    cases = _main(SEED, 256, 15) + _main("MobileNetV2", 16, 31) + _main("ResNet50", 16, 21)
     cases += _main("VGG16", 16, 3, plain=False) + _main("EfficientNetB0", 16, 5)
     for name, rounds in {SEED: 51, "MobileNetV2": 21, "ResNet50": 9, "VGG16": 5, "EfficientNetB0": 11}.items():
         one = subject(name, 1)
