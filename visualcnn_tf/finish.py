@@ -12,6 +12,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from visualcnn_tf._xla import is_compiling_for_cpu
 from visualcnn_tf.extremes import extremes, has_few_corners
 from visualcnn_tf.normalize import Normalization, cast_maps, normalize_maps
 from visualcnn_tf.resize import resize
@@ -74,7 +75,7 @@ class Finish:
         if not self.scales_first(maps.shape[1:]):
             return cast_maps(normalize_maps(large, self.normalize), self.dtype)
         if self.normalize == "minmax" and self.dtype == "uint8":
-            return tf.cast(large, tf.uint8)
+            return _integers(large)
         return cast_maps(tf.clip_by_value(large, -1.0 if self.normalize == "max" else 0.0, 1.0), self.dtype)
 
     def scales_first(self, space: Sequence[int | None]) -> bool:
@@ -82,6 +83,14 @@ class Finish:
         if self.normalize not in ("minmax", "max") or self.size is None:
             return False
         return has_few_corners(space, self.size, self.interpolation)
+
+
+def _integers(maps: tf.Tensor) -> tf.Tensor:
+    """Maps within [0, 256), without what is behind the point, as uint8."""
+    if not is_compiling_for_cpu():
+        return tf.cast(maps, tf.uint8)
+    # XLA's own cast looks for numbers that do not fit. Between 2**23 and 2**24 a float32 ends with an integer's bits.
+    return tf.cast(tf.bitcast(maps + (2.0**23 - 0.5), tf.int32) & 255, tf.uint8)
 
 
 #: Leaves maps as they are.
