@@ -32,7 +32,7 @@ class Size:
     rounds: int
 
 
-FULL = Size(subject("MobileNetV2", 32), images=512, subset=64, rounds=3)
+FULL = Size(subject("MobileNetV2", 32), images=512, subset=64, rounds=7)
 QUICK = Size(SMALL, images=16, subset=8, rounds=2)
 _PEER = f"`gradcam`, {peer.NAME}"
 _HAND = "`deviation` of stages, by hand"
@@ -76,7 +76,7 @@ def measure(quick: bool) -> Report:
     small = vc.attach(scene.model, "stages", dtype="uint8")
     check({name: contenders[name]() for name in (_HAND, "`deviation` of stages", "`gradcam`")}, scene, stages, report)
     progress("dataset: checked")
-    samples = take_turns(contenders, size.rounds, warmup=0 if not quick else 1)
+    samples = take_turns(contenders, size.rounds, warmup=1)
     scaled = extrapolated(samples, size.images / size.subset)
     report.raw["dataset"] = samples
     lines = [
