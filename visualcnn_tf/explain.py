@@ -9,6 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from visualcnn_tf._layout import to_channels_last
+from visualcnn_tf._portable import is_portable
 from visualcnn_tf.backward.score import PREDICTED, Scores
 from visualcnn_tf.backward.vjp import vjp
 from visualcnn_tf.combine import combine_maps
@@ -20,7 +21,8 @@ from visualcnn_tf.options import Options
 from visualcnn_tf.outputs import flat_outputs
 from visualcnn_tf.plan import Plan
 from visualcnn_tf.rerun import History, ModelRerun
-from visualcnn_tf.taps.capture import Outputs, recording
+from visualcnn_tf.taps.capture import Outputs, is_recording, recording
+from visualcnn_tf.taps.chains import Chain, ChainedOutputs
 from visualcnn_tf.taps.probe import inlined
 from visualcnn_tf.taps.tap import Tap
 from visualcnn_tf.taps.walk import walk
@@ -56,11 +58,17 @@ class _Run:
 
 
 def explain(
-    model: Any, plan: Plan, options: Options, fusions: Sequence[FeatureMapFusion], inputs: Any, training: bool | None
+    model: Any,
+    plan: Plan,
+    options: Options,
+    fusions: Sequence[FeatureMapFusion],
+    chains: Sequence[Chain],
+    inputs: Any,
+    training: bool | None,
 ) -> list[Any]:
     """Runs the model, and returns all outputs in the order of the plan."""
     own, class_index = plan.split(inputs)
-    run = _run(model, plan, own, training)
+    run = _run(model, plan, chains, own, training)
     told: list[Any] = []
     if plan.scored is not None:
         run.scores = _scores(run.outputs[plan.scored], plan, options, class_index)
@@ -97,14 +105,17 @@ def _pictures(heatmaps: Sequence[Any], images: Sequence[Any], taps: Sequence[Tap
     return [overlay(image, heatmap) for image, heatmap in zip([*shown, shown[0]], heatmaps, strict=False)]
 
 
-def _run(model: Any, plan: Plan, inputs: Any, training: bool | None) -> _Run:
+def _run(model: Any, plan: Plan, chains: Sequence[Chain], inputs: Any, training: bool | None) -> _Run:
     layers = walk(model)
     inline = inlined(model, layers.values())
     recorder: Outputs
     if any(is_perturbation(tap.method) for tap in plan.taps):
         recorder = History(layers.values(), inline)
     else:
-        recorder = Outputs({layers[tap.path] for tap in plan.taps})
+        tapped = {layers[tap.path] for tap in plan.taps}
+        # In training, in exported files, and for whoever else may watch the layers, each one runs by itself.
+        is_chained = chains and not (training or is_portable() or is_recording())
+        recorder = ChainedOutputs(tapped, chains) if is_chained else Outputs(tapped)
     with recording(recorder, inline=inline):
         outputs = flat_outputs(model(inputs, training=training))
     return _Run(inputs, outputs, layers, recorder)

@@ -21,7 +21,9 @@ from visualcnn_tf.options import Options
 from visualcnn_tf.outputs import CLASS_INDEX
 from visualcnn_tf.plan import Plan, make_plan
 from visualcnn_tf.render import check_values
+from visualcnn_tf.taps.chains import Chain
 from visualcnn_tf.taps.tap import Tap
+from visualcnn_tf.taps.walk import walk
 
 _RANGE_ADVICE = "Say which values are black and white: attach with `render=Overlay(value_range=(0, 255))` or the like."
 
@@ -124,7 +126,7 @@ class ExplainedModel(keras.Model):
         return self._explain(inputs, training)
 
     def _explain(self, inputs: Any, training: bool | None) -> dict[str, Any]:
-        outputs = explain(self.model, self._known(), self.options, self.fusions, inputs, training)
+        outputs = explain(self.model, self._known(), self.options, self.fusions, self.chains, inputs, training)
         return dict(zip(self.output_names, outputs, strict=True))
 
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
@@ -197,6 +199,8 @@ class ExplainedModel(keras.Model):
         self.plan = plan
         self._in_graph = tf.function(self._explain, autograph=False, reduce_retracing=True)
         self.fusions = [self.options.fusion(tap.method, tap.data_format, tap.key) for tap in plan.taps]
+        layers = walk(self.model) if plan.chains else {}
+        self.chains = [Chain([layers[path] for path in paths]) for paths in plan.chains]
         self.built = True
 
     def _empty(self, inputs: Any, run: Any) -> dict[str, Any]:

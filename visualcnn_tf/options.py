@@ -48,7 +48,7 @@ class Options:
         object.__setattr__(self, "target", check_target(self.target))
         check_choice("after_activation", self.after_activation, (True, False))
         check_choice("relu", self.relu, (True, False))
-        check_choice("jit_compile", self.jit_compile, (None, "fusion"))
+        check_choice("jit_compile", self.jit_compile, (None, "fusion", "activation"))
         object.__setattr__(self, "render", _check_render(self.render))
         if self.max_channels is not None and not is_count(self.max_channels):
             raise bad_value("max_channels", "a number of at least 1, or None for all", self.max_channels)
@@ -88,7 +88,7 @@ class Options:
             dtype=self.fused_dtype,
             data_format=data_format,
             relu=self.relu,
-            jit_compile=self.jit_compile == "fusion",
+            jit_compile=self.jit_compile is not None,
             name=name,
         )
 

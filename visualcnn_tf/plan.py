@@ -26,6 +26,7 @@ from visualcnn_tf.outputs import (
     prediction_names,
     unique,
 )
+from visualcnn_tf.taps.chains import chains_to
 from visualcnn_tf.taps.probe import Call, Probe, is_upstream
 from visualcnn_tf.taps.select import Selector, methods_for
 from visualcnn_tf.taps.tap import Tap
@@ -45,6 +46,7 @@ class Plan:
         class_index: name of the input that asks for a class, or None.
         fallbacks: type and name of each operation whose gradient is TensorFlow's own, not a rule of this package:
             TensorFlow Lite may lack it.
+        chains: the paths of layers that lead to a tap and are compiled as one, see ``taps.chains``.
     """
 
     inputs: ModelInputs
@@ -55,6 +57,7 @@ class Plan:
     classes: str | None = None
     class_index: str | None = None
     fallbacks: tuple[tuple[str, str], ...] = ()
+    chains: tuple[tuple[str, ...], ...] = ()
 
     @property
     def all_inputs(self) -> ModelInputs:
@@ -81,6 +84,7 @@ class Plan:
             "classes": self.classes,
             "class_index": self.class_index,
             "fallbacks": self.fallbacks,
+            "chains": self.chains,
         }
 
     @classmethod
@@ -95,6 +99,7 @@ class Plan:
             classes=config.get("classes"),
             class_index=config.get("class_index"),
             fallbacks=tuple((kind, name) for kind, name in config.get("fallbacks", ())),
+            chains=tuple(tuple(chain) for chain in config.get("chains", ())),
         )
 
 
@@ -146,6 +151,8 @@ def make_plan(model: Any, inputs: ModelInputs, options: Options) -> Plan:
         classes=classes,
         class_index=unique(CLASS_INDEX, inputs.names) if asks else None,
         fallbacks=fallbacks,
+        # What explains a class walks back through the activations, or runs them again.
+        chains=chains_to(calls, trial) if options.jit_compile == "activation" and scored is None else (),
     )
 
 

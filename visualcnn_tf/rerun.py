@@ -86,7 +86,7 @@ class _Replay(Recorder):
         past = {before: outputs for before, outputs in past.items() if _in_graph(outputs, original.graph)}
         self.values = {**repeated(past, repeats, original), place: changed.maps}
 
-    def instead(self, layer: Any, args: tuple[Any, ...]) -> Any:
+    def instead(self, layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The replaced outputs of a layer without layers inside: those inside of others must go on being counted."""
         value = self.values.get((id(layer), self.counts[id(layer)]), NotImplemented)
         if value is NotImplemented:

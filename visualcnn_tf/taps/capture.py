@@ -33,10 +33,10 @@ class Recorder:
     def __init__(self, layers: Iterable[Any]) -> None:
         self.layers = {id(layer): layer for layer in layers}
 
-    def started(self, layer: Any, args: tuple[Any, ...]) -> None:
+    def started(self, layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """A watched layer is about to run."""
 
-    def instead(self, layer: Any, args: tuple[Any, ...]) -> Any:
+    def instead(self, layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What a watched layer is to return without running at all, or ``NotImplemented``."""
         return NotImplemented
 
@@ -80,6 +80,11 @@ def recording(recorder: Recorder, inline: Iterable[Any] = ()) -> Iterator[None]:
     finally:
         stack.remove(recorder)
         _unwatch(layers.values())
+
+
+def is_recording() -> bool:
+    """Whether a recorder is open in this thread."""
+    return bool(_stack())
 
 
 def _stack() -> list[Recorder]:
@@ -126,8 +131,8 @@ def _reporting(layer: Any, name: str) -> Any:
         run = original if inlined is None or not stack else inlined
         recorders = [recorder for recorder in stack if id(layer) in recorder.layers]
         for recorder in recorders:
-            recorder.started(layer, args)
-            known = recorder.instead(layer, args)
+            recorder.started(layer, args, kwargs)
+            known = recorder.instead(layer, args, kwargs)
             if known is not NotImplemented:
                 return known
         outputs = run(*args, **kwargs)

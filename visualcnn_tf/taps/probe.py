@@ -27,6 +27,7 @@ class Call:
         index: which call of this layer it is, from 0.
         tensor: what it returned, in the scratch graph; None unless it is one dense tensor of the model's own graph.
         obstacle: why its output can't be tapped, or "".
+        taken: the one tensor that it was given, or None where it was given more, or told to train.
         frames: number of time steps, where the call is one of those of a TimeDistributed layer.
         data_format: where the channels stand in ``tensor``.
     """
@@ -36,6 +37,7 @@ class Call:
     index: int
     tensor: Any = None
     obstacle: str = ""
+    taken: Any = None
     frames: int | None = None
     data_format: str = "channels_last"
 
@@ -82,8 +84,11 @@ class _Trace(Recorder):
         self.calls: list[Call] = []
         self.counts: dict[int, int] = {}
         self.steps: list[int | None] = []
+        self.taken: list[Any] = []
 
-    def started(self, layer: Any, args: tuple[Any, ...]) -> None:
+    def started(self, layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        is_plain = len(args) == 1 and tf.is_tensor(args[0]) and not kwargs.get("training")
+        self.taken.append(args[0] if is_plain else None)
         if isinstance(layer, keras.layers.TimeDistributed):
             self.steps.append(args[0].shape[1])
 
@@ -92,7 +97,7 @@ class _Trace(Recorder):
             self.steps.pop()
         index = self.counts.get(id(layer), 0)
         self.counts[id(layer)] = index + 1
-        call = Call(self.paths[id(layer)], layer, index, outputs)
+        call = Call(self.paths[id(layer)], layer, index, outputs, taken=self.taken.pop())
         if self.steps:
             call.frames = self.steps[0]
             if len(self.steps) > 1:
