@@ -20,12 +20,13 @@ from benchmarks.report import Report, Table, command, ms
 from benchmarks.timing import Samples, Spread, progress, take_turns
 
 CALLERS = {"tf.function": by_function, "predict": by_predict}
-#: How heatmaps are asked for.
+#: How heatmaps are asked for, the quickest last.
 WAYS: dict[str, dict[str, Any]] = {
     "plain": {},
     "after": {"after_activation": True},
     "XLA": {"jit_compile": "fusion"},
     "after, XLA": {"after_activation": True, "jit_compile": "fusion"},
+    "after, XLA+": {"after_activation": True, "jit_compile": "activation"},
 }
 
 
@@ -99,8 +100,8 @@ def measure_case(
         for name, (way, dtype) in kinds.items()
     }
     call = CALLERS[case.caller]
-    after = any("after" in way for way in case.ways)
-    read = {f"{READS}, {dtype}": Reads(model, case.taps, dtype, 2, after) for dtype in case.dtypes if case.reach}
+    quickest = WAYS[max(case.ways, key=list(WAYS).index)]
+    read = {f"{READS}, {dtype}": Reads(model, case.taps, dtype, 2, **quickest) for dtype in case.dtypes if case.reach}
     contenders = {name: call(one, images) for name, one in {BARE: model, **explained, **read}.items()}
     what = f"{case.subject.name}, batch {len(images)}, {case.taps}, {case.method}"
     bare = np.asarray(contenders[BARE]())
@@ -163,7 +164,9 @@ INTRODUCTION = (
     "within each round. The weights are random, the call is a `tf.function` on a tensor unless the table says "
     "`predict`. The **floor** is the time to read each tapped map once and to write each heatmap once, at the speed "
     "at which this machine copies: {machine}. The last column is what the heatmaps add to the bare model's time, as a "
-    'multiple of the floor. The ways: *after*: `after_activation=True`; *XLA*: `jit_compile="fusion"`.'
+    'multiple of the floor. The ways: *after*: `after_activation=True`; *XLA*: `jit_compile="fusion"`; *XLA+*: '
+    '`jit_compile="activation"`, which also compiles a part of the model itself: what it adds to the bare model may be '
+    "less than the floor, or less than nothing."
 )
 
 

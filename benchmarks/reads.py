@@ -41,13 +41,13 @@ class Reads:
         layers: what is tapped.
         dtype: of the heatmaps, which are as large as the input.
         reads: how often each map is read, once or twice.
-        after_activation: as in ``attach``.
+        **options: ``after_activation`` and ``jit_compile`` of ``attach``.
     """
 
-    def __init__(self, model: Any, layers: Any, dtype: str, reads: int = 2, after_activation: bool = False) -> None:
-        options: dict[str, Any] = {"size": None, "normalize": None, "jit_compile": "fusion"}
+    def __init__(self, model: Any, layers: Any, dtype: str, reads: int = 2, **options: Any) -> None:
+        options = {"size": None, "normalize": None, "jit_compile": "fusion", **options}
         method = read_once if reads == 1 else read_twice
-        self.read = vc.attach(model, layers, method=method, after_activation=after_activation, **options)
+        self.read = vc.attach(model, layers, method=method, **options)
         self.dtype = dtype
 
     def __call__(self, images: Any, training: bool = False) -> dict[str, Any]:

@@ -94,7 +94,10 @@ def attach(
             colours or opacity, give an ``Overlay(alpha, colormap, value_range=(black, white))`` instead.
         jit_compile: ``"fusion"`` lets XLA compile what makes heatmaps (not the model): several times faster after
             the first call, which takes about 0.2 seconds more for each layer and each new batch size. Exported files
-            hold the plain operations. For all of the model use ``tf.function(explained, jit_compile=True)``.
+            hold the plain operations. ``"activation"`` does the same, and compiles the batch normalisation and the
+            activation before each tap as one, for methods that explain no class: faster still for many taps with
+            ``after_activation``, and predictions may differ from the model's by rounding. For all of the model use
+            ``tf.function(explained, jit_compile=True)``.
         check_numerics: whether NaN or infinite activations raise an error that names the layer. Otherwise such an
             image gets an all-zero heatmap. Has no effect under XLA or in TensorFlow Lite.
         input_shape: shape of one example, without the batch, for a model that was never built (which this builds),

@@ -263,8 +263,9 @@ def check_name() -> None:
 
 def check_jit_compile() -> None:
     model, batch = tiny_model(), images(3)
-    compiled = vc.attach(model, jit_compile="fusion")(batch)
-    check_same(compiled, vc.attach(model)(batch), 1e-5)
+    for value in ("fusion", "activation"):
+        compiled = vc.attach(model, jit_compile=value)(batch)
+        check_same(compiled, vc.attach(model)(batch), 1e-5)
 
 
 #: A row for each parameter of ``attach`` that no row of ``OPTIONS`` uses.

@@ -1,4 +1,4 @@
-"""A batch normalisation and the activation that it leads to, which is tapped, compiled as one.
+"""A batch normalisation and the activation behind it, which is tapped, compiled as one.
 
 Operation after operation, Keras's batch normalisation and the activation behind it read and write their maps three
 times; as one program of XLA's once. With the maps of many layers tapped, that wins back half of what heatmaps cost.
@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import keras
+import tensorflow as tf
 from keras import activations
 
 from visualcnn_tf._xla import Compiled
@@ -46,7 +47,7 @@ def chains_to(taps: Sequence[Call], probe: Probe) -> tuple[tuple[str, ...], ...]
             before = chain[0].taken.ref()
             is_inner = before in makers and before not in tapped and _is_only_reader(chain[0], probe)
             chain = [makers[before], *chain] if is_inner else []
-        if chain:
+        if len(chain) > 1:
             found.append(tuple(call.path for call in chain))
     return tuple(dict.fromkeys(found))
 
@@ -96,7 +97,8 @@ class Chain:
 
     def __call__(self, tensor: Any) -> Any:
         """What the last layer returns."""
-        return self._compiled(tensor)
+        # The graph optimiser does not look into the program, and does less for what follows without a shape.
+        return tf.ensure_shape(self._compiled(tensor), tensor.shape)
 
     def _run(self, tensor: Any) -> Any:
         for layer in self.layers:
