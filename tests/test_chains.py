@@ -108,8 +108,8 @@ def test_what_is_read_elsewhere_ends_a_chain(reader: str) -> None:
     check_equal(vc.attach(model, "relu", jit_compile="activation")(x), vc.attach(model, "relu")(x))
 
 
-class _Aside(keras.Model):
-    """Reads what its normalisation returns with an operation of TensorFlow's, too."""
+class _Own(keras.Model):
+    """A model whose own code reads what its normalisation returns."""
 
     def __init__(self) -> None:
         super().__init__(name="own")
@@ -117,20 +117,20 @@ class _Aside(keras.Model):
         self.relu, self.pool, self.dense = L.ReLU(name="relu"), L.GlobalMaxPooling2D(), L.Dense(2)
 
     def call(self, x: Any) -> Any:
-        x = self.bn(self.conv(x))
-        return self.dense(self.pool(self.relu(x))) + tf.reduce_mean(x, [1, 2, 3])[:, tf.newaxis]
+        return self.ended(self.bn(self.conv(x)))
+
+    def ended(self, x: Any) -> Any:
+        return self.dense(self.pool(self.relu(x)))
 
 
-class _Between(keras.Model):
-    """Does something of its own between normalisation and activation."""
+class _Aside(_Own):
+    def ended(self, x: Any) -> Any:
+        return super().ended(x) + tf.reduce_mean(x, [1, 2, 3])[:, tf.newaxis]
 
-    def __init__(self) -> None:
-        super().__init__(name="own")
-        self.conv, self.bn = L.Conv2D(4, 3, name="conv"), L.BatchNormalization(name="bn")
-        self.relu, self.pool, self.dense = L.ReLU(name="relu"), L.GlobalMaxPooling2D(), L.Dense(2)
 
-    def call(self, x: Any) -> Any:
-        return self.dense(self.pool(self.relu(2.0 - self.bn(self.conv(x)))))
+class _Between(_Own):
+    def ended(self, x: Any) -> Any:
+        return super().ended(2.0 - x)
 
 
 def test_an_operation_between_ends_a_chain() -> None:
