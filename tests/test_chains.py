@@ -91,7 +91,7 @@ def test_what_is_tapped_itself_ends_a_chain() -> None:
     check_equal(explained(x), vc.attach(model, ["a_bn", "a_relu", "b_conv", "b_silu"])(x))
 
 
-@pytest.mark.parametrize("reader", ["layer", "operation", "output"])
+@pytest.mark.parametrize("reader", ["layer", "operation", "check", "output"])
 def test_what_is_read_elsewhere_ends_a_chain(reader: str) -> None:
     image = keras.Input(IMAGE)
     normal = L.BatchNormalization(name="bn")(L.Conv2D(4, 3, name="conv")(image))
@@ -101,7 +101,7 @@ def test_what_is_read_elsewhere_ends_a_chain(reader: str) -> None:
     elif reader == "output":
         model = keras.Model(image, [L.Dense(2)(L.Flatten()(relu)), normal])
     else:
-        model = _Aside()
+        model = _Aside() if reader == "operation" else _Checked()
         model(images(1))
     assert vc.attach(model, "relu", jit_compile="activation").plan.chains == ()
     x = images(3)
@@ -126,6 +126,12 @@ class _Own(keras.Model):
 class _Aside(_Own):
     def ended(self, x: Any) -> Any:
         return super().ended(x) + tf.reduce_mean(x, [1, 2, 3])[:, tf.newaxis]
+
+
+class _Checked(_Own):
+    def ended(self, x: Any) -> Any:
+        tf.debugging.assert_less(x, 1e6)
+        return super().ended(x)
 
 
 class _Between(_Own):
@@ -227,6 +233,18 @@ def test_mixed_precision(policy: str) -> None:
     got, want = explained(x), vc.attach(model, after_activation=True)(x)
     step = 2.0**-10 if policy == "mixed_float16" else 2.0**-7
     check_equal(_floats(got), _floats(want), 16 * step)
+
+
+def test_gradients_flow_through_it() -> None:
+    model, x = two_blocks(), tf.constant(images(2))
+    found = []
+    for run in (model, lambda batch: compiled(model)(batch)["predictions"]):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            loss = tf.reduce_sum(run(x) ** 2)
+        found.append(tape.gradient(loss, x).numpy())
+    assert np.abs(found[0]).max() > 1e-3
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-4, atol=1e-6)
 
 
 def test_unknown_sizes_and_other_batches() -> None:

@@ -71,13 +71,15 @@ def _is_activation(layer: Any) -> bool:
 def _is_only_reader(call: Call, probe: Probe) -> bool:
     """Whether what a call takes goes nowhere else, be it to a layer, an operation of TensorFlow's or an output."""
     outputs = {tensor.ref() for tensor in flat_outputs(probe.outputs)}
-    others = {other.tensor.ref() for other in probe.calls if other.tensor is not None} - {call.tensor.ref()}
+    elsewhere = outputs | {other.tensor.ref() for other in probe.calls if other.tensor is not None}
     if call.taken.ref() in outputs:
         return False
     todo, seen = [call.taken], {call.tensor.ref()}
     while todo:
-        reached = {tensor.ref(): tensor for reader in todo.pop().consumers() for tensor in reader.outputs}
-        if not reached.keys().isdisjoint((outputs | others) - {call.tensor.ref()}):
+        readers = todo.pop().consumers()
+        reached = {tensor.ref(): tensor for reader in readers for tensor in reader.outputs}
+        # What has a state tells someone else: a message, a check, a variable.
+        if any(reader.op_def.is_stateful for reader in readers) or (reached.keys() - seen) & elsewhere:
             return False
         todo += [tensor for reference, tensor in reached.items() if reference not in seen]
         seen |= reached.keys()
@@ -123,9 +125,10 @@ class ChainedOutputs(Outputs):
         chain = self.chains.get(id(layer))
         if chain is None or self.is_inside:
             return NotImplemented
-        if chain in self.done:
-            return self.returned(layer, args[0])
-        if layer is not chain.layers[0] or kwargs.get("training"):
+        if layer is not chain.layers[0]:
+            return self.returned(layer, args[0]) if chain in self.done else NotImplemented
+        self.done.discard(chain)
+        if kwargs.get("training"):
             return NotImplemented
         self.done.add(chain)
         return self.returned(layer, self._result(chain, args[0]))
