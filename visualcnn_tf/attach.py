@@ -95,8 +95,8 @@ def attach(
         jit_compile: ``"fusion"`` lets XLA compile what makes heatmaps (not the model): several times faster after
             the first call, which takes about 0.2 seconds more for each layer and each new batch size. Exported files
             hold the plain operations. ``"activation"`` does the same, and compiles the batch normalisation and the
-            activation before each tap as one, for methods that explain no class: faster still for many taps with
-            ``after_activation``, and predictions may differ from the model's by rounding. For all of the model use
+            activation before each tap as one, for methods that explain no class: faster still for batches, with many
+            taps and ``after_activation``; predictions may differ from the model's by rounding. For all of the model use
             ``tf.function(explained, jit_compile=True)``.
         check_numerics: whether NaN or infinite activations raise an error that names the layer. Otherwise such an
             image gets an all-zero heatmap. Has no effect under XLA or in TensorFlow Lite.

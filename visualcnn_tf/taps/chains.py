@@ -1,7 +1,7 @@
 """A batch normalisation and the activation behind it, which is tapped, compiled as one.
 
 Operation after operation, Keras's batch normalisation and the activation behind it read and write their maps three
-times; as one program of XLA's once. With the maps of many layers tapped, that wins back half of what heatmaps cost.
+times; as one program of XLA's once. With many layers tapped, that wins back up to half of what heatmaps cost.
 """
 
 from __future__ import annotations
