@@ -1,7 +1,8 @@
 """Heatmaps compiled with XLA, inside of a model that is not.
 
 XLA reads feature maps once or twice, and writes a heatmap once, where operation after operation writes and reads whole
-copies of them. But on a CPU it makes depthwise convolutions several times slower, so only heatmaps are compiled.
+copies of them. But on a CPU it makes depthwise convolutions several times slower, so only heatmaps are compiled, and
+the activations that they are made of.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ times; as one program of XLA's once. With many layers tapped, that wins back up 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -16,15 +17,10 @@ from keras import activations
 from visualcnn_tf._xla import Compiled
 from visualcnn_tf.outputs import flat_outputs
 from visualcnn_tf.taps.capture import Outputs
+from visualcnn_tf.taps.follow import ACTIVATIONS
 from visualcnn_tf.taps.probe import Call, Probe
 
-# By name, because Keras's functions, such as `keras.ops.relu` in a functional model, have no public classes.
-_ACTIVATIONS = frozenset(
-    [
-        *("ELU", "LeakyReLU", "PReLU", "ReLU", "Celu", "Elu", "Gelu", "HardSigmoid", "HardSilu", "HardTanh"),
-        *("LeakyRelu", "LogSigmoid", "Relu", "Relu6", "Selu", "Sigmoid", "Silu", "Softplus", "Softsign", "Tanh"),
-    ]
-)
+# Of a layer `Activation`, which may be given any function.
 _FUNCTIONS = (
     *(activations.celu, activations.elu, activations.gelu, activations.hard_sigmoid, activations.hard_silu),
     *(activations.hard_tanh, activations.leaky_relu, activations.log_sigmoid, activations.mish, activations.relu),
@@ -38,7 +34,8 @@ def chains_to(taps: Sequence[Call], probe: Probe) -> tuple[tuple[str, ...], ...]
 
     Nothing but the next one reads what one of them returns, and each runs once.
     """
-    makers = {call.tensor.ref(): call for call in probe.calls if _is_simple(call, probe)}
+    runs = Counter(id(call.layer) for call in probe.calls)
+    makers = {call.tensor.ref(): call for call in probe.calls if runs[id(call.layer)] == 1 and _is_simple(call)}
     tapped = {call.tensor.ref() for call in taps}
     found = []
     for tap in taps:
@@ -52,12 +49,12 @@ def chains_to(taps: Sequence[Call], probe: Probe) -> tuple[tuple[str, ...], ...]
     return tuple(dict.fromkeys(found))
 
 
-def _is_simple(call: Call, probe: Probe) -> bool:
-    """Whether a call works number by number on one tensor, leaves nothing behind, and is its layer's only one."""
+def _is_simple(call: Call) -> bool:
+    """Whether a call works number by number on one tensor, and leaves nothing behind."""
     layer = call.layer
     if call.tensor is None or call.obstacle or call.taken is None or call.frames is not None:
         return False
-    if getattr(layer, "activity_regularizer", None) is not None or sum(c.layer is layer for c in probe.calls) > 1:
+    if getattr(layer, "activity_regularizer", None) is not None:
         return False
     return type(layer) is keras.layers.BatchNormalization or _is_activation(layer)
 
@@ -65,7 +62,7 @@ def _is_simple(call: Call, probe: Probe) -> bool:
 def _is_activation(layer: Any) -> bool:
     if type(layer) is keras.layers.Activation:
         return layer.activation in _FUNCTIONS
-    return isinstance(layer, keras.Operation) and type(layer).__name__ in _ACTIVATIONS
+    return isinstance(layer, keras.Operation) and type(layer).__name__ in ACTIVATIONS
 
 
 def _is_only_reader(call: Call, probe: Probe) -> bool:
@@ -114,9 +111,9 @@ class ChainedOutputs(Outputs):
     The other layers hand on what they are given, which is the chain's result already.
     """
 
-    def __init__(self, layers: Iterable[Any], chains: Iterable[Chain]) -> None:
+    def __init__(self, layers: Iterable[Any], chains: Sequence[Chain]) -> None:
+        super().__init__([*layers, *(layer for chain in chains for layer in chain.layers)])
         self.chains = {id(layer): chain for chain in chains for layer in chain.layers}
-        super().__init__([*layers, *(layer for chain in self.chains.values() for layer in chain.layers)])
         self.done: set[Chain] = set()
         self.is_inside = False
 

@@ -10,15 +10,17 @@ import keras
 
 from visualcnn_tf.taps.probe import Call, Probe, nearest_upstream
 
-# By name, because Keras's functions, such as `keras.ops.relu` in a functional model, have no public classes.
-_FOLLOWING = frozenset(
+#: By name, because Keras's functions, such as `keras.ops.relu` in a functional model, have no public classes.
+ACTIVATIONS = frozenset(
     [
-        *("BatchNormalization", "GroupNormalization", "LayerNormalization", "RMSNormalization", "UnitNormalization"),
-        *("Dropout", "GaussianDropout", "GaussianNoise", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"),
-        *("Activation", "ELU", "LeakyReLU", "PReLU", "ReLU"),
-        *("Celu", "Elu", "Gelu", "HardSigmoid", "HardSilu", "HardTanh", "LeakyRelu", "LogSigmoid", "Relu", "Relu6"),
-        *("Selu", "Sigmoid", "Silu", "Softplus", "Softsign", "Tanh"),
+        *("ELU", "LeakyReLU", "PReLU", "ReLU", "Celu", "Elu", "Gelu", "HardSigmoid", "HardSilu", "HardTanh"),
+        *("LeakyRelu", "LogSigmoid", "Relu", "Relu6", "Selu", "Sigmoid", "Silu", "Softplus", "Softsign", "Tanh"),
     ]
+)
+_FOLLOWING = ACTIVATIONS.union(
+    ["Activation"],
+    ["BatchNormalization", "GroupNormalization", "LayerNormalization", "RMSNormalization", "UnitNormalization"],
+    ["Dropout", "GaussianDropout", "GaussianNoise", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"],
 )
 
 
