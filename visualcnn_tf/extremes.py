@@ -16,6 +16,9 @@ import tensorflow as tf
 
 from visualcnn_tf.resize import grows, is_linear_in_xla, neighbours, planned_weights, product, rotated
 
+# Numbers in a matrix for all axes at once, up to which it costs less than to transpose the map between two products.
+_SMALL = 2**14
+
 
 def has_few_corners(before: Sequence[Any], after: Sequence[Any], interpolation: str) -> bool:
     """Whether :func:`extremes` can tell those of resized maps, with less work than to look at all their samples."""
@@ -32,7 +35,8 @@ def extremes(maps: tf.Tensor, size: Sequence[int], interpolation: str) -> tuple[
     space = list(range(1, maps.shape.rank))
     if not is_linear_in_xla(interpolation):
         found = _corners(maps, size, interpolation)
-        return tf.reduce_min(found, space, keepdims=True), tf.reduce_max(found, space, keepdims=True)
+        found = tf.reshape(found, [-1, found.shape[1:].num_elements(), *[1] * (maps.shape.rank - 2)])
+        return tf.reduce_min(found, 1, keepdims=True), tf.reduce_max(found, 1, keepdims=True)
     # Worked out from neighbours in XLA's loop that looks for the extremes, they are never written.
     samples = [maps]
     for axis, (before, after) in enumerate(zip(maps.shape[1:], size, strict=True), 1):
@@ -43,8 +47,13 @@ def extremes(maps: tf.Tensor, size: Sequence[int], interpolation: str) -> tuple[
 
 
 def _corners(maps: tf.Tensor, size: Sequence[int], interpolation: str) -> tf.Tensor:
-    """The corners ``(B, ...)`` of enlarged maps, the axes in another order: a product along each axis."""
-    *axes, last = zip(maps.shape[1:], size, strict=True)
+    """The corners ``(B, ...)`` of enlarged maps, the axes in another order: a product along each, or one along all."""
+    pairs = list(zip(maps.shape[1:], size, strict=True))
+    weights = [_corner_weights(*pair, interpolation) for pair in pairs]
+    if math.prod(one.size for one in weights) <= _SMALL:
+        flat = tf.reshape(maps, [-1, maps.shape[1:].num_elements()])
+        return tf.matmul(flat, tf.constant(functools.reduce(np.kron, weights)))
+    *axes, last = pairs
     maps = product(maps, tf.constant(_corner_weights(*last, interpolation)))
     # The axes need not come to stand as before.
     for before, after in axes:

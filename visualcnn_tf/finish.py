@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from visualcnn_tf._xla import is_compiling_for_cpu
 from visualcnn_tf.extremes import extremes, has_few_corners
-from visualcnn_tf.normalize import Normalization, cast_maps, normalize_maps
+from visualcnn_tf.normalize import Normalization, cast_maps, normalize_maps, zeros_unless
 from visualcnn_tf.resize import resize
 
 # By so much a scaled map reaches over its ends, which are cut off: rounding must not keep it from reaching them.
@@ -52,7 +52,7 @@ class Finish:
             _, low, high = self.normalize
             scaled = (maps - low) / (high - low)
             # Every other normalisation keeps zeros zero.
-            return scaled if finite is None else tf.where(finite, scaled, tf.zeros_like(scaled))
+            return scaled if finite is None else zeros_unless(finite, scaled)
         if self.size is None or not self.scales_first(maps.shape[1:]):
             return maps
         # First by what the small map spans, so that the extremes of the enlarged one are exact to rounding.

@@ -185,7 +185,7 @@ class Scores:
             first = tf.cast(output > 0.5, tf.int32)
             return tf.concat([first, 1 - first], 1)[:, :count]
         if count == 1:
-            return tf.argmax(output, -1, output_type=tf.int32)[:, tf.newaxis]
+            return tf.expand_dims(tf.argmax(output, -1, output_type=tf.int32), 1)
         return tf.math.top_k(output, count).indices
 
     @property

@@ -11,6 +11,7 @@ import tensorflow as tf
 from visualcnn_tf._checks import check_choice
 from visualcnn_tf.errors import InvalidArgumentError
 from visualcnn_tf.fusion import activation, gradient, perturbation
+from visualcnn_tf.normalize import zeros_unless
 
 Fusion: TypeAlias = Callable[..., Any]
 
@@ -126,7 +127,7 @@ def _finite(maps: Any) -> tuple[Any, Any]:
     # x - x is 0 for finite numbers and NaN for all others: true in graphs, under XLA and in TensorFlow Lite, where
     # tf.debugging.check_numerics does nothing. Their mean, unlike a comparison of each, is a thing for XNNPACK.
     finite = tf.reduce_mean(maps - maps, space, keepdims=True) == 0.0
-    return tf.where(finite, maps, tf.zeros_like(maps)), finite
+    return zeros_unless(finite, maps), finite
 
 
 def _checked(fused: Any, activations: Any, method: Fusion) -> Any:

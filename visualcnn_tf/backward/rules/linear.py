@@ -25,7 +25,7 @@ def _of_classes(node: Node) -> Any:
 
 def columns_of(matrix: Any, classes: Any) -> Any:
     """Columns ``(B, n)`` of a matrix ``(n, K)`` for classes ``(B, 1)``; the first one for -1."""
-    numbers = tf.maximum(classes[:, 0], 0)
+    numbers = tf.maximum(tf.squeeze(classes, 1), 0)
     if is_frozen():
         # The transposed constant is that of TensorFlow Lite's forward product: the file holds no second copy.
         return tf.gather(tf.transpose(matrix), numbers)
