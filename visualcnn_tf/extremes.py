@@ -32,7 +32,6 @@ def has_few_corners(before: Sequence[Any], after: Sequence[Any], interpolation: 
 
 def extremes(maps: tf.Tensor, size: Sequence[int], interpolation: str) -> tuple[tf.Tensor, tf.Tensor]:
     """The least and the largest value, each ``(B, 1, 1)``, of maps ``(B, h, w)`` enlarged to a size."""
-    space = list(range(1, maps.shape.rank))
     if not is_linear_in_xla(interpolation):
         found = _corners(maps, size, interpolation)
         found = tf.reshape(found, [-1, found.shape[1:].num_elements(), *[1] * (maps.shape.rank - 2)])
@@ -42,22 +41,21 @@ def extremes(maps: tf.Tensor, size: Sequence[int], interpolation: str) -> tuple[
     for axis, (before, after) in enumerate(zip(maps.shape[1:], size, strict=True), 1):
         if 1 < before < after:
             samples = [each for one in samples for each in _outermost(one, axis, before, after)]
+    space = list(range(1, maps.shape.rank))
     low, high = functools.reduce(tf.minimum, samples), functools.reduce(tf.maximum, samples)
     return tf.reduce_min(low, space, keepdims=True), tf.reduce_max(high, space, keepdims=True)
 
 
 def _corners(maps: tf.Tensor, size: Sequence[int], interpolation: str) -> tf.Tensor:
     """The corners ``(B, ...)`` of enlarged maps, the axes in another order: a product along each, or one along all."""
-    pairs = list(zip(maps.shape[1:], size, strict=True))
-    weights = [_corner_weights(*pair, interpolation) for pair in pairs]
+    weights = [_corner_weights(*pair, interpolation) for pair in zip(maps.shape[1:], size, strict=True)]
     if math.prod(one.size for one in weights) <= _SMALL:
-        flat = tf.reshape(maps, [-1, maps.shape[1:].num_elements()])
-        return tf.matmul(flat, tf.constant(functools.reduce(np.kron, weights)))
-    *axes, last = pairs
-    maps = product(maps, tf.constant(_corner_weights(*last, interpolation)))
+        maps, weights = tf.reshape(maps, [-1, maps.shape[1:].num_elements()]), [functools.reduce(np.kron, weights)]
+    *others, last = weights
+    maps = product(maps, tf.constant(last))
     # The axes need not come to stand as before.
-    for before, after in axes:
-        maps = product(rotated(maps), tf.constant(_corner_weights(before, after, interpolation)))
+    for one in others:
+        maps = product(rotated(maps), tf.constant(one))
     return maps
 
 
