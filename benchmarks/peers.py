@@ -73,7 +73,7 @@ def against(method: str, scene: Scene, batch: int, rounds: int, report: Report, 
         for name in CALLS:
             check_heatmaps(f"{scene.name}, batch {batch}, {name}", method, contenders[name](), scene, batch, report)
     compare(method, scene, batch, report, **limit)
-    samples = take_turns(contenders, rounds)
+    samples = take_turns(contenders, rounds, ahead=1)
     what = f"{method}{' of some channels' if limit else ''}, {scene.name}, {batch}"
     report.raw[what] = samples
     faster = [samples.ratio(THEIRS, over=name) for name in CALLS]
@@ -136,7 +136,7 @@ def measure_by_hand(subject: Subject, rounds: int, report: Report) -> list[str]:
         for tap, want in zip(explained.taps, maps, strict=True):
             error = checks.difference(f"by hand, {name}, {tap.key}", outputs[tap.key], want, 1e-3)
             report.note("by hand", error)
-    samples = take_turns(contenders, rounds)
+    samples = take_turns(contenders, rounds, ahead=1)
     report.raw[f"by hand, {subject.name}"] = samples
     progress("by hand")
     ratios = [str(samples.ratio("by hand", over=name)) for name in CALLS]
@@ -153,7 +153,7 @@ def measure_seed(batch: int, rounds: int, report: Report) -> list[str]:
     for tap, want in zip(explained.taps, contenders["the seed"](), strict=True):
         error = checks.difference(f"The seed, {tap.key}", outputs[tap.key][0], want, 1e-3)
         report.note("heatmaps against the seed's", error)
-    samples = take_turns(contenders, rounds)
+    samples = take_turns(contenders, rounds, ahead=1)
     report.raw["seed"] = samples
     ratio = samples.ratio("the seed", over="ours").times(batch)
     report.reach["the seed over ours, per image"] = (ratio, f"batch {batch}")
@@ -214,7 +214,8 @@ def measure(quick: bool) -> Report:
     hand = measure_by_hand(size.subject._replace(batch=min(size.subject.batch, 16)), size.others, report)
     seeds = measure_seed(size.seed_batch, 6 * size.others, report)
     report.sections = [
-        "Medians (and quartiles) of the ratios within rounds, in which contenders take turns. From arrays to arrays, "
+        "Medians (and quartiles) of the ratios within rounds, in which contenders take turns. Each is timed right "
+        "behind an untimed call of its own, as a short one right behind a long one is slower. From arrays to arrays, "
         f"the same layer, classes and images; how many times as fast as {THEIRS} each call is. With a limited number "
         f"of channels {THEIRS} calls it Faster Score-CAM.",
         Table("peers", HEADER, lines),

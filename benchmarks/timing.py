@@ -68,12 +68,19 @@ def take_turns(
     contenders: Mapping[str, Contender],
     rounds: int,
     warmup: int = 1,
+    ahead: int = 0,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Samples:
-    """Times the contenders in turn, A B C A B C …, after ``warmup`` rounds that do not count."""
+    """Times the contenders in turn, A B C A B C …, after ``warmup`` rounds that do not count.
+
+    Each turn begins with ``ahead`` calls that do not count either, for contenders so unequal that a long one leaves
+    the caches full of its own, and the short one behind it would pay for that.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     for turn in range(warmup + rounds):
         for name, contender in contenders.items():
+            for _ in range(ahead):
+                contender()
             start = clock()
             result = contender()
             elapsed = clock() - start

@@ -44,6 +44,14 @@ def test_contenders_take_turns_and_warm_up_does_not_count():
     assert samples.seconds == {"a": [1, 2], "b": [3, 5]}
 
 
+def test_the_calls_ahead_of_each_turn_do_not_count():
+    clock = FakeClock()
+    contenders = {"a": clock.contender("a", 9, 9, 8, 1, 7, 2), "b": clock.contender("b", 9, 9, 6, 3, 4, 5)}
+    samples = take_turns(contenders, rounds=2, warmup=1, ahead=1, clock=clock)
+    assert clock.turns == ["a", "a", "b", "b"] * 3
+    assert samples.seconds == {"a": [1, 2], "b": [3, 5]}
+
+
 def test_what_happens_between_the_turns_is_not_timed():
     clock = FakeClock()
 
