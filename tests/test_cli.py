@@ -232,6 +232,12 @@ def test_show_writes_pages(folder, tmp_path, capsys):
     assert f"Wrote {tmp_path / 'out_1.png'}, {tmp_path / 'out_2.png'}, " in capsys.readouterr().out
 
 
+def test_show_counts_a_layer_once_for_all_classes(folder, tmp_path, capsys):
+    words = ["show", str(folder / "model.keras"), str(folder / "a.png"), "--layers", "last", "--method", "gradcam"]
+    assert main([*words, "--class", "top3", "-o", str(tmp_path / "out.png")]) == 0
+    assert "(images: 1, layers: 1)" in capsys.readouterr().out
+
+
 def test_show_explains_one_of_several_outputs(folder, tmp_path, plotted):
     image = keras.Input((12, 12, 3))
     maps = layers.Conv2D(4, 3, name="maps")(image)

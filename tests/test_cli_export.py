@@ -93,6 +93,19 @@ def test_int8_is_calibrated_on_a_folder_of_images(model_file: Path, tmp_path: Pa
         assert np.corrcoef(got[key].ravel(), np.asarray(value).ravel())[0, 1] > 0.97, key
 
 
+def test_an_existing_file_is_an_error_before_anything_is_written(model_file: Path, tmp_path: Path, capsys: Any) -> None:
+    target = tmp_path / "m.tflite"
+    target.write_bytes(b"mine")
+    words = ["export", str(model_file), "--layers", "last", "--tflite", str(target)]
+    assert main([*words, "--saved-model", str(tmp_path / "served")]) == 2
+    assert "`--tflite` must be a path that does not exist yet" in (said := capsys.readouterr().err)
+    assert "Add `--overwrite` to replace it." in said
+    assert list(tmp_path.iterdir()) == [target]
+    assert target.read_bytes() == b"mine"
+    assert main([*words, "--overwrite"]) == 0
+    assert count_ops(target.read_bytes())
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -245,6 +245,8 @@ def test_the_command(folder: Path, tmp_path: Path, capsys: Any) -> None:
     assert f"Wrote {tmp_path / 'out'} (frames: {COUNT}, scale: --range " in said.out
     assert said.err == ""  # it is no terminal
     scale = said.out.split("--range ")[1].rstrip(").\n").split()
+    assert main(words) == 2
+    assert "Add `--overwrite` to replace it." in capsys.readouterr().err
     assert main([*words, "--overwrite", "--range", *scale]) == 0
     look = Look(alpha=0.8, colormap="viridis", weighted=True)
     film(folder, tmp_path / "same", look=look, scale=[float(text) for text in scale])

@@ -77,8 +77,14 @@ def whole_folder(path: Path, overwrite: bool, holds: str) -> Iterator[Path]:
             shutil.rmtree(leftover, ignore_errors=True)
 
 
-def check_free(path: Path, overwrite: bool) -> None:
+def check_free(path: Path, overwrite: bool, argument: str = "path", advice: str = "Pass `overwrite=True`") -> None:
     """Raises for a path that exists, unless it may be overwritten.
+
+    Args:
+        path: where something is to be written.
+        overwrite: whether what is there may be replaced.
+        argument: what the user calls the path.
+        advice: how the user allows it to be replaced.
 
     Raises:
         InvalidArgumentError: it exists.
@@ -86,7 +92,7 @@ def check_free(path: Path, overwrite: bool) -> None:
     """
     with writing(path):
         if path.exists() and not overwrite:
-            raise bad_value("path", "a path that does not exist yet", str(path), "Pass `overwrite=True` to replace it.")
+            raise bad_value(argument, "a path that does not exist yet", str(path), f"{advice} to replace it.")
 
 
 def _check_replaceable(path: Path, real: Path, overwrite: bool, holds: str) -> None:

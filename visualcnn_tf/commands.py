@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from visualcnn_tf._atomic import write_file
+from visualcnn_tf._atomic import check_free, write_file
 from visualcnn_tf._checks import bad_value, check_choice
 from visualcnn_tf._files import image_inputs, load_model, read_images, read_labels
 from visualcnn_tf._frames import open_frames
@@ -80,13 +80,16 @@ def show(arguments: Namespace) -> None:
     paths = [arguments.out] if len(figures) == 1 else _pages(arguments.out, len(figures))
     for figure, path in zip(figures, paths, strict=True):
         save_figure(figure, path)
-    print(f"Wrote {', '.join(map(str, paths))} (images: {len(images)}, layers: {len(explained.taps)}).")
+    count = len({tap.path for tap in explained.taps})  # not once for each class
+    print(f"Wrote {', '.join(map(str, paths))} (images: {len(images)}, layers: {count}).")
 
 
 def video(arguments: Namespace) -> None:
     """Lays heatmaps over the frames of a film."""
     model = load_model(arguments.model, arguments.trust_model)
     image_inputs(model)
+    if not arguments.out.suffix:
+        check_free(arguments.out, arguments.overwrite, "--out", "Add `--overwrite`")
     frames = open_frames(arguments.frames)
     low, high = heatmap_video(
         model,
@@ -108,6 +111,8 @@ def export(arguments: Namespace) -> None:
     """Writes the model with its heatmaps for servers and devices."""
     if arguments.saved_model is None and arguments.tflite is None:
         raise bad_value("--saved-model", "given, or --tflite, or both", None, "Say what to write.")
+    if arguments.tflite is not None:
+        check_free(arguments.tflite, arguments.overwrite, "--tflite", "Add `--overwrite`")
     model = load_model(arguments.model, arguments.trust_model)
     explained = attach(model, dtype=arguments.dtype, **_heatmaps(arguments))
     data = None if arguments.calibrate is None else [_calibration_images(explained.model, arguments)]
