@@ -160,7 +160,7 @@ print(f"  wrote {OUT / 'digits.tflite'} ({report.size / 1e6:.1f} MB)")
 try:
     from ai_edge_litert.interpreter import Interpreter  # as on the device: 16 MB, and no TensorFlow
 except ImportError:
-    from tensorflow.lite import Interpreter
+    Interpreter = tf.lite.Interpreter
 
 run = Interpreter(model_path=str(OUT / "digits.tflite")).get_signature_runner("serving_default")
 digit, classes = images[unsure[:1]], answers["explained_class"][0]
