@@ -210,6 +210,13 @@ def test_options_that_are_not_allowed(folder: Path, tmp_path: Path, out: str, op
     assert [path.name for path in tmp_path.iterdir()] == ["here"]
 
 
+def test_an_existing_folder_is_an_error_before_any_frame_is_explained(folder: Path, tmp_path: Path) -> None:
+    explained: list[Any] = []
+    with pytest.raises(vc.errors.InvalidArgumentError, match="`path` must be a path that does not exist yet"):
+        film(folder, tmp_path, prepare=lambda images: explained.append(images) or images)
+    assert explained == []
+
+
 def test_frames_are_not_overwritten(folder: Path) -> None:
     before = sorted((folder / "frames").iterdir())
     for source in ("frames", "film.gif"):

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from visualcnn_tf._atomic import whole_folder, write_file, writing
+from visualcnn_tf._atomic import check_free, whole_folder, write_file, writing
 from visualcnn_tf._checks import bad_value, is_count, quoted
 from visualcnn_tf._files import image_inputs
 from visualcnn_tf._frames import Frame, Frames, require_pillow
@@ -88,7 +88,7 @@ def heatmap_video(
         MissingExtraError: A GIF is to be written, and Pillow is not installed.
         PathNotWritableError: ``path`` can't be written.
     """
-    speed = _check(frames, path, calibrate, fps)
+    speed = _check(frames, path, overwrite, calibrate, fps)
     if scale is not None:
         scale = _checked_scale(scale)
     first = next(iter(frames)).shape
@@ -111,7 +111,7 @@ def _checked_scale(scale: Sequence[float]) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _check(frames: Frames, path: Path, calibrate: int, fps: float | None) -> float:
+def _check(frames: Frames, path: Path, overwrite: bool, calibrate: int, fps: float | None) -> float:
     """Frames a second; raises for what would fail after the work is done."""
     if path.suffix.lower() not in ("", ".gif"):
         raise bad_value("path", "a file that ends in .gif, or a folder for PNG files", str(path))
@@ -119,6 +119,8 @@ def _check(frames: Frames, path: Path, calibrate: int, fps: float | None) -> flo
         raise bad_value("path", "another place than the frames", str(path))
     if path.suffix:
         require_pillow()
+    else:
+        check_free(path, overwrite)
     if not is_count(calibrate):
         raise bad_value("calibrate", "a whole number of at least 1", calibrate)
     if fps is not None and not 0 < fps <= _FASTEST:
