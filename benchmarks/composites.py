@@ -8,7 +8,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from visualcnn_tf.digits import load_digits
+from visualcnn_tf.data.digits import load_digits
 
 SIZE = 56
 BOX = 20

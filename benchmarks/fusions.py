@@ -16,7 +16,7 @@ from benchmarks.overhead import check_outputs, over_floor
 from benchmarks.reads import READS, Reads
 from benchmarks.report import Report, Table, command, ms
 from benchmarks.timing import progress, take_turns
-from visualcnn_tf.fusion import ACTIVATION_FUSIONS
+from visualcnn_tf.methods import ACTIVATION_FUSIONS
 
 #: A mean has to be known before deviations from it can be taken; a maximum may skip NaN, which a mean shows.
 TWO_READS = ("deviation", "std", "max")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import keras
 
 from benchmarks.models import Subject
-from visualcnn_tf.digits import build_cnn
+from visualcnn_tf.data.digits import build_cnn
 
 _APPLICATIONS = {
     "MobileNetV2": keras.applications.MobileNetV2,

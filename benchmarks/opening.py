@@ -15,7 +15,7 @@ import tensorflow as tf
 
 import visualcnn_tf as vc
 from benchmarks.composites import SIZE, Composites, held_out, train
-from visualcnn_tf._gallery import BACKGROUNDS, require_matplotlib
+from visualcnn_tf.viz.gallery import BACKGROUNDS, require_matplotlib
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

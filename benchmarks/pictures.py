@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.composites import BOX, Composites
-from visualcnn_tf._gallery import COLORMAP, require_matplotlib
+from visualcnn_tf.viz.gallery import COLORMAP, require_matplotlib
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -21,7 +21,7 @@ from benchmarks import checks
 from benchmarks.models import Subject
 from benchmarks.report import ROOT, Report, Table, command, ms
 from benchmarks.timing import Samples, Spread, progress
-from visualcnn_tf.digits import build_cnn
+from visualcnn_tf.data.digits import build_cnn
 
 _IMPORTS = """
 import time
@@ -67,7 +67,7 @@ FULL = Size(
 QUICK = Size(
     1,
     Subject("the seed's CNN", build_cnn, 4),
-    "__import__('visualcnn_tf.digits', fromlist=['x']).build_cnn()",
+    "__import__('visualcnn_tf.data.digits', fromlist=['x']).build_cnn()",
     (1, 2, 3),
 )
 

@@ -24,7 +24,7 @@ import numpy as np
 import tensorflow as tf
 
 import visualcnn_tf as vc
-from visualcnn_tf.digits import accuracy, build_cnn, load_digits, shift
+from visualcnn_tf.data.digits import accuracy, build_cnn, load_digits, shift
 
 NOTEBOOK = "get_ipython" in globals()
 OUT = Path(sys.argv[1] if len(sys.argv) > 1 and not NOTEBOOK else "tour")

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from visualcnn_tf.backward.vjp import vjp
 from visualcnn_tf.export.report import count_ops, foreign_ops, interpreter
+from visualcnn_tf.gradients.vjp import vjp
 
 TOLERANCE = 2e-6
 #: The runtime has exponentials and roots of its own.

@@ -23,9 +23,9 @@ from model_kinds import small_cnn_layers
 from mounted import make_read_only, tmpfs
 
 import visualcnn_tf as vc
-from visualcnn_tf import _atomic, _rename
-from visualcnn_tf._atomic import next_version, whole_folder, write_file
 from visualcnn_tf.errors import InvalidArgumentError, InvalidTypeError, PathNotWritableError
+from visualcnn_tf.io import atomic, rename
+from visualcnn_tf.io.atomic import next_version, whole_folder, write_file
 
 PARTIAL = re.compile(r"\.m\.[0-9a-f]{32}\.partial(\.old)?")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="names are exchanged at once on Linux only")
@@ -48,7 +48,7 @@ def texts(path: Path) -> set[str]:
 @pytest.fixture(params=["exchange", "two renames"])
 def either_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "two renames":
-        monkeypatch.setattr(_rename, "_system_call", lambda: None)
+        monkeypatch.setattr(rename, "_system_call", lambda: None)
 
 
 # Replacing --------------------------------------------------------------------------------------------------------
@@ -81,7 +81,7 @@ def test_an_old_folder_survives_a_failing_rename(tmp_path: Path, monkeypatch: py
             raise OSError(28, os.strerror(28))
         return rename(self, target)
 
-    monkeypatch.setattr(_rename, "_system_call", lambda: None)
+    monkeypatch.setattr(rename, "_system_call", lambda: None)
     monkeypatch.setattr(Path, "rename", rename_or_fail)
     with pytest.raises(PathNotWritableError, match=os.strerror(28)):
         write(tmp_path / "m", "new")
@@ -128,7 +128,7 @@ def gaps(path: Path, seconds: float) -> int:
 @linux
 def test_no_moment_is_without_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert gaps(tmp_path / "m", 1.5) == 0
-    exchange = _atomic.exchange
+    exchange = atomic.exchange
 
     def slowly_in_two_steps(one: Path, other: Path) -> bool:
         other.rename(one.with_name("aside"))
@@ -137,9 +137,9 @@ def test_no_moment_is_without_the_folder(tmp_path: Path, monkeypatch: pytest.Mon
         one.with_name("aside").rename(one)
         return True
 
-    monkeypatch.setattr(_atomic, "exchange", slowly_in_two_steps)
+    monkeypatch.setattr(atomic, "exchange", slowly_in_two_steps)
     assert gaps(tmp_path / "m", 0.5) > 0  # so this test can see a gap
-    assert exchange is _rename.exchange
+    assert exchange is rename.exchange
 
 
 # What is not ours ---------------------------------------------------------------------------------------------------

@@ -17,8 +17,8 @@ from keras import layers as L  # noqa: N812
 from model_kinds import Subclassed, images, small_cnn_layers
 
 import visualcnn_tf as vc
-from visualcnn_tf.combine import combine_maps
-from visualcnn_tf.fusion import ACTIVATION_FUSIONS
+from visualcnn_tf.heatmap.combine import combine_maps
+from visualcnn_tf.methods import ACTIVATION_FUSIONS
 
 
 @pytest.fixture

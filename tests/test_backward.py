@@ -16,7 +16,7 @@ import backward_cases_spatial_layers
 import pytest
 from backward_check import Case, check_against_tensorflow, check_finite_differences, check_in_tflite
 
-from visualcnn_tf.backward.rules import FLAT, RULES
+from visualcnn_tf.gradients.rules import FLAT, RULES
 
 PAGE = Path(__file__).parents[1] / "docs" / "backward.md"
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from visualcnn_tf.backward.vjp import vjp
+from visualcnn_tf.gradients.vjp import vjp
 
 #: Functions of ``x`` and of a number, 1, that is known at run time only; and the operation that falls back.
 FALLBACKS: dict[str, tuple[str, Callable[[Any, Any], Any]]] = {

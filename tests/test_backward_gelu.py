@@ -9,10 +9,10 @@ import pytest
 import tensorflow as tf
 from backward_check import relative
 
-from visualcnn_tf.backward.node import Node
-from visualcnn_tf.backward.rules import shortcut
-from visualcnn_tf.backward.vjp import vjp
 from visualcnn_tf.export.report import count_ops, interpreter
+from visualcnn_tf.gradients.node import Node
+from visualcnn_tf.gradients.rules import shortcut
+from visualcnn_tf.gradients.vjp import vjp
 
 X = np.linspace(-1.0, 2.0, 12, dtype=np.float32).reshape(3, 4)
 

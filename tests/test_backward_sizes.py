@@ -10,8 +10,8 @@ import pytest
 import tensorflow as tf
 from backward_check import TOLERANCE, relative
 
-from visualcnn_tf.backward.node import summed_to
-from visualcnn_tf.backward.vjp import vjp
+from visualcnn_tf.gradients.node import summed_to
+from visualcnn_tf.gradients.vjp import vjp
 
 IMAGES = np.random.default_rng(1).normal(size=(2, 5, 6, 4)).astype(np.float32)
 

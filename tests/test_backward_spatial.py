@@ -13,7 +13,7 @@ from backward_cases_convolution import EXPLICIT, conv, weights
 from backward_cases_pooling import with_ties
 from backward_check import TOLERANCE, check_finite_differences, relative
 
-from visualcnn_tf.backward.vjp import vjp
+from visualcnn_tf.gradients.vjp import vjp
 
 
 def gradients(function: Callable[[Any], Any], x: np.ndarray, spec: tf.TensorSpec) -> tuple[Any, Any, list[str]]:

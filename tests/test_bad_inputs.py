@@ -19,8 +19,8 @@ from small_cnn import small_cnn
 
 import visualcnn_tf as vc
 from visualcnn_tf import errors
-from visualcnn_tf._files import read_image
-from visualcnn_tf.cli import main
+from visualcnn_tf.cli.main import main
+from visualcnn_tf.io.images import read_image
 
 PAGE = Path(__file__).parents[1] / "docs" / "errors.md"
 

@@ -16,7 +16,7 @@ import pytest
 import tensorflow as tf
 
 import visualcnn_tf as vc
-from visualcnn_tf.digits import load_digits, train_cnn
+from visualcnn_tf.data.digits import load_digits, train_cnn
 from visualcnn_tf.export.report import interpreter
 from visualcnn_tf.web.files import routes
 from visualcnn_tf.web.server import make_server

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 import visualcnn_tf as vc
 from visualcnn_tf.errors import InvalidArgumentError, NoFeatureMapError, PathNotWritableError
+from visualcnn_tf.training import callback as callback_module
 
 layers = keras.layers
 RNG = np.random.default_rng(0)
@@ -157,8 +158,8 @@ def test_images_of_bytes(tmp_path: Path) -> None:
 
 def test_it_attaches_once_and_goes_on_in_a_second_fit(tmp_path: Path, monkeypatch: Any) -> None:
     attached = []
-    original = vc.callback.attach
-    monkeypatch.setattr(vc.callback, "attach", lambda *a, **k: attached.append(1) or original(*a, **k))
+    original = callback_module.attach
+    monkeypatch.setattr(callback_module, "attach", lambda *a, **k: attached.append(1) or original(*a, **k))
     callback = vc.HeatmapCallback(X[:1], png_dir=tmp_path)
     model, _ = fitted(callbacks=[callback], epochs=2)
     model.fit(X, Y, verbose=0, initial_epoch=2, epochs=3, callbacks=[callback])
@@ -172,7 +173,7 @@ def test_it_attaches_once_and_goes_on_in_a_second_fit(tmp_path: Path, monkeypatc
 
 def test_the_cost_is_told(tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
     clock = iter(range(100))
-    monkeypatch.setattr("visualcnn_tf.callback.time.perf_counter", lambda: float(next(clock)))
+    monkeypatch.setattr("visualcnn_tf.training.callback.time.perf_counter", lambda: float(next(clock)))
     callback = vc.HeatmapCallback(X[:1], png_dir=tmp_path, every=2)
     _, history = fitted(callbacks=[callback], epochs=4, verbose=2, validation_split=0.25)
     assert callback.seconds == 3  # one to attach, one for each of two epochs

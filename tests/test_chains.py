@@ -12,7 +12,7 @@ import tensorflow as tf
 from keras import layers as L  # noqa: N812
 
 import visualcnn_tf as vc
-from visualcnn_tf._portable import portable
+from visualcnn_tf.ops.exporting import portable
 
 IMAGE = (8, 8, 3)
 

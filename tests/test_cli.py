@@ -10,13 +10,13 @@ import pytest
 import tensorflow as tf
 from small_cnn import small_cnn
 
-import visualcnn_tf.cli
-from visualcnn_tf import commands
-from visualcnn_tf._files import read_images
-from visualcnn_tf.attach import attach
-from visualcnn_tf.cli import main
+import visualcnn_tf.cli.main
+from visualcnn_tf._attach import attach
+from visualcnn_tf.cli import commands
+from visualcnn_tf.cli.main import main
+from visualcnn_tf.io.images import read_images
 
-ROOT = Path(visualcnn_tf.cli.__file__).parents[1]
+ROOT = Path(visualcnn_tf.cli.main.__file__).parents[1]
 layers = keras.layers
 
 

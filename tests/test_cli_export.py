@@ -12,7 +12,7 @@ import tensorflow as tf
 from model_kinds import images, small_cnn_layers
 
 import visualcnn_tf as vc
-from visualcnn_tf.cli import main
+from visualcnn_tf.cli.main import main
 from visualcnn_tf.export.report import count_ops, interpreter
 
 

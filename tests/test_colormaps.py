@@ -6,8 +6,8 @@ import matplotlib
 import numpy as np
 import pytest
 
-from visualcnn_tf.colormaps import COLORMAPS, color_table
 from visualcnn_tf.errors import InvalidArgumentError
+from visualcnn_tf.render.colormaps import COLORMAPS, color_table
 
 
 @pytest.mark.parametrize("name", [name for name in COLORMAPS if name != "seed"])

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle import assert_close
 
-from visualcnn_tf.combine import COMBINATIONS, check_combine, combine_maps, resolve_weights
 from visualcnn_tf.errors import InvalidArgumentError, LayerNotFoundError
+from visualcnn_tf.heatmap.combine import COMBINATIONS, check_combine, combine_maps, resolve_weights
 
 PATHS = ["stem", "block/conv_1", "block/conv_2"]
 

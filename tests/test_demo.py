@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from visualcnn_tf import demo
-from visualcnn_tf.attach import attach
-from visualcnn_tf.cli import main
-from visualcnn_tf.digits import build_cnn
-from visualcnn_tf.plot import plot_heatmaps
+from visualcnn_tf._attach import attach
+from visualcnn_tf.cli import demo
+from visualcnn_tf.cli.main import main
+from visualcnn_tf.data.digits import build_cnn
+from visualcnn_tf.viz.figures import plot_heatmaps
 
 
 def test_demo_writes_models_and_pictures(tmp_path, monkeypatch, capsys):

@@ -5,8 +5,8 @@ import sys
 import numpy as np
 import pytest
 
-from visualcnn_tf import digits as digits_module
-from visualcnn_tf.digits import accuracy, enlarge, load_digits, shift, train_cnn
+from visualcnn_tf.data import digits as digits_module
+from visualcnn_tf.data.digits import accuracy, enlarge, load_digits, shift, train_cnn
 from visualcnn_tf.errors import MissingExtraError
 
 

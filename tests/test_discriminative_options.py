@@ -26,7 +26,7 @@ from visualcnn_tf.errors import (
     NoGradientError,
     NoPlaceWarning,
 )
-from visualcnn_tf.fusion import FUSIONS, GRADIENT_FUSIONS, PERTURBATIONS
+from visualcnn_tf.methods import FUSIONS, GRADIENT_FUSIONS, PERTURBATIONS
 
 X = images(3, 12, 12, 2)
 

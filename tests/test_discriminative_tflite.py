@@ -17,7 +17,7 @@ import visualcnn_tf as vc
 from visualcnn_tf.errors import ExpensiveMethodWarning, ExportVerificationError, UnsupportedOperationError
 from visualcnn_tf.export import verify_tflite
 from visualcnn_tf.export.report import interpreter
-from visualcnn_tf.fusion import GRADIENT_FUSIONS, PERTURBATIONS
+from visualcnn_tf.methods import GRADIENT_FUSIONS, PERTURBATIONS
 
 METHODS = [*GRADIENT_FUSIONS, *PERTURBATIONS]
 RAW: dict[str, Any] = {"normalize": None, "size": None}

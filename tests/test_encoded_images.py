@@ -14,7 +14,7 @@ from PIL import Image
 from served_model import ServedModel
 
 import visualcnn_tf as vc
-from visualcnn_tf.encoded import claimed_pixels
+from visualcnn_tf.io.decode import claimed_pixels
 
 HEIGHT, WIDTH = 6, 8
 

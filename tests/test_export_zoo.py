@@ -19,9 +19,9 @@ from served_model import ServedModel
 
 import visualcnn_tf as vc
 from benchmarks.models import random_images
-from visualcnn_tf.digits import load_digits, train_cnn
+from visualcnn_tf.data.digits import load_digits, train_cnn
+from visualcnn_tf.export.float32_copy import float32_twin
 from visualcnn_tf.export.report import interpreter
-from visualcnn_tf.export.twin import float32_twin
 
 SIZE = 96
 

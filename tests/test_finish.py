@@ -12,14 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle import assert_close
 
-from visualcnn_tf import _xla
-from visualcnn_tf._portable import switched_on
-from visualcnn_tf._xla import Compiled
-from visualcnn_tf.extremes import extremes, has_few_corners
-from visualcnn_tf.finish import Finish
-from visualcnn_tf.normalize import DTYPES
-from visualcnn_tf.resize import INTERPOLATIONS, resize
-from visualcnn_tf.together import Fused, heatmaps_of
+from visualcnn_tf.ops.exporting import switched_on
+from visualcnn_tf.ops.fast import xla
+from visualcnn_tf.ops.fast.extremes import extremes, has_few_corners
+from visualcnn_tf.ops.fast.finish import Finish
+from visualcnn_tf.ops.fast.together import Fused, heatmaps_of
+from visualcnn_tf.ops.fast.xla import Compiled
+from visualcnn_tf.ops.normalize import DTYPES
+from visualcnn_tf.ops.resize import INTERPOLATIONS, resize
 
 HOWS = ["minmax", "max", ("range", -0.5, 2.0), None]
 SIZES = [((7, 7), (224, 224)), ((3, 5), (64, 31)), ((5, 4), (5, 90)), ((1, 6), (40, 41)), ((9,), (64,))]
@@ -125,7 +125,7 @@ def test_few_corners() -> None:
 
 
 def test_corners_that_are_not_written_may_be_many() -> None:
-    with switched_on(_xla._compiling):  # on a machine without GPU
+    with switched_on(xla._compiling):  # on a machine without GPU
         assert has_few_corners((112, 112), (224, 224), "bilinear")
         assert has_few_corners((224, 112), (224, 113), "area")
         assert not has_few_corners((224, 224), (224, 224), "bilinear")  # nothing is enlarged

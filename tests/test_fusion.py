@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle import assert_close
 
-from visualcnn_tf import fusion
+from visualcnn_tf import methods as fusion
 from visualcnn_tf.errors import InvalidArgumentError
-from visualcnn_tf.fusion import ACTIVATION_FUSIONS, FUSIONS, resolve_fusion
+from visualcnn_tf.methods import ACTIVATION_FUSIONS, FUSIONS, resolve_fusion
 
 METHODS = list(oracle.FUSIONS)
 PLAIN = [name for name in METHODS if name != "eigen"]

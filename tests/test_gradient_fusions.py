@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from oracle import assert_close
 
 import visualcnn_tf as vc
-from visualcnn_tf import fusion
+from visualcnn_tf import methods as fusion
 from visualcnn_tf.errors import InputShapeError, InvalidArgumentError
-from visualcnn_tf.fusion import GRADIENT_FUSIONS, PERTURBATIONS
+from visualcnn_tf.methods import GRADIENT_FUSIONS, PERTURBATIONS
 
 METHODS = list(oracle_gradient.FUSIONS)
 # Those whose weights have no denominator that could come close to 0.

@@ -10,7 +10,7 @@ import pytest
 from keras import layers
 
 from visualcnn_tf.errors import InputShapeError, InvalidArgumentError
-from visualcnn_tf.inputs import InputSpec, ModelInputs, model_inputs, shaped_inputs
+from visualcnn_tf.introspect.inputs import InputSpec, ModelInputs, model_inputs, shaped_inputs
 
 
 class TwoImages(keras.Model):

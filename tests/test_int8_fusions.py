@@ -10,7 +10,7 @@ from test_discriminative_tflite import run
 from trained import LAYERS, digits, digits_cnn
 
 import visualcnn_tf as vc
-from visualcnn_tf.fusion import ACTIVATION_FUSIONS, GRADIENT_FUSIONS
+from visualcnn_tf.methods import ACTIVATION_FUSIONS, GRADIENT_FUSIONS
 
 IMAGES = 60
 # Before a Flatten, Grad-CAM's weights are means of gradients that nearly cancel, and its ReLU leaves next to nothing of

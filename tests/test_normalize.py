@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from oracle import assert_close
 
 from visualcnn_tf.errors import InvalidArgumentError
-from visualcnn_tf.normalize import DTYPES, cast_maps, check_dtype, check_normalize, normalize_maps
-from visualcnn_tf.resize import INTERPOLATIONS, resize
+from visualcnn_tf.ops.normalize import DTYPES, cast_maps, check_dtype, check_normalize, normalize_maps
+from visualcnn_tf.ops.resize import INTERPOLATIONS, resize
 
 HOWS = ["minmax", "max", ("range", -0.5, 2.0), None]
 

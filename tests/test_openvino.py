@@ -11,7 +11,7 @@ from model_kinds import KINDS, images
 from served_model import seeded_cnn
 
 import visualcnn_tf as vc
-from visualcnn_tf.fusion import ACTIVATION_FUSIONS
+from visualcnn_tf.methods import ACTIVATION_FUSIONS
 
 openvino = pytest.importorskip("openvino", reason="OpenVINO is not installed: `pip install openvino`")
 

@@ -12,9 +12,9 @@ import pytest
 import tensorflow as tf
 
 import visualcnn_tf as vc
-from visualcnn_tf.colormaps import COLORMAPS, color_table
 from visualcnn_tf.errors import InvalidArgumentError
 from visualcnn_tf.export.report import interpreter
+from visualcnn_tf.render.colormaps import COLORMAPS, color_table
 
 SIZE = (13, 17)
 RANGES: dict[str, tuple[float, float] | None] = {

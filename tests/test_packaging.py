@@ -95,7 +95,7 @@ def test_wheel_states_its_metadata(distributions: Path):
     assert found.metadata["Requires-Python"] == ">=3.10"
     required = [name for name in found.requires or [] if "extra ==" not in name]
     assert sorted(name.partition(">")[0] for name in required) == ["keras", "numpy", "tensorflow"]
-    assert [entry.value for entry in found.entry_points] == ["visualcnn_tf.cli:main"]
+    assert [entry.value for entry in found.entry_points] == ["visualcnn_tf.cli.main:main"]
 
 
 @pytest.mark.slow

@@ -206,8 +206,8 @@ def test_equals_the_naive_loop(name: str, monkeypatch: pytest.MonkeyPatch) -> No
     naive = Naive(model, inputs, taps, outputs["explained_class"])
     heatmaps = [key for key in outputs if key.startswith("heatmap_")]
     assert len(heatmaps) == 3 * len(taps)
-    monkeypatch.setattr("visualcnn_tf.rerun._MAPS_AT_A_TIME", 500)
-    monkeypatch.setattr("visualcnn_tf.rerun._IMAGES_AT_A_TIME", 100)
+    monkeypatch.setattr("visualcnn_tf.pipeline.replay._MAPS_AT_A_TIME", 500)
+    monkeypatch.setattr("visualcnn_tf.pipeline.replay._IMAGES_AT_A_TIME", 100)
     chunked = attached(model, taps, method=METHODS)(inputs)
     for path in taps:
         base = "heatmap_" + path.removesuffix("_2").replace("/", "_")
@@ -223,7 +223,7 @@ def test_equals_the_naive_loop(name: str, monkeypatch: pytest.MonkeyPatch) -> No
 def test_chunks_are_loops(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """36 places in chunks of 2, or at once."""
     model, _, _ = one_sigmoid()
-    monkeypatch.setattr("visualcnn_tf.rerun._MAPS_AT_A_TIME", size * 6 * 6 * 3)
+    monkeypatch.setattr("visualcnn_tf.pipeline.replay._MAPS_AT_A_TIME", size * 6 * 6 * 3)
     graph = tf.function(vc.attach(model, "conv2", method="reciprocam")).get_concrete_function(
         tf.TensorSpec((2, 8, 8, 2))
     )
@@ -249,7 +249,7 @@ def test_pooling_of_other_axes_is_none_of_places() -> None:
 
 @pytest.mark.parametrize("method", ["reciprocam", "ablationcam"])
 def test_of_what_is_pooled_the_means_are_changed_alone(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("visualcnn_tf.rerun._MAPS_AT_A_TIME", 1)
+    monkeypatch.setattr("visualcnn_tf.pipeline.replay._MAPS_AT_A_TIME", 1)
 
     def operations(case: Callable[[], Case]) -> list[Any]:
         explained = vc.attach(case()[0], "conv2", method=method)

@@ -10,8 +10,8 @@ import keras
 import numpy as np
 import pytest
 
-from visualcnn_tf.cli import main
-from visualcnn_tf.colormaps import COLORMAPS
+from visualcnn_tf.cli.main import main
+from visualcnn_tf.render.colormaps import COLORMAPS
 
 TEXT = (Path(__file__).resolve().parents[1] / "docs" / "pictures.md").read_text()
 SNIPPETS = re.findall(r"^```python\n(.*?)^```", TEXT, flags=re.DOTALL | re.MULTILINE)

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from visualcnn_tf import _gallery
 from visualcnn_tf.errors import InvalidArgumentError, MissingExtraError
-from visualcnn_tf.plot import plot_heatmaps, plot_pages
-from visualcnn_tf.taps.tap import Tap
+from visualcnn_tf.pipeline.tap import Tap
+from visualcnn_tf.viz import gallery
+from visualcnn_tf.viz.figures import plot_heatmaps, plot_pages
 
 RNG = np.random.default_rng(0)
 PREDICTIONS = np.array([[0.1, 0.7, 0.2], [0.25, 0.25, 0.5]])
@@ -294,7 +294,7 @@ def test_what_fits_is_one_page_like_the_figure():
 @pytest.fixture
 def small_pages(monkeypatch):
     """Pages of three lines of heatmaps."""
-    monkeypatch.setattr("visualcnn_tf._gallery._PAGE", 6.0)
+    monkeypatch.setattr("visualcnn_tf.viz.gallery._PAGE", 6.0)
 
 
 def test_many_images_are_shared_out_to_pages(small_pages):
@@ -325,8 +325,8 @@ def test_many_heatmaps_of_one_image_go_on_on_the_next_page(small_pages):
 
 
 def test_a_page_has_room_for_four_images_with_sixty_heatmaps():
-    row = _gallery.Row(np.zeros((4, 4, 3)), [np.zeros((4, 4))] * 60, ["block_expand_relu\n4×4"] * 60, "class 3\n90%")
-    assert [len(page) for page in _gallery.pages([row] * 9, 12)] == [4, 4, 1]
+    row = gallery.Row(np.zeros((4, 4, 3)), [np.zeros((4, 4))] * 60, ["block_expand_relu\n4×4"] * 60, "class 3\n90%")
+    assert [len(page) for page in gallery.pages([row] * 9, 12)] == [4, 4, 1]
 
 
 def test_pages_check_their_arguments():

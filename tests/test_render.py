@@ -11,8 +11,8 @@ import tensorflow as tf
 from scipy import ndimage
 
 import visualcnn_tf as vc
-from visualcnn_tf import render
 from visualcnn_tf.errors import InvalidArgumentError
+from visualcnn_tf.render import pictures as render
 
 
 def random(*shape: int, dtype: str = "float32") -> np.ndarray:

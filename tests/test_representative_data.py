@@ -15,7 +15,7 @@ from model_kinds import KINDS, images, small_cnn_layers
 import visualcnn_tf as vc
 from visualcnn_tf.errors import ExportVerificationError, InputShapeError
 from visualcnn_tf.export import saved_model, verify
-from visualcnn_tf.export.images import PREPROCESS, as_pixels
+from visualcnn_tf.export.preprocess import PREPROCESS, as_pixels
 
 
 @pytest.fixture

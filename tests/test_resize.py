@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from oracle import assert_close
 
-from visualcnn_tf.resize import INTERPOLATIONS, planned_weights, resize
+from visualcnn_tf.ops.resize import INTERPOLATIONS, planned_weights, resize
 
 SHAPES = [
     ((4, 6), (8, 3)),

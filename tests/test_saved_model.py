@@ -21,9 +21,9 @@ from model_kinds import KINDS, images, small_cnn_layers
 from tensorflow.core.protobuf import saved_model_pb2
 
 import visualcnn_tf as vc
-from visualcnn_tf.encoded import MAX_PIXELS, claimed_pixels
 from visualcnn_tf.errors import ExportVerificationError, InvalidArgumentError, PathNotWritableError
-from visualcnn_tf.export.images import PREPROCESS
+from visualcnn_tf.export.preprocess import PREPROCESS
+from visualcnn_tf.io.decode import MAX_PIXELS, claimed_pixels
 
 LOADER = Path(__file__).with_name("c_loader.py")
 

@@ -15,8 +15,8 @@ from model_kinds import images
 from oracle import assert_close
 
 import visualcnn_tf as vc
-from visualcnn_tf.backward.score import Scores, check_target, find_head
 from visualcnn_tf.errors import InputShapeError, InvalidArgumentError
+from visualcnn_tf.targets.score import Scores, check_target, find_head
 
 # --- the logit, for every way to end a model ---
 

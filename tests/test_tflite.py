@@ -24,10 +24,10 @@ from visualcnn_tf.errors import (
     UnsupportedOperationError,
 )
 from visualcnn_tf.export import tflite, verify_tflite
+from visualcnn_tf.export.float32_copy import float32_twin
 from visualcnn_tf.export.report import check_output, count_ops, interpreter
-from visualcnn_tf.export.twin import float32_twin
-from visualcnn_tf.fusion import GRADIENT_FUSIONS, PERTURBATIONS
-from visualcnn_tf.resize import INTERPOLATIONS
+from visualcnn_tf.methods import GRADIENT_FUSIONS, PERTURBATIONS
+from visualcnn_tf.ops.resize import INTERPOLATIONS
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ import pytest
 import tensorflow as tf
 
 import visualcnn_tf as vc
-from visualcnn_tf.digits import load_digits
+from visualcnn_tf.data.digits import load_digits
 
 pytestmark = pytest.mark.slow
 

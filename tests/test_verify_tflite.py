@@ -8,8 +8,8 @@ import tensorflow as tf
 
 from visualcnn_tf.errors import ExportVerificationError
 from visualcnn_tf.export.report import OutputCheck
-from visualcnn_tf.export.verify import _compare
-from visualcnn_tf.export.verify_tflite import _judge
+from visualcnn_tf.export.tflite_verification import _judge
+from visualcnn_tf.export.verification import _compare
 
 HEATMAP, PREDICTIONS = tf.ones((1, 4, 4)), tf.ones((1, 4))
 

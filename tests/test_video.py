@@ -14,12 +14,12 @@ import tensorflow as tf
 from PIL import Image
 
 import visualcnn_tf as vc
-from visualcnn_tf._frames import open_frames
-from visualcnn_tf._progress import progress
-from visualcnn_tf.cli import main
-from visualcnn_tf.colormaps import color_table
-from visualcnn_tf.digits import build_cnn, load_digits
-from visualcnn_tf.video import Look, heatmap_video, robust_scale
+from visualcnn_tf._utils.progress import progress
+from visualcnn_tf.cli.main import main
+from visualcnn_tf.data.digits import build_cnn, load_digits
+from visualcnn_tf.render.colormaps import color_table
+from visualcnn_tf.video.frames import open_frames
+from visualcnn_tf.video.heatmap_video import Look, heatmap_video, robust_scale
 
 COUNT = 20
 SHIFTS = [0, 2, 4, 2, 0, -2, -4, -2] * 3  # of the digit, in pixels: each place comes at several times

@@ -16,8 +16,8 @@ import tensorflow as tf
 from keras import layers
 from scipy import ndimage
 
-from visualcnn_tf import render
-from visualcnn_tf.attach import attach
+from visualcnn_tf._attach import attach
+from visualcnn_tf.compat.visualizer import Visualizer
 from visualcnn_tf.errors import (
     Image1DError,
     ImageTooSmallError,
@@ -32,7 +32,7 @@ from visualcnn_tf.errors import (
     SmallConvolutionWarning,
     VisualCNNError,
 )
-from visualcnn_tf.visualizer import Visualizer
+from visualcnn_tf.render import pictures as render
 
 
 def random(*shape: int) -> np.ndarray:
@@ -524,7 +524,7 @@ def windows(monkeypatch: pytest.MonkeyPatch) -> list:
         pyplot.close("all")
 
     monkeypatch.setattr(pyplot, "show", show)
-    monkeypatch.setattr("visualcnn_tf._pictures._FILES_ONLY", ())
+    monkeypatch.setattr("visualcnn_tf.viz.pictures._FILES_ONLY", ())
     return shown
 
 

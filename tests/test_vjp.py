@@ -11,8 +11,8 @@ import pytest
 import tensorflow as tf
 from backward_check import relative
 
-from visualcnn_tf.backward.vjp import connected, vjp
 from visualcnn_tf.errors import NoGradientError
+from visualcnn_tf.gradients.vjp import connected, vjp
 
 X = np.linspace(-1.0, 2.0, 12, dtype=np.float32).reshape(3, 4)
 Forward = Callable[[Any], tuple[Any, Sequence[Any]]]

@@ -18,7 +18,7 @@ import tensorflow as tf
 from model_kinds import small_cnn_layers
 
 import visualcnn_tf as vc
-from visualcnn_tf.cli import main
+from visualcnn_tf.cli.main import main
 from visualcnn_tf.errors import InvalidArgumentError
 from visualcnn_tf.web.files import LITERT, PAGE, routes
 from visualcnn_tf.web.model_file import check_model_file

@@ -14,10 +14,10 @@ from model_kinds import images, small_cnn_layers
 from oracle import assert_close
 
 import visualcnn_tf as vc
-from visualcnn_tf._portable import portable
 from visualcnn_tf.errors import InvalidArgumentError
-from visualcnn_tf.fusion import ACTIVATION_FUSIONS, GRADIENT_FUSIONS
-from visualcnn_tf.resize import INTERPOLATIONS
+from visualcnn_tf.methods import ACTIVATION_FUSIONS, GRADIENT_FUSIONS
+from visualcnn_tf.ops.exporting import portable
+from visualcnn_tf.ops.resize import INTERPOLATIONS
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from model_kinds import small_cnn_layers
 from tensorflow.lite.tools import flatbuffer_utils
 
 import visualcnn_tf as vc
-from visualcnn_tf.fusion import ACTIVATION_FUSIONS, GRADIENT_FUSIONS
+from visualcnn_tf.methods import ACTIVATION_FUSIONS, GRADIENT_FUSIONS
 
 compiled_model = pytest.importorskip("ai_edge_litert.compiled_model", reason="needs `pip install ai-edge-litert`")
 from ai_edge_litert.hardware_accelerator import HardwareAccelerator  # noqa: E402

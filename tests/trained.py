@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from visualcnn_tf.digits import Digits, load_digits, train_cnn
+from visualcnn_tf.data.digits import Digits, load_digits, train_cnn
 
 #: Everything in the network that has places, in order.
 LAYERS = ("conv1", "conv2", "pool", "conv3")

@@ -1,9 +1,9 @@
 """Makes a trained TensorFlow/Keras model explain itself: heatmaps as outputs of the model, computed in its graph."""
 
 from visualcnn_tf import errors
-from visualcnn_tf.attach import attach
-from visualcnn_tf.callback import HeatmapCallback
-from visualcnn_tf.colormaps import COLORMAPS
+from visualcnn_tf._attach import attach
+from visualcnn_tf._model import ExplainedModel
+from visualcnn_tf.compat.visualizer import Visualizer
 from visualcnn_tf.errors import (
     Image1DError,
     ImageTooSmallError,
@@ -15,16 +15,16 @@ from visualcnn_tf.errors import (
     SmallConvolutionWarning,
     VisualCNNError,
 )
-from visualcnn_tf.explained_model import ExplainedModel
 from visualcnn_tf.export.saved_model import export_saved_model
 from visualcnn_tf.export.tflite import export_tflite
-from visualcnn_tf.fusion import FUSIONS
-from visualcnn_tf.layer import FeatureMapFusion
-from visualcnn_tf.plot import plot_heatmaps, plot_pages
-from visualcnn_tf.render import blur_by_importance, colorize, overlay
-from visualcnn_tf.render_layers import BlurByImportance, Colorize, Overlay
-from visualcnn_tf.taps.tap import Tap
-from visualcnn_tf.visualizer import Visualizer
+from visualcnn_tf.heatmap.layer import FeatureMapFusion
+from visualcnn_tf.methods import FUSIONS
+from visualcnn_tf.pipeline.tap import Tap
+from visualcnn_tf.render.colormaps import COLORMAPS
+from visualcnn_tf.render.layers import BlurByImportance, Colorize, Overlay
+from visualcnn_tf.render.pictures import blur_by_importance, colorize, overlay
+from visualcnn_tf.training.callback import HeatmapCallback
+from visualcnn_tf.viz.figures import plot_heatmaps, plot_pages
 
 __version__ = "1.0.0"
 

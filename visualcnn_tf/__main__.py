@@ -2,7 +2,7 @@
 
 import sys
 
-from visualcnn_tf.cli import main
+from visualcnn_tf.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

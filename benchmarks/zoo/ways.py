@@ -15,7 +15,7 @@ import tensorflow as tf
 
 import visualcnn_tf as vc
 from benchmarks.zoo.subject import Subject
-from visualcnn_tf.taps.walk import walk
+from visualcnn_tf.introspect.named_layers import walk
 
 METHODS = ("deviation", "gradcam")
 _PREDICTIONS, _GRADIENTS = 1e-5, 1e-4

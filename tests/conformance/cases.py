@@ -23,11 +23,11 @@ import tensorflow as tf
 from oracle import assert_close
 
 import visualcnn_tf as vc
-from visualcnn_tf.combine import COMBINATIONS
 from visualcnn_tf.export.report import interpreter
-from visualcnn_tf.fusion import PERTURBATIONS
-from visualcnn_tf.normalize import DTYPES
-from visualcnn_tf.resize import INTERPOLATIONS
+from visualcnn_tf.heatmap.combine import COMBINATIONS
+from visualcnn_tf.methods import PERTURBATIONS
+from visualcnn_tf.ops.normalize import DTYPES
+from visualcnn_tf.ops.resize import INTERPOLATIONS
 
 # --- every choice of every option ---
 

@@ -23,8 +23,8 @@ from served_model import ServedModel
 
 import visualcnn_tf as vc
 from visualcnn_tf.errors import InvalidArgumentError, UnsupportedOperationError
+from visualcnn_tf.export.float32_copy import computes_in_half_precision, float32_twin
 from visualcnn_tf.export.report import interpreter
-from visualcnn_tf.export.twin import computes_in_half_precision, float32_twin
 
 Case = tuple[Any, dict[str, np.ndarray]]
 

@@ -17,7 +17,7 @@ from cases import BUILDERS, IMAGE, OPTIONS, STEP, check_same, expected, images, 
 from oracle import assert_close
 
 import visualcnn_tf as vc
-from visualcnn_tf.fusion import PERTURBATIONS
+from visualcnn_tf.methods import PERTURBATIONS
 
 # What takes long to trace; tests of their own run these every day.
 LONG = {"eigengradcam", "reciprocam", "scorecam", "ablationcam", "top2", "(2, 0)"}

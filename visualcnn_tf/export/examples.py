@@ -9,9 +9,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import tensorflow as tf
 
-from visualcnn_tf._checks import bad_value, quoted
+from visualcnn_tf._utils.checks import bad_value, quoted
 from visualcnn_tf.errors import InputShapeError
-from visualcnn_tf.inputs import InputSpec, ModelInputs
+from visualcnn_tf.introspect.inputs import InputSpec, ModelInputs
 
 Arrays: TypeAlias = dict[str, Any]
 

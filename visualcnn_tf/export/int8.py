@@ -19,7 +19,7 @@ from tensorflow.lite.python.convert import mlir_quantize
 from tensorflow.lite.python.optimize.calibrator import Calibrator, add_intermediate_tensors
 from tensorflow.lite.tools import flatbuffer_utils
 
-from visualcnn_tf._checks import bad_value, check_choice, quoted
+from visualcnn_tf._utils.checks import bad_value, check_choice, quoted
 from visualcnn_tf.export.examples import Arrays, batches, given_examples
 from visualcnn_tf.export.report import IO_DTYPES, interpreter
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import tensorflow as tf
 
-from visualcnn_tf._checks import bad_value, quoted
-from visualcnn_tf._portable import portable
-from visualcnn_tf.explained_model import ExplainedModel
-from visualcnn_tf.export.images import ImageDecoder
-from visualcnn_tf.inputs import InputSpec, ModelInputs, model_inputs
-from visualcnn_tf.outputs import flat_outputs, prediction_names
-from visualcnn_tf.taps.probe import probe
+from visualcnn_tf._model import ExplainedModel
+from visualcnn_tf._utils.checks import bad_value, quoted
+from visualcnn_tf.export.preprocess import ImageDecoder
+from visualcnn_tf.introspect.inputs import InputSpec, ModelInputs, model_inputs
+from visualcnn_tf.introspect.outputs import flat_outputs, prediction_names
+from visualcnn_tf.introspect.trace import probe
+from visualcnn_tf.ops.exporting import portable
 
 SIGNATURES = ("serving_default", "serving_bytes", "predict")
 VALID = "valid"

@@ -13,13 +13,12 @@ from typing import Any
 
 import tensorflow as tf
 
-from visualcnn_tf._atomic import check_free, write_file, writing
-from visualcnn_tf._checks import as_path, bad_value, check_choice, is_count, quoted
-from visualcnn_tf._portable import frozen
-from visualcnn_tf.attach import check_model
+from visualcnn_tf._attach import check_model
+from visualcnn_tf._model import ExplainedModel
+from visualcnn_tf._utils.checks import as_path, bad_value, check_choice, is_count, quoted
 from visualcnn_tf.errors import UnsupportedOperationError
-from visualcnn_tf.explained_model import ExplainedModel
 from visualcnn_tf.export.examples import example_inputs, first_batch
+from visualcnn_tf.export.float32_copy import computes_in_half_precision, float32_twin
 from visualcnn_tf.export.report import (
     IO_DTYPES,
     ExportReport,
@@ -28,11 +27,12 @@ from visualcnn_tf.export.report import (
     outside_xnnpack,
 )
 from visualcnn_tf.export.signatures import exported_inputs, own_inputs, plain_signatures
-from visualcnn_tf.export.twin import computes_in_half_precision, float32_twin
-from visualcnn_tf.export.verify_tflite import verified
-from visualcnn_tf.fusion import GRADIENT_FUSIONS, PERTURBATIONS, is_perturbation
-from visualcnn_tf.inputs import ModelInputs
-from visualcnn_tf.rerun import AT_ONCE
+from visualcnn_tf.export.tflite_verification import verified
+from visualcnn_tf.introspect.inputs import ModelInputs
+from visualcnn_tf.io.atomic import check_free, write_file, writing
+from visualcnn_tf.methods import GRADIENT_FUSIONS, PERTURBATIONS, is_perturbation
+from visualcnn_tf.ops.exporting import frozen
+from visualcnn_tf.pipeline.replay import AT_ONCE
 
 QUANTIZATIONS = (None, "float16", "dynamic", "int8")
 # With all of a heatmap in integers these go wrong, silently or loudly: small divisors round to zero.

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from visualcnn_tf._checks import bad_value
+from visualcnn_tf._utils.checks import bad_value
 from visualcnn_tf.errors import InvalidArgumentError
 from visualcnn_tf.export.report import interpreter
-from visualcnn_tf.outputs import CLASS_INDEX, COMBINED
+from visualcnn_tf.introspect.outputs import CLASS_INDEX, COMBINED
 
 SIGNATURE = "serving_default"
 # What LiteRT.js takes and gives.

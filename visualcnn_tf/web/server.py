@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from visualcnn_tf._checks import bad_value
+from visualcnn_tf._utils.checks import bad_value
 from visualcnn_tf.web.files import CONTENT_TYPES, routes
 from visualcnn_tf.web.model_file import check_model_file
 

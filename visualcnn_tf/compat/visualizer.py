@@ -1,0 +1,292 @@
+"""The Visualizer of the original visualcnn: the same calls, on top of :func:`visualcnn_tf._attach.attach`."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from visualcnn_tf._attach import attach, check_model
+from visualcnn_tf._utils.checks import as_path, bad_value
+from visualcnn_tf.errors import (
+    ImageTooSmallError,
+    IncompatibleModelError,
+    SmallConvolutionWarning,
+    VisualCNNError,
+)
+from visualcnn_tf.introspect.named_layers import walk
+from visualcnn_tf.io.atomic import write_file
+from visualcnn_tf.ops.normalize import normalize_maps
+from visualcnn_tf.ops.resize import resize as resize_maps
+from visualcnn_tf.render.pictures import blur_levels, colorize, pick_blur
+from visualcnn_tf.viz.pictures import as_images, as_rgb, check_width, scaled, show
+
+Array = npt.NDArray[Any]
+
+SMALL = 14
+"""Pixels: a layer that is less high or wide is small."""
+
+
+class Visualizer:
+    """One heatmap for each Conv2D and MaxPooling2D layer of a model, as arrays, PNG files or windows.
+
+    A heatmap is the mean over channels of ``|A_k - mean over space of A_k|`` (the fusion ``"deviation"``),
+    enlarged bilinearly to the image's size, with minimum 0 and maximum 1. The model is read, never changed;
+    layers inside nested models are included.
+
+    An image may have the shape (H, W), (H, W, C), (1, H, W) or (B, H, W, C). A single one gives arrays
+    (H, W), a batch of several gives arrays (B, H, W).
+
+    Args:
+        model: A Keras model.
+        small_layers: Whether layers under 14×14 are shown, too. They are left out with a
+            :class:`~visualcnn_tf.errors.SmallConvolutionWarning` otherwise.
+
+    Raises:
+        IncompatibleModelError: Not a Keras model, or one without any Conv2D or MaxPooling2D layer.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Conv2D(4, 3)])
+        >>> heatmaps = Visualizer(model, small_layers=True).heatmap(np.eye(28))
+        >>> [heatmap.shape for heatmap in heatmaps]
+        [(28, 28)]
+    """
+
+    def __init__(self, model: Any, small_layers: bool = False) -> None:
+        self.small_layers = small_layers
+        # The layers' own sizes decide which ones are small, so the maps come raw and are enlarged afterwards.
+        self._explained = attach(model, layers=_shown_layers(model), size=None, normalize=None, check_numerics=True)
+        self._heatmaps: dict[str, Array] | None = None
+        self._blurmaps: dict[str, Array] | None = None
+
+    def heatmap(self, input: Any) -> list[Array]:
+        """The heatmaps of one image or a batch, one for each layer, in the model's order.
+
+        Args:
+            input: Shape (H, W), (H, W, C), (1, H, W) or (B, H, W, C), scaled as the model expects it.
+
+        Returns:
+            float32 arrays in [0, 1], shape (H, W), or (B, H, W) for a batch of several.
+
+        Raises:
+            InvalidTypeError: Not an array of numbers.
+            Image1DError: Less than two dimensions.
+            ImageTooSmallError: Under 14×14 with ``small_layers=False``.
+            InputShapeError: Not what the model takes.
+            NanLayerOutputError: A layer returned NaN or infinity.
+        """
+        maps = self._maps(as_images(input))
+        self._heatmaps = {title: heatmaps.numpy() for title, heatmaps in maps.items()}
+        return self.heat_map
+
+    def blurmap(self, input: Any) -> list[Array]:
+        """The image once for each layer, sharp where its heatmap is high and blurred where it is low.
+
+        Args:
+            input: As for :meth:`heatmap`; raises the same errors.
+
+        Returns:
+            Arrays of the image's dtype and shape, without a channel axis of 1 and a batch axis of 1. See
+            :func:`visualcnn_tf.render.pictures.blur_by_importance` for the rule.
+        """
+        images = as_images(input)
+        maps = self._maps(images)
+        levels = blur_levels(tf.constant(images))
+        self._blurmaps = {title: pick_blur(levels, heatmaps, images.dtype).numpy() for title, heatmaps in maps.items()}
+        return self.blur_map
+
+    @property
+    def heat_map(self) -> list[Array]:
+        """What :meth:`heatmap` returned last."""
+        return [_squeezed(heatmaps) for heatmaps in (self._heatmaps or {}).values()]
+
+    @property
+    def blur_map(self) -> list[Array]:
+        """What :meth:`blurmap` returned last."""
+        blurmaps = (self._blurmaps or {}).values()
+        return [_squeezed(images[..., 0] if images.shape[-1] == 1 else images) for images in blurmaps]
+
+    def save_heatmaps(
+        self,
+        directory: str | os.PathLike[str] = ".",
+        names: Sequence[str] | None = None,
+        colormap: str = "seed",
+        resize: int | None = None,
+    ) -> list[Path]:
+        """Writes the last heatmaps as PNG files: Heatmap1.png, Heatmap2.png, … in the layers' order.
+
+        Args:
+            directory: Made if it does not exist. Files of these names in it are replaced.
+            names: File names instead, one for each layer. A batch of several appends _1, _2, … to each.
+            colormap: A name in :data:`visualcnn_tf.render.colormaps.COLORMAPS`.
+            resize: Width in pixels, at least 100; None writes one pixel for each of the image's.
+
+        Returns:
+            The paths of the files.
+
+        Raises:
+            VisualCNNError: There is no heatmap to show.
+            InvalidArgumentError: ``names`` or ``colormap`` is not as described.
+            SizeTooSmall: ``resize`` is under 100.
+        """
+        resize = check_width(resize)
+        directory = as_path("directory", directory)
+        stems = _stems(names, len(_required(self._heatmaps, "heatmap")))
+        paths = []
+        for stem, heatmaps in zip(stems, _required(self._heatmaps, "heatmap").values(), strict=True):
+            colors = colorize(heatmaps, colormap)
+            if resize:
+                colors = tf.image.resize(colors, scaled(heatmaps.shape[1:], resize), method="nearest")
+            for i, picture in enumerate(colors, start=1):
+                name = f"{stem}_{i}.png" if len(heatmaps) > 1 else f"{stem}.png"
+                paths.append(write_file(directory / name, tf.io.encode_png(picture).numpy()))
+        return paths
+
+    def show_heatmap(
+        self, resize: int | None = 500, path: str | os.PathLike[str] | None = None, colormap: str = "seed"
+    ) -> None:
+        """Shows the last heatmaps side by side in a window, or writes that picture to a file.
+
+        Where no window can be opened, the picture goes to a temporary file, and its path is printed.
+
+        Args:
+            resize: Width of each heatmap in pixels, at least 100; None shows the image's own size.
+            path: A file instead of the window; its ending is a format of matplotlib (png, pdf, svg, …).
+            colormap: A name in :data:`visualcnn_tf.render.colormaps.COLORMAPS`.
+
+        Raises:
+            VisualCNNError: There is no heatmap to show.
+            SizeTooSmall: ``resize`` is under 100.
+            MissingExtraError: matplotlib is not installed.
+        """
+        resize = check_width(resize)
+        tiles = _tiles(_required(self._heatmaps, "heatmap"))
+        show([(title, colorize(heatmap, colormap).numpy()) for title, heatmap in tiles], resize, path)
+
+    def show_blurmap(self, resize: int | None = 500, path: str | os.PathLike[str] | None = None) -> None:
+        """Shows the last blurmaps side by side in a window, or writes that picture to a file.
+
+        Where no window can be opened, the picture goes to a temporary file, and its path is printed.
+
+        Images other than uint8 are shown from 0 to 1, or from minimum to maximum if they leave that range.
+
+        Args:
+            resize: Width of each blurmap in pixels, at least 100; None shows the image's own size.
+            path: A file instead of the window; its ending is a format of matplotlib (png, pdf, svg, …).
+
+        Raises:
+            VisualCNNError: There is no blurmap to show.
+            SizeTooSmall: ``resize`` is under 100.
+            MissingExtraError: matplotlib is not installed.
+        """
+        resize = check_width(resize)
+        tiles = _tiles(_required(self._blurmaps, "blurmap"))
+        show([(title, as_rgb(image)) for title, image in tiles], resize, path)
+
+    def show_layers(self) -> list[str]:
+        """Prints the layers that are shown, numbered as the files of :meth:`save_heatmaps`.
+
+        Layers whose size only an image tells count as shown.
+
+        Returns:
+            The layers' paths.
+
+        Raises:
+            NotBuiltError: The model was never built nor called.
+        """
+        taps = [tap for tap in self._explained.taps if self.small_layers or not _is_small(tap.shape[1:3])]
+        for number, tap in enumerate(taps, start=1):
+            print(f"{number}. {tap.path} {'×'.join(str(n or '?') for n in tap.shape[1:])}")
+        return [tap.path for tap in taps]
+
+    def _maps(self, images: Array) -> dict[str, Any]:
+        """Heatmaps (B, H, W) of images (B, H, W, C) by the layer's number and path."""
+        size = images.shape[1:3]
+        if _is_small(size) and not self.small_layers:
+            raise ImageTooSmallError(
+                f"`input` must be at least {SMALL}×{SMALL} pixels, or no layer could be shown. "
+                f"Received: {size[0]}×{size[1]}. Set `small_layers=True` to show small layers, too."
+            )
+        outputs = self._explained(images.astype(np.float32))
+        maps: dict[str, Any] = {}
+        for tap in self._explained.taps:
+            raw = outputs[tap.key]
+            if _is_small(raw.shape[1:]) and not self.small_layers:
+                _warn_of_small_layer(tap.path, raw.shape[1:])
+                continue
+            title = f"{len(maps) + 1}. {tap.path}"
+            maps[title] = normalize_maps(resize_maps(raw, size), "minmax")
+        return maps
+
+
+def _shown_layers(model: Any) -> list[Any]:
+    check_model(model)
+    layers = [
+        layer for layer in walk(model).values() if isinstance(layer, (keras.layers.Conv2D, keras.layers.MaxPooling2D))
+    ]
+    if not layers:
+        raise IncompatibleModelError(
+            f"`model` must have a Conv2D or MaxPooling2D layer. Received: {model.name!r}, which has none. "
+            "`attach` shows other layers, too."
+        )
+    if any(layer.data_format == "channels_first" for layer in layers):
+        raise IncompatibleModelError(
+            f"`model` must have its channels last. Received: {model.name!r}, which has layers with "
+            "data_format='channels_first'. `attach` shows them, too."
+        )
+    return layers
+
+
+def _is_small(size: Sequence[int | None]) -> bool:
+    return any(n is not None and n < SMALL for n in size)
+
+
+def _warn_of_small_layer(path: str, size: Sequence[int]) -> None:
+    warnings.warn(
+        f"The layer {path!r} is left out: its maps of {size[0]}×{size[1]} are smaller than {SMALL}×{SMALL} "
+        "and show little. Use Visualizer(model, small_layers=True) to show it.",
+        SmallConvolutionWarning,
+        stacklevel=4,
+    )
+
+
+def _required(maps: dict[str, Array] | None, call: str) -> dict[str, Array]:
+    if not maps:
+        raise VisualCNNError(
+            f"There is no {call} to show. Call `{call}(image)` first; where all layers are smaller than "
+            f"{SMALL}×{SMALL}, use Visualizer(model, small_layers=True)."
+        )
+    return maps
+
+
+def _squeezed(batch: Array) -> Array:
+    return np.asarray(batch[0]) if len(batch) == 1 else batch
+
+
+def _stems(names: Sequence[str] | None, count: int) -> list[str]:
+    """File names without the ending."""
+    if names is None:
+        return [f"Heatmap{n}" for n in range(1, count + 1)]
+    stems = [name.removesuffix(".png") for name in names if isinstance(name, str)]
+    if isinstance(names, str) or not len(names) == len(set(stems)) == count or not all(map(_is_file_name, stems)):
+        raise bad_value("names", f"a list of {count} different file names, one for each layer", names)
+    return stems
+
+
+def _is_file_name(stem: str) -> bool:
+    """Whether it stays in its folder, and can be seen there."""
+    return bool(stem) and not stem.startswith(".") and not set(stem) & set("/\\\0")
+
+
+def _tiles(batches: dict[str, Array]) -> Iterator[tuple[str, Array]]:
+    """Every single picture with its title."""
+    for title, batch in batches.items():
+        for i, picture in enumerate(batch, start=1):
+            yield (f"{title} ({i})" if len(batch) > 1 else title), picture

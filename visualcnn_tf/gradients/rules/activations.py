@@ -1,0 +1,50 @@
+"""Activation functions."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import tensorflow as tf
+
+from visualcnn_tf.gradients.node import Node, Rule, mask
+from visualcnn_tf.gradients.rules.elementwise import unary
+
+# Klambauer et al., Self-Normalizing Neural Networks, arXiv 1706.02515.
+_SELU_SCALE, _SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
+
+
+def _leaky_relu(node: Node) -> list[Any]:
+    slope = node.attribute("alpha")
+    return [node.gradient * (slope + (1.0 - slope) * mask(node.inputs[0] > 0.0, node.gradient))]
+
+
+def _selu(x: Any, y: Any) -> Any:
+    jump = _SELU_SCALE * _SELU_ALPHA - _SELU_SCALE
+    return _SELU_SCALE + jump * mask(y < 0.0, y) + tf.minimum(y, 0.0)
+
+
+def _softmax(node: Node) -> list[Any]:
+    p = node.output
+    return [(node.gradient - tf.reduce_sum(node.gradient * p, -1, keepdims=True)) * p]
+
+
+def _log_softmax(node: Node) -> list[Any]:
+    return [node.gradient - tf.exp(node.output) * tf.reduce_sum(node.gradient, -1, keepdims=True)]
+
+
+RULES: dict[str, Rule] = {
+    "Elu": unary(lambda x, y: tf.minimum(y, 0.0) + 1.0),
+    "Erf": unary(lambda x, y: 2.0 / math.sqrt(math.pi) * tf.exp(-x * x)),
+    "Erfc": unary(lambda x, y: -2.0 / math.sqrt(math.pi) * tf.exp(-x * x)),
+    "LeakyRelu": _leaky_relu,
+    "LogSoftmax": _log_softmax,
+    "Relu": unary(lambda x, y: mask(y > 0.0, y)),
+    "Relu6": unary(lambda x, y: mask(tf.logical_and(y > 0.0, y < 6.0), y)),
+    "Selu": unary(_selu),
+    "Sigmoid": unary(lambda x, y: y * (1.0 - y)),
+    "Softmax": _softmax,
+    "Softplus": unary(lambda x, y: tf.sigmoid(x)),
+    "Softsign": unary(lambda x, y: 1.0 / tf.square(1.0 + tf.abs(x))),
+    "Tanh": unary(lambda x, y: 1.0 - y * y),
+}

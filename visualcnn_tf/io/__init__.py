@@ -1,0 +1,1 @@
+"""Untrusted bytes and files: decoding images, writing files at once or not at all."""

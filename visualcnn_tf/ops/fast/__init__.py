@@ -1,0 +1,1 @@
+"""The same results as the plain functions of ``ops``, sooner."""

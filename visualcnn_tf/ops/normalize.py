@@ -1,0 +1,109 @@
+"""Scaling of maps ``(B, H, W)``, each image for itself, and the cast to the heatmap's type."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from typing import TypeAlias, cast
+
+import numpy as np
+import tensorflow as tf
+
+from visualcnn_tf._utils.checks import bad_value, check_choice
+
+Normalization: TypeAlias = str | tuple[str, float, float] | None
+
+DTYPES = ("float32", "float16", "uint8")
+_ALLOWED = "'minmax', 'max', ('range', low, high) or None"
+# A map that varies by less than this part of its largest value is constant up to float32 rounding.
+_CONSTANT = 1e-6
+# Float32 numbers below this count as zero in most kernels.
+_SMALLEST, _LARGEST = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
+
+
+def check_normalize(normalize: object) -> Normalization:
+    """The normalisation in its canonical form.
+
+    Raises:
+        InvalidArgumentError: for anything but ``"minmax"``, ``"max"``, ``("range", low, high)`` with finite
+            ``low < high`` that float32 can hold, or None.
+    """
+    if normalize is None or (isinstance(normalize, str) and normalize in ("minmax", "max")):
+        return normalize
+    if not isinstance(normalize, (tuple, list)) or len(normalize) != 3 or normalize[0] != "range":
+        raise bad_value("normalize", _ALLOWED, normalize)
+    low, high = normalize[1:]
+    if not all(isinstance(x, numbers.Real) and math.isfinite(x) for x in (low, high)) or not low < high:
+        raise bad_value("normalize", "('range', low, high) with finite low < high", normalize)
+    low, high = float(low), float(high)
+    if max(-low, high, high - low) > _LARGEST or high - low < _SMALLEST:
+        raise bad_value("normalize", "('range', low, high) with numbers and a difference of float32", normalize)
+    return ("range", low, high)
+
+
+def check_dtype(dtype: object, normalize: Normalization) -> str:
+    """The heatmap's type, which must be able to hold the normalised values.
+
+    Raises:
+        InvalidArgumentError: for a type that is not allowed, or uint8 for maps that are not in [0, 1].
+    """
+    name = getattr(dtype, "name", dtype)
+    check_choice("dtype", name, DTYPES)
+    if name == "uint8" and normalize is None:
+        raise bad_value(
+            "dtype", "'float32' or 'float16' with `normalize=None`", dtype, "Raw values do not fit 0 to 255."
+        )
+    return str(name)
+
+
+def normalize_maps(maps: tf.Tensor, normalize: Normalization) -> tf.Tensor:
+    """Scales each image's map.
+
+    Args:
+        maps: finite float32 maps ``(B, H, W)``; any number of spatial axes.
+        normalize: ``"minmax"``: minimum exactly 0 and maximum exactly 1 (under XLA, which may work a map out
+            twice, but for rounding); a constant map becomes zeros. ``"max"``: divided by the largest absolute
+            value, so within [-1, 1], zero stays zero. ``("range", low, high)``: low maps to 0, high to 1, clipped,
+            so that maps can be compared between frames. None: unchanged.
+
+    Returns:
+        float32 maps of the same shape.
+    """
+    if normalize is None:
+        return maps
+    space = list(range(1, maps.shape.rank))
+    if normalize == "max":
+        largest = tf.reduce_max(tf.abs(maps), space, keepdims=True)
+        return maps / tf.where(largest > 0.0, largest, tf.fill(tf.shape(largest), math.inf))
+    if normalize == "minmax":
+        return scale_between(maps, tf.reduce_min(maps, space, keepdims=True), tf.reduce_max(maps, space, keepdims=True))
+    _, low, high = cast(tuple[str, float, float], normalize)
+    return tf.clip_by_value((maps - low) / (high - low), 0.0, 1.0)
+
+
+def scale_between(maps: tf.Tensor, low: tf.Tensor, high: tf.Tensor) -> tf.Tensor:
+    """``(maps - low) / (high - low)`` with limits ``(B, 1, 1)``, zero where maps are constant or the span overflows."""
+    span = high - low
+    floor = _CONSTANT * tf.maximum(tf.abs(low), tf.abs(high))
+    # 1 or 0, and then zero plus or minus infinity, by arithmetic on one number an image: XNNPACK has no comparison and
+    # no choice, and would cut the model and its heatmaps into pieces there. On the maps, a choice would also read and
+    # write all of them once more.
+    usable = tf.clip_by_value(tf.minimum((span - floor) * _LARGEST, _LARGEST - span), 0.0, 1.0)
+    usable = tf.stop_gradient(usable)  # infinite where it is not 0
+    # Not 1 / usable - 1: the graph optimiser would add 1 / usable to the span first, and lose a small span in it.
+    return (maps - low * usable) / (span + (1.0 - usable) / usable)
+
+
+def zeros_unless(chosen: tf.Tensor, maps: tf.Tensor) -> tf.Tensor:
+    """Maps ``(B, h, w)`` with zeros in place of those of images that are not chosen; ``chosen`` is ``(B, 1, 1)``."""
+    # Whole images are chosen at once; a choice that is broadcast over their places takes more than twice as long.
+    return tf.raw_ops.Select(condition=tf.reshape(chosen, [-1]), x=maps, y=tf.zeros_like(maps))
+
+
+def cast_maps(maps: tf.Tensor, dtype: str) -> tf.Tensor:
+    """Casts to float32, float16 (clipped to its largest number) or uint8 (0 to 255, clipped, rounded)."""
+    if dtype == "uint8":
+        return tf.cast(tf.round(tf.clip_by_value(maps, 0.0, 1.0) * 255.0), tf.uint8)
+    if dtype == "float16":
+        return tf.cast(tf.clip_by_value(maps, tf.float16.min, tf.float16.max), tf.float16)
+    return maps

@@ -1,0 +1,1 @@
+"""Pictures from heatmaps as TensorFlow operations: colors, overlays, blur."""

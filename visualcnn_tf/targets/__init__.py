@@ -1,0 +1,1 @@
+"""What is explained: the score of a class, or any other scalar for each image."""

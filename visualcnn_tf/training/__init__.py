@@ -1,0 +1,1 @@
+"""Heatmaps while a model trains."""

@@ -1,0 +1,107 @@
+"""Frames of a film: a folder of pictures, or an animated GIF, read one at a time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visualcnn_tf.errors import ImageReadError, MissingExtraError
+from visualcnn_tf.io.images import read_image
+
+Frame = NDArray[np.uint8]
+
+_PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif")
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Frames ``(H, W, 3)`` of RGB, of any sizes; each iteration reads them anew.
+
+    Attributes:
+        path: A folder, or a GIF.
+        files: The pictures of the folder, in order; none for a GIF.
+        count: How many frames there are.
+        fps: Frames a second, where the file tells.
+    """
+
+    path: Path
+    files: tuple[Path, ...]
+    count: int
+    fps: float | None = None
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Reads the frames, one after the other.
+
+        Raises:
+            ImageReadError: One of them can't be read; the message says which.
+        """
+        if not self.files:
+            return _gif_frames(self.path)
+        return (np.asarray(read_image(file, 3)) for file in self.files)
+
+
+def open_frames(path: Path) -> Frames:
+    """The frames in a folder, in the order of their names (2 before 10), or of an animated GIF.
+
+    Raises:
+        ImageReadError: There is no such folder or GIF, or no picture in it.
+        MissingExtraError: It is a GIF, and Pillow is not installed.
+    """
+    if path.is_dir():
+        files = sorted((file for file in path.iterdir() if _is_picture(file)), key=_natural)
+        if not files:
+            raise ImageReadError(f"There is no picture in `{path}`. Frames are JPEG, PNG, BMP or GIF files.")
+        return Frames(path, tuple(files), len(files))
+    if not path.is_file() or path.suffix.lower() != ".gif":
+        raise ImageReadError(f"`{path}` must be a folder of pictures or an animated GIF.")
+    with _open_gif(path) as gif:
+        milliseconds = gif.info.get("duration", 0)
+        return Frames(path, (), gif.n_frames, 1000 / milliseconds if milliseconds else None)
+
+
+def require_pillow() -> Any:
+    """``PIL.Image``.
+
+    Raises:
+        MissingExtraError: Pillow is not installed.
+    """
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise MissingExtraError(
+            'GIFs are read and written with Pillow. Install it with: pip install "visualcnn-tf[plot]"'
+        ) from error
+    return Image
+
+
+def _is_picture(file: Path) -> bool:
+    return file.is_file() and file.suffix.lower() in _PICTURES and not file.name.startswith(".")
+
+
+def _natural(file: Path) -> list[tuple[str, int]]:
+    """A key that sorts numbers in names by their value."""
+    return [(text, int(digits or -1)) for text, digits in re.findall(r"(\D*)(\d*)", file.name)]
+
+
+def _open_gif(path: Path) -> Any:
+    image = require_pillow()
+    try:
+        return image.open(path, formats=["GIF"])
+    except (image.UnidentifiedImageError, OSError) as error:
+        raise ImageReadError(f"`{path}` can't be read as a GIF: {error}.") from error
+
+
+def _gif_frames(path: Path) -> Iterator[Frame]:
+    with _open_gif(path) as gif:
+        for number in range(gif.n_frames):
+            try:
+                gif.seek(number)
+                yield np.asarray(gif.convert("RGB"))
+            except (EOFError, OSError, SyntaxError) as error:
+                raise ImageReadError(f"Frame {number + 1} of `{path}` can't be read: {error}.") from error

@@ -1,0 +1,217 @@
+"""The figure behind ``plot_heatmaps``: where each panel goes, in inches, and the drawing of it.
+
+The sizes of all texts are measured first, so the figure is exactly as large as what it shows: nothing is
+clipped or overlaps. Matplotlib's own layouts need a size to begin with, and long for hundreds of panels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import ceil
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+from visualcnn_tf.errors import InvalidArgumentError, MissingExtraError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+COLORMAP = "inferno"
+_FONT = 8  # points
+_IMAGE = "image"  # the title of the images
+_LINE = 1.25 * _FONT / 72  # inches, as are all sizes below
+_PANEL = 1.5  # the longer side of an image
+_GAP = 0.08
+_BAR = 0.12
+_BAR_HEIGHT = 2.5
+_TALLEST = 500.0  # beyond it, the picture would have too many pixels to be saved
+_PAGE = 45.0  # the height of a page, 6750 pixels at 150 a inch: four images with 60 heatmaps each
+
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Palette:
+    """Colours of the paper, of texts, of frames, and of the text beside a wrong prediction."""
+
+    paper: str
+    ink: str
+    line: str
+    alarm: str
+
+
+BACKGROUNDS = {
+    "light": Palette("white", "black", "black", "firebrick"),
+    "dark": Palette("#14171c", "#e8ebf0", "#565e6c", "#ff9d94"),
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One image ``(H, W, 3)`` with its heatmaps, their titles, and the text to its left."""
+
+    image: NDArray[Any]
+    heatmaps: Sequence[NDArray[Any]]
+    titles: Sequence[str]
+    text: str
+    alarming: bool = False
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Places of all panels. Heatmaps wrap into ``lines`` of ``columns``, to the right of their image.
+
+    Titles stand above the first row alone, or above every line where they are ``repeated``.
+    """
+
+    rows: int
+    lines: int
+    columns: int
+    panel: tuple[float, float]
+    cell: float
+    title: float
+    label: float
+    repeated: bool
+
+    @property
+    def size(self) -> tuple[float, float]:
+        """Width and height of the figure."""
+        width = self._x(self.columns) + self.cell + _BAR + 0.45
+        return width, self._bottom(self.rows - 1, self.lines - 1) + _GAP
+
+    def place(self, row: int, heatmap: int | None) -> Box:
+        """The panel of a row's image (None) or of one of its heatmaps: left, bottom, width, height."""
+        line, column = (0, 0) if heatmap is None else divmod(heatmap, self.columns)
+        left = self._x(column + (heatmap is not None)) + (self.cell - self.panel[0]) / 2
+        return self._box(left, self._bottom(row, line), *self.panel)
+
+    def bar(self) -> Box:
+        """The colour bar, beside the first row."""
+        end = min(self.title + _GAP + _BAR_HEIGHT, self._bottom(self.rows - 1, self.lines - 1))
+        return self._box(self._x(self.columns + 1), end, _BAR, end - self.title - _GAP)
+
+    def titled(self, row: int) -> bool:
+        """Whether titles stand above the panels of a row."""
+        return row == 0 or self.repeated
+
+    def _x(self, column: int) -> float:
+        return _GAP + self.label + column * (self.cell + _GAP)
+
+    def _bottom(self, row: int, line: int) -> float:
+        """Distance of a panel's lower edge from the top of the figure."""
+        above = row * self.lines + line
+        titles = above + 1 if self.repeated else 1
+        separators = 2 * _GAP * row if self.lines > 1 else 0.0
+        return titles * self.title + (above + 1) * (self.panel[1] + _GAP) + separators
+
+    def _box(self, left: float, bottom: float, width: float, height: float) -> Box:
+        """Fractions of the figure, whose origin is its lower left corner."""
+        across, down = self.size
+        return left / across, 1 - bottom / down, width / across, height / down
+
+
+def require_matplotlib() -> Any:
+    """The class of the figures: matplotlib's, shown by notebooks.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    try:
+        import matplotlib.figure  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError(
+            'Pictures are drawn with matplotlib. Install it with: pip install "visualcnn-tf[plot]"'
+        ) from error
+    from visualcnn_tf.viz.notebook_figure import NotebookFigure
+
+    return NotebookFigure
+
+
+def draw(rows: Sequence[Row], max_columns: int, background: str) -> Figure:
+    """Draws the rows below each other."""
+    figure_class = require_matplotlib()
+    grid, palette = _plan(rows, max_columns), BACKGROUNDS[background]
+    if grid.size[1] > _TALLEST:
+        raise InvalidArgumentError(
+            f"`images` must be few enough for one figure. Received: {len(rows)} images with "
+            f"{len(rows[0].heatmaps)} heatmaps each. Draw several figures with `plot_pages`, or some of the "
+            "heatmaps (`keys`)."
+        )
+    figure: Figure = figure_class(figsize=grid.size, facecolor=palette.paper)
+    for i, row in enumerate(rows):
+        shown = _draw_row(figure, grid, palette, i, row)
+    bar = figure.colorbar(shown, cax=figure.add_axes(grid.bar(), label="colour bar"), ticks=[0, 0.5, 1])
+    bar.outline.set_visible(False)
+    bar.ax.tick_params(labelsize=_FONT, length=2, color=palette.ink, labelcolor=palette.ink)
+    return figure
+
+
+def pages(rows: Sequence[Row], max_columns: int) -> list[list[Row]]:
+    """The rows in portions that each fit on a page; an image whose heatmaps need several pages stands on each."""
+    grid = _plan(rows, max_columns)
+    lines = max(1, int(_PAGE / (grid.panel[1] + _GAP + (grid.title if grid.repeated else 0))))
+    if grid.lines <= lines:
+        count = lines // grid.lines
+        return [list(rows[i : i + count]) for i in range(0, len(rows), count)]
+    count = lines * grid.columns
+    return [[_part(row, i, i + count)] for row in rows for i in range(0, len(row.heatmaps), count)]
+
+
+def _part(row: Row, start: int, stop: int) -> Row:
+    """A row with some of its heatmaps."""
+    return replace(row, heatmaps=row.heatmaps[start:stop], titles=row.titles[start:stop])
+
+
+def _draw_row(figure: Figure, grid: Grid, palette: Palette, number: int, row: Row) -> Any:
+    """Draws an image, its text and its heatmaps; returns one of the heatmaps as drawn."""
+    titles = [_IMAGE, *row.titles] if grid.titled(number) else [""] * (1 + len(row.titles))
+    ax = _panel(figure, grid.place(number, None), titles[0], palette)
+    ax.imshow(row.image)
+    colour = palette.alarm if row.alarming else palette.ink
+    ax.set_ylabel(row.text, fontsize=_FONT, rotation=0, ha="right", va="center", color=colour, parse_math=False)
+    height, width = row.image.shape[:2]
+    for j, heatmap in enumerate(row.heatmaps):
+        ax = _panel(figure, grid.place(number, j), titles[j + 1], palette)
+        # A map of its layer's own size is stretched over the image's area.
+        shown = ax.imshow(heatmap, cmap=COLORMAP, vmin=0, vmax=1, extent=(0, width, height, 0))
+    return shown
+
+
+def _plan(rows: Sequence[Row], max_columns: int) -> Grid:
+    count = len(rows[0].heatmaps)
+    lines = ceil(count / max_columns)
+    titles = [_IMAGE, *(title for row in rows for title in row.titles)]
+    height, width = rows[0].image.shape[:2]
+    unit = _PANEL / max(height, width)
+    texts = [row.text for row in rows]
+    return Grid(
+        rows=len(rows),
+        lines=lines,
+        columns=ceil(count / lines),
+        panel=(width * unit, max(height * unit, _height(texts))),
+        cell=max(width * unit, _width(titles)),
+        title=_height(titles) + _GAP,
+        label=_width(texts) + _GAP,
+        repeated=lines > 1 or any(row.titles != rows[0].titles for row in rows),
+    )
+
+
+def _panel(figure: Figure, place: Box, title: str, palette: Palette) -> Any:
+    ax = figure.add_axes(place, xticks=[], yticks=[])
+    ax.set_title(title, fontsize=_FONT, pad=3, color=palette.ink, parse_math=False)  # names may hold dollar signs
+    for spine in ax.spines.values():
+        spine.set_color(palette.line)
+    return ax
+
+
+def _height(texts: Sequence[str]) -> float:
+    return max(text.count("\n") + 1 for text in texts) * _LINE
+
+
+def _width(texts: Sequence[str]) -> float:
+    from matplotlib.textpath import TextPath
+
+    lines = {line.replace("$", r"\$") for text in texts for line in text.split("\n") if line.strip()}
+    return max((TextPath((0, 0), line, size=_FONT).get_extents().width / 72 for line in lines), default=0.0) + 0.04
