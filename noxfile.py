@@ -1,7 +1,8 @@
 """The everyday tests with the oldest and the newest TensorFlow, each in an environment of its own.
 
 ``nox`` runs every combination whose interpreter it finds, ``nox -s oldest-3.11`` one of them; what follows ``--`` goes
-to pytest: ``nox -s newest-3.13 -- tests/test_layer.py``. ``nox -s docs`` builds the documents, with the API reference,
+to pytest: ``nox -s newest-3.13 -- tests/heatmap/test_layer.py``. ``nox -s docs`` builds the documents, with the API
+reference,
 into ``site/``.
 """
 

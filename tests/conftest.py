@@ -9,7 +9,7 @@ from hypothesis import settings
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ["MPLBACKEND"] = "Agg"
 
-# Everyday: the same examples in each run. `pytest --hypothesis-profile=many tests/test_properties.py` looks further.
+# Everyday: the same examples in each run. More: `pytest --hypothesis-profile=many tests/pipeline/test_properties.py`.
 settings.register_profile("everyday", max_examples=20, derandomize=True, deadline=None)
 settings.register_profile("many", max_examples=1000, deadline=None)
 settings.load_profile("everyday")

@@ -17,9 +17,9 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from cases import OPTIONS, check_same, images, tiny_model
-from model_kinds import KINDS
-from served_model import ServedModel
+from support.conformance_cases import OPTIONS, check_same, images, tiny_model
+from support.model_kinds import KINDS
+from support.served_model import ServedModel
 
 import visualcnn_tf as vc
 from visualcnn_tf.errors import InvalidArgumentError, UnsupportedOperationError

@@ -9,12 +9,21 @@ from typing import Any
 
 import keras
 import numpy as np
-import oracle
-import oracle_gradient
 import pytest
 import tensorflow as tf
-from cases import BUILDERS, IMAGE, OPTIONS, STEP, check_same, expected, images, is_discriminative, tiny_model
-from oracle import assert_close
+from support import oracle, oracle_gradient
+from support.conformance_cases import (
+    BUILDERS,
+    IMAGE,
+    OPTIONS,
+    STEP,
+    check_same,
+    expected,
+    images,
+    is_discriminative,
+    tiny_model,
+)
+from support.oracle import assert_close
 
 import visualcnn_tf as vc
 from visualcnn_tf.methods import PERTURBATIONS

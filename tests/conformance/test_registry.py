@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 
 import pytest
-from cases import OPTIONS, PARAMETERS, PUBLIC, TABLES, missing
+from support.conformance_cases import OPTIONS, PARAMETERS, PUBLIC, TABLES, missing
 
 import visualcnn_tf as vc
 

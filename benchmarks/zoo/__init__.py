@@ -1,1 +1,0 @@
-"""Many architectures in every way that they are explained and exported: ``python -m benchmarks.zoo``."""

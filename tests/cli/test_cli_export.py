@@ -1,0 +1,126 @@
+"""The command ``visualcnn export``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from support.model_kinds import images, small_cnn_layers
+
+import visualcnn_tf as vc
+from visualcnn_tf.cli.main import main
+from visualcnn_tf.export.report import count_ops, interpreter
+
+
+@pytest.fixture(scope="module")
+def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    keras.utils.set_random_seed(3)
+    model = keras.Sequential([keras.Input((12, 12, 1), name="image"), *small_cnn_layers()], name="cnn")
+    path = tmp_path_factory.mktemp("models") / "model.keras"
+    model.save(path)
+    return path
+
+
+def test_export_writes_both_files(model_file: Path, tmp_path: Path, capsys: Any) -> None:
+    words = ["export", str(model_file), "--layers", "pool", "conv_b", "--method", "l2", "--size", "6", "7"]
+    outputs = [
+        "--saved-model",
+        str(tmp_path / "served"),
+        "--preprocess",
+        "-1..1",
+        "--tflite",
+        str(tmp_path / "m.tflite"),
+    ]
+    assert main([*words, "--dtype", "uint8", *outputs]) == 0
+    printed = capsys.readouterr().out
+    assert f"Wrote {tmp_path / 'served' / '1'}" in printed
+    assert "builtin only: yes" in printed
+
+    x = images(1, 12, 12, 1)
+    model = keras.models.load_model(model_file)
+    want = vc.attach(model, ["pool", "conv_b"], method="l2", size=(6, 7), dtype="uint8")(x)
+    served = tf.saved_model.load(str(tmp_path / "served" / "1"))
+    lite = interpreter((tmp_path / "m.tflite").read_bytes()).get_signature_runner("serving_default")
+    for outputs in (served.signatures["serving_default"](image=x), lite(image=x)):
+        assert set(outputs) == {"predictions", "heatmap_pool", "heatmap_conv_b"}
+        for key, value in want.items():
+            difference = np.abs(np.asarray(outputs[key], "float32") - np.asarray(value, "float32"))
+            assert difference.max() <= (1.0 if value.dtype == tf.uint8 else 1e-5), key
+
+
+def test_a_file_is_asked_for_a_class(model_file: Path, tmp_path: Path) -> None:
+    words = ["export", str(model_file), "--layers", "last", "--method", "gradcam", "--class", "input"]
+    assert main([*words, "--tflite", str(tmp_path / "m.tflite")]) == 0
+    x = images(1, 12, 12, 1)
+    lite = interpreter((tmp_path / "m.tflite").read_bytes()).get_signature_runner("serving_default")
+    for asked in (0, 2):
+        want = vc.attach(keras.models.load_model(model_file), "last", method="gradcam", target=asked)(x)
+        got = lite(image=x, class_index=np.array([asked], np.int32))
+        assert set(got) == set(want)
+        for key, value in want.items():
+            np.testing.assert_allclose(got[key], value, atol=1e-5, err_msg=f"{key}, class {asked}")
+
+
+def test_several_classes_and_few_channels_are_exported(model_file: Path, tmp_path: Path) -> None:
+    words = ["--layers", "last", "--method", "scorecam", "--max-channels", "2", "--class", "top2"]
+    assert main(["export", str(model_file), *words, "--saved-model", str(tmp_path)]) == 0
+    served = tf.saved_model.load(str(tmp_path / "1")).signatures["serving_default"]
+    assert {"explained_class"} < set(served.structured_outputs)
+    assert {key[-5:] for key in served.structured_outputs if key.startswith("heatmap")} == {"_top1", "_top2"}
+
+
+def test_int8_is_calibrated_on_a_folder_of_images(model_file: Path, tmp_path: Path, capsys: Any) -> None:
+    rng = np.random.default_rng(0)
+    for i in range(12):
+        picture = tf.io.encode_png(rng.integers(0, 256, (15, 12, 1)).astype("uint8")).numpy()
+        (tmp_path / f"{i}.png").write_bytes(picture)
+    target = tmp_path / "out" / "m.tflite"
+    words = ["--quantize", "int8", "--calibrate", str(tmp_path), "--preprocess", "-1..1", "--tflite", str(target)]
+    assert main(["export", str(model_file), *words]) == 0
+    printed = capsys.readouterr().out
+    assert all(part in printed for part in ("MB, int8", "builtin only: yes", "correlation", "heatmap_conv_b"))
+    content = target.read_bytes()
+    assert count_ops(content)["QUANTIZE"] > 0
+    x = rng.uniform(-1, 1, (1, 12, 12, 1)).astype("float32")
+    want = vc.attach(keras.models.load_model(model_file))(x)
+    got = interpreter(content).get_signature_runner("serving_default")(image=x)
+    assert set(got) == set(want)
+    for key, value in want.items():
+        assert np.corrcoef(got[key].ravel(), np.asarray(value).ravel())[0, 1] > 0.97, key
+
+
+def test_an_existing_file_is_an_error_before_anything_is_written(model_file: Path, tmp_path: Path, capsys: Any) -> None:
+    target = tmp_path / "m.tflite"
+    target.write_bytes(b"mine")
+    words = ["export", str(model_file), "--layers", "last", "--tflite", str(target)]
+    assert main([*words, "--saved-model", str(tmp_path / "served")]) == 2
+    assert "`--tflite` must be a path that does not exist yet" in (said := capsys.readouterr().err)
+    assert "Add `--overwrite` to replace it." in said
+    assert list(tmp_path.iterdir()) == [target]
+    assert target.read_bytes() == b"mine"
+    assert main([*words, "--overwrite"]) == 0
+    assert count_ops(target.read_bytes())
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "`--saved-model` must be given, or --tflite"),
+        (["--tflite", "OUT/m.tflite", "--quantize", "int3"], "`quantize` must be one of"),
+        (["--tflite", "OUT/m.tflite", "--layers", "nope"], "'nope'"),
+        (["--tflite", "OUT/m.tflite", "--method", "gradcam", "--class", "99"], "within the model's"),
+        (["--tflite", "OUT/m.tflite", "--class", "input"], "Use a method such as 'gradcam'"),
+        (["--saved-model", "OUT/s", "--preprocess", "imagenet"], "`preprocess` must be one of"),
+    ],
+)
+def test_mistakes(model_file: Path, tmp_path: Path, capsys: Any, words: list[str], message: str) -> None:
+    words = [word.replace("OUT", str(tmp_path)) for word in words]
+    assert main(["export", str(model_file), *words]) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert captured.err.startswith("visualcnn: error: ")
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,46 @@
+"""int8 files of the network that reads digits: every method at every layer, on digits not used for calibration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.runtimes import run_litert
+from support.trained import LAYERS, digits, digits_cnn
+
+import visualcnn_tf as vc
+from visualcnn_tf.methods import ACTIVATION_FUSIONS, GRADIENT_FUSIONS
+
+IMAGES = 60
+# Before a Flatten, Grad-CAM's weights are means of gradients that nearly cancel, and its ReLU leaves next to nothing of
+# some maps: one ReLU that integers flip makes another map of it. See test_discriminative_tflite.py for its signed maps,
+# and for a network with global pooling.
+LOWEST = {"gradcam": 0.95}
+
+
+@pytest.mark.slow
+def test_every_method_at_every_layer(tmp_path: Path) -> None:
+    methods = [*ACTIVATION_FUSIONS, *GRADIENT_FUSIONS]
+    explained = vc.attach(digits_cnn(), list(LAYERS), method=methods)
+    data = digits().train_images[:100]
+    report = vc.export_tflite(explained, tmp_path / "m.tflite", quantize="int8", representative_data=data)
+    assert report.builtin_only
+    x = digits().test_images[:IMAGES]
+    want, got = explained.predict(x, verbose=0), run_litert(report.path, x)
+    agreement = np.mean(got["predictions"].argmax(-1) == want["predictions"].argmax(-1))
+    print(f"the same class for {agreement:.0%} of {IMAGES} images")
+    assert agreement >= 0.95
+    for tap in explained.taps:
+        found = np.array([correlation(a, b) for a, b in zip(got[tap.key], want[tap.key], strict=True)])
+        print(f"{tap.path} {tap.method}: mean {found.mean():.4f}, lowest {found.min():.4f}")
+        assert found.mean() >= LOWEST.get(str(tap.method), 0.99), tap.key
+        if tap.method in ACTIVATION_FUSIONS:
+            assert found.min() >= 0.999, tap.key
+
+
+def correlation(a: np.ndarray, b: np.ndarray) -> float:
+    """Pearson's; of an empty map with another one 0."""
+    if not a.any() or not b.any():
+        return float(a.any() == b.any())
+    return float(np.corrcoef(a.ravel(), b.ravel())[0, 1])

@@ -1,0 +1,145 @@
+"""What a written SavedModel is compared with the model on: the user's own inputs, if there are any."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers as L  # noqa: N812
+from support.model_kinds import KINDS, images, small_cnn_layers
+
+import visualcnn_tf as vc
+from visualcnn_tf.errors import ExportVerificationError, InputShapeError
+from visualcnn_tf.export import saved_model, verification
+from visualcnn_tf.export.preprocess import PREPROCESS, as_pixels
+
+
+@pytest.fixture
+def tried(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, np.ndarray]]:
+    """What the next export tries its signatures on, by their names."""
+    found: dict[str, dict[str, np.ndarray]] = {}
+
+    def noting(folder: Path, model: Any, functions: Any, examples: Any, decoder: Any) -> None:
+        found.update(examples)
+        verification.verify_saved_model(folder, model, functions, examples, decoder)
+
+    monkeypatch.setattr(saved_model, "verify_saved_model", noting)
+    return found
+
+
+@pytest.fixture(scope="module")
+def cnn() -> Any:
+    keras.utils.set_random_seed(3)
+    return keras.Sequential([keras.Input((12, 12, 3), name="image"), *small_cnn_layers()], name="cnn")
+
+
+def test_every_signature_is_tried_on_the_first_examples(cnn: Any, tmp_path: Path, tried: Any) -> None:
+    explained = vc.attach(cnn, "conv", method="gradcam", target="input")
+    x = np.random.default_rng(0).integers(0, 256, (5, 12, 12, 3)).astype(np.float32) / 255
+    vc.export_saved_model(explained, tmp_path / "m", preprocess="0..1", representative_data=iter(x))
+    assert list(tried) == ["serving_default", "serving_bytes", "predict"]
+    for name in ("serving_default", "predict"):
+        np.testing.assert_array_equal(tried[name]["image"], x[:2])
+    pictures = [tf.io.decode_png(one).numpy() for one in tried["serving_bytes"]["image_bytes"]]
+    assert [picture.shape for picture in pictures] == [(12, 12, 3), (15, 18, 3)]
+    for picture, image in zip(pictures, x, strict=False):
+        np.testing.assert_array_equal(picture[:12, :12], np.round(255 * image))
+    assert all(set(each) >= {"class_index"} for name, each in tried.items() if name != "predict")
+
+
+def test_pictures_of_noise_stand_in_where_nothing_undoes_the_preprocessing(
+    cnn: Any, tmp_path: Path, tried: Any
+) -> None:
+    vc.export_saved_model(
+        vc.attach(cnn), tmp_path / "m", preprocess=lambda x: x / 255, representative_data=[images(2, 12, 12, 3)]
+    )
+    shapes = [tf.io.decode_png(one).shape for one in tried["serving_bytes"]["image_bytes"]]
+    assert shapes == [(12, 12, 3), (15, 18, 3)]
+
+
+@pytest.mark.parametrize("preprocess", PREPROCESS)
+def test_pixels_are_what_the_preprocessing_was_given(preprocess: str | None) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 5, 4, 3)).astype(np.uint8)
+    prepared = np.asarray(PREPROCESS[preprocess].forward(tf.cast(pixels, tf.float32)))
+    np.testing.assert_array_equal(as_pixels(prepared, preprocess), pixels)
+
+
+def test_several_inputs_go_by_their_names(tmp_path: Path, tried: Any) -> None:
+    left, right = (keras.Input((6, 6, 1), name=name) for name in ("left", "right"))
+    shared = L.Conv2D(3, 3, name="conv")
+    both = L.Concatenate()([L.GlobalAveragePooling2D()(shared(one)) for one in (left, right)])
+    model = keras.Model([left, right], L.Dense(2)(both))
+    data = {"right": images(3, 6, 6, 1), "left": 2 * images(3, 6, 6, 1)}
+    vc.export_saved_model(vc.attach(model, "conv"), tmp_path / "m", representative_data=[data])
+    for name, inputs in tried.items():
+        assert list(inputs) == ["left", "right"], name
+        np.testing.assert_array_equal(inputs["left"], data["left"][:2])
+
+
+def test_sizes_may_be_open_but_not_differ(tmp_path: Path, tried: Any) -> None:
+    explained = vc.attach(KINDS["unknown_height_and_width"]().model)
+    vc.export_saved_model(explained, tmp_path / "m", representative_data=images(3, 15, 22, 2))
+    assert tried["predict"].popitem()[1].shape == (2, 15, 22, 2)
+    unlike = [images(1, 15, 22, 2), images(1, 16, 22, 2)]
+    with pytest.raises(InputShapeError, match=r"of one size for .* Received: \(15, 22, 2\), \(16, 22, 2\). Resize"):
+        vc.export_saved_model(explained, tmp_path / "n", representative_data=unlike)
+    assert not (tmp_path / "n").exists()
+
+
+def test_no_more_is_read_than_is_tried(cnn: Any, tmp_path: Path, tried: Any) -> None:
+    x = images(3, 12, 12, 3)
+    data = iter([x[:0], x[:1], x[1:], x * np.nan])
+    vc.export_saved_model(vc.attach(cnn), tmp_path / "m", representative_data=data)
+    np.testing.assert_array_equal(tried["predict"]["image"], x[:2])
+    assert np.isnan(next(data)).all()
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_a_fixed_batch(tmp_path: Path, tried: Any, count: int) -> None:
+    keras.utils.set_random_seed(3)
+    model = keras.Sequential([keras.Input((12, 12, 3), batch_size=count, name="image"), *small_cnn_layers()])
+    explained = vc.attach(model, "conv", method="gradcam", target="input")
+    for data in (None, images(1, 12, 12, 3)):
+        vc.export_saved_model(explained, tmp_path / "m", overwrite=True, representative_data=data)
+        assert {len(array) for arrays in tried.values() for array in arrays.values()} == {count}
+
+
+def test_no_example_is_kept(cnn: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write_warmup(folder: Path, model_name: str, examples: Any) -> None:  # the package that it needs may be absent
+        arrays = [np.asarray(array) for inputs in examples.values() for array in inputs.values()]
+        (folder / "warmup").write_bytes(b"".join(array.tobytes() for array in arrays))
+
+    monkeypatch.setattr(saved_model, "write_warmup", write_warmup)
+    x = np.full((2, 12, 12, 3), 0.7071, np.float32)
+    folder = vc.export_saved_model(vc.attach(cnn), tmp_path / "m", representative_data=[x])
+    held = [file for file in folder.rglob("*") if file.is_file() and x[0, 0].tobytes() in file.read_bytes()]
+    assert held == []
+
+
+def test_encoded_images_may_differ_by_rounding_once_they_are_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a model makes much of the last bit of its input, a server does so for encoded images, too."""
+    image = keras.Input((8, 8, 3), name="image")
+    steep = L.Lambda(lambda x: keras.ops.sin(1e5 * x), name="steep")(image)
+    model = keras.Model(image, L.GlobalAveragePooling2D()(steep))
+    run = verification._served
+
+    def rounded(folder: Path, examples: dict[str, dict[str, Any]]) -> Any:
+        served = run(folder, examples)
+        pictures = [tf.cast(tf.io.decode_png(one), tf.float32) for one in examples["serving_bytes"]["image_bytes"]]
+        pixels = tf.stack([tf.image.resize(picture, (8, 8), antialias=True) for picture in pictures])
+        served["serving_bytes"] = {"predictions": model(pixels / 255 * (1 + factor)).numpy()}
+        return served
+
+    monkeypatch.setattr(verification, "_served", rounded)
+    x = images(2, 8, 8, 3)
+    factor = 2.0**-22
+    vc.export_saved_model(model, tmp_path / "m", preprocess="0..1", representative_data=x)
+    factor = 2.0**-15
+    with pytest.raises(ExportVerificationError, match="'serving_bytes', output 'predictions'"):
+        vc.export_saved_model(model, tmp_path / "n", preprocess="0..1", representative_data=x)

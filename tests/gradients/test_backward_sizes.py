@@ -1,0 +1,113 @@
+"""The backward walk over tensors of which more than the batch size is unknown, and over broadcasts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from support.gradient_cases.check import TOLERANCE, relative
+
+from visualcnn_tf.gradients.node import summed_to
+from visualcnn_tf.gradients.vjp import vjp
+
+IMAGES = np.random.default_rng(1).normal(size=(2, 5, 6, 4)).astype(np.float32)
+
+
+def normalized(x: Any) -> Any:
+    mean, variance = tf.nn.moments(x, [1, 2, 3], keepdims=True)
+    return (x - mean) * tf.math.rsqrt(variance + 1e-3)
+
+
+def excited(x: Any) -> Any:
+    return x * tf.sigmoid(tf.reduce_mean(x, [1, 2], keepdims=True) + tf.reduce_max(x, [1, 2], keepdims=True))
+
+
+def attended(x: Any) -> Any:
+    places = tf.reshape(x, [tf.shape(x)[0], -1, 4])
+    scores = tf.nn.softmax(tf.einsum("bik,bjk->bij", places, places))
+    return tf.reshape(tf.matmul(scores, places), tf.shape(x))
+
+
+FUNCTIONS: dict[str, Callable[[Any], Any]] = {
+    "activation": lambda x: tf.nn.relu(tf.tanh(x) - 0.1),
+    "attention": attended,
+    "borders": lambda x: tf.pad(x[:, 1:-1, :3, 1:], [[0, 0], [1, 1], [0, 2], [1, 0]]),
+    "concatenation": lambda x: tf.concat([x, tf.square(x)], -1),
+    "excitation": excited,
+    "first_place": lambda x: x[:, 0] * x[:, 0],
+    "flattening": lambda x: tf.reshape(x, [-1, 4]) ** 3.0,
+    "halves": lambda x: tf.multiply(*tf.split(x, 2, -1)),
+    "normalization": normalized,
+    "pooling": lambda x: tf.exp(tf.reduce_mean(x, [1, 2])),
+    "scaling": lambda x: x * tf.constant([1.0, 2.0, 3.0, 4.0]),
+    "slice": lambda x: tf.square(tf.slice(x, [0, 1, 0, 1], [-1, 2, -1, 2])),
+    "transposition": lambda x: tf.transpose(tf.exp(x), [0, 3, 2, 1]),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_unknown_height_and_width(name: str) -> None:
+    @tf.function(input_signature=[tf.TensorSpec((None, None, None, 4))], autograph=False)
+    def graph(x: Any) -> tuple[Any, Any]:
+        x = tf.identity(x)
+        y = FUNCTIONS[name](x)
+        seed = tf.sin(tf.cast(tf.range(tf.size(y)), tf.float32))
+        seed = tf.reshape(seed, tf.shape(y))
+        found = vjp([y], [seed], [x])
+        assert not found.fallbacks, found.fallbacks
+        return found.of[0], tf.gradients(y, x, seed)[0]
+
+    assert relative(*graph(IMAGES)) <= TOLERANCE
+
+
+def test_unknown_rank_falls_back() -> None:
+    @tf.function(input_signature=[tf.TensorSpec(None)], autograph=False)
+    def graph(x: Any) -> Any:
+        x = tf.identity(x)
+        y = tf.nn.relu(x) * 2.0
+        found = vjp([y], [tf.ones_like(y)], [x])
+        assert found.fallbacks == [("Mul", "mul"), ("Relu", "Relu")]
+        return found.of[0]
+
+    assert relative(graph(IMAGES), 2.0 * (IMAGES > 0.0)) == 0
+
+
+# --- broadcasts ---
+
+
+@pytest.mark.parametrize(
+    ("operand", "result"),
+    [
+        ((None, 3), (None, 3)),
+        ((1, 3), (None, 3)),
+        ((1, 3), (5, 3)),
+        ((1, 3), (1, 3)),
+        ((3,), (None, 2, 3)),
+        ((2, 1), (None, 2, 3)),
+        ((), (None, 3)),
+        ((None, 1), (None, None)),
+        ((None, 1, 3), (None, None, 3)),
+    ],
+)
+def test_sums_over_what_was_broadcast(operand: Any, result: Any) -> None:
+    shape = [4 if size is None else size for size in result]
+    values = np.ones([4 if size is None else size for size in operand], np.float32)
+    gradient = np.random.default_rng(2).normal(size=shape).astype(np.float32)
+    with tf.GradientTape() as tape:
+        tape.watch(x := tf.constant(values))
+        spread = tf.broadcast_to(x, shape)
+    summed = tf.function(
+        lambda x, gradient: summed_to(gradient, x, gradient),
+        input_signature=[tf.TensorSpec(operand), tf.TensorSpec(result)],
+        autograph=False,
+    )
+    assert relative(summed(values, gradient), tape.gradient(spread, x, gradient)) <= 1e-6
+
+
+def test_an_unknown_size_that_became_known_leaves_open_what_was_broadcast() -> None:
+    with tf.Graph().as_default():
+        x, y = (tf.raw_ops.Placeholder(dtype=tf.float32, shape=shape) for shape in [(None, 3), (5, 3)])
+        assert summed_to(y, x, y) is NotImplemented

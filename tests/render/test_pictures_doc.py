@@ -1,0 +1,55 @@
+"""The Python snippets of docs/pictures.md run, one after the other, as a reader would run them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from visualcnn_tf.cli.main import main
+from visualcnn_tf.render.colormaps import COLORMAPS
+
+TEXT = (Path(__file__).resolve().parents[2] / "docs" / "pictures.md").read_text()
+SNIPPETS = re.findall(r"^```python\n(.*?)^```", TEXT, flags=re.DOTALL | re.MULTILINE)
+layers = keras.layers
+
+
+def test_snippets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    model = keras.Sequential(
+        [
+            keras.Input((28, 28, 1)),
+            layers.Conv2D(4, 3, activation="relu", name="conv3"),
+            layers.Flatten(),
+            layers.Dense(10, activation="softmax"),
+        ]
+    )
+    model.compile("adam", "sparse_categorical_crossentropy", run_eagerly=True)
+    images = np.random.default_rng(0).random((8, 28, 28, 1)).astype(np.float32)
+    scope: dict[str, Any] = {"model": model, "images": images, "x": images, "y": np.zeros(8)}
+    assert len(SNIPPETS) == 5
+    for snippet in SNIPPETS:
+        exec(compile(snippet, "pictures.md", "exec"), scope)
+    assert scope["pictures"].shape == scope["colors"].shape == (8, 28, 28, 3)
+    assert scope["shown"].overlay_names == ["overlay_conv3"]
+    assert scope["blurred"].shape == images.shape
+    assert scope["answers_with_pictures"](images).shape == (8, 28, 28, 3)
+    assert "s for the pictures of all epochs" in capsys.readouterr().out
+    assert sorted(path.name for path in tmp_path.glob("gallery*")) == ["gallery.png", "gallery_1.png"]
+    assert (tmp_path / "pictures" / "heatmap_conv3_epoch_0001.png").exists()
+    assert len(list((tmp_path / "logs").iterdir())) == 1
+
+
+def test_every_color_map_is_in_the_table() -> None:
+    assert set(re.findall(r"^\| `(\w+)` \|", TEXT, flags=re.MULTILINE)) == set(COLORMAPS)
+
+
+@pytest.mark.parametrize("command", re.findall(r"^visualcnn video (.*)$", TEXT, flags=re.MULTILINE))
+def test_commands_are_understood(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["video", *command.split()]) == 2  # an error of our own, not of the parser
+    assert "There is no file `model.keras`" in capsys.readouterr().err

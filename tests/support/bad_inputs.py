@@ -1,0 +1,382 @@
+"""Every kind of bad input that we could think of, in one table: what is given, what happens, what is said.
+
+``tests/project/test_bad_inputs.py`` tries each row;
+``python tests/support/bad_inputs.py > docs/errors.md`` writes the page for users.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+#: What is said where an outcome is no error.
+WORKS = "works"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One kind of bad or odd input.
+
+    Attributes:
+        area: what it is given to.
+        given: for the page: code, a command, or words.
+        happens: the name of an error, ``exit code 2``, a status of the server, or ``works``.
+        said: what the message holds; for what works, what it does.
+        run: what is tried, on the :class:`World` of the tests; of what works, whether it did as said.
+    """
+
+    area: str
+    given: str
+    happens: str
+    said: str
+    run: Callable[[Any], Any]
+
+
+def code(area: str, given: str, happens: str, said: str) -> Row:
+    """A row whose input is code, with the names of the world."""
+    return Row(area, f"`{given}`", happens, said, lambda world: eval(given, dict(world.names)))
+
+
+def command(words: str, said: str, happens: str = "exit code 2") -> Row:
+    """A row of the command line; a bar stands for a space inside a word."""
+    shown = " ".join(f'"{word}"' if not word or " " in word else word for word in split(words))
+    return Row("Command line", f"`visualcnn {shown}`", happens, said, lambda world: world.command(split(words)))
+
+
+def split(words: str) -> list[str]:
+    return [word.replace("|", " ") if word != '""' else "" for word in words.split(" ")]
+
+
+def image(name: str, what: str, happens: str, said: str) -> list[Row]:
+    """Two rows: an image file on the command line, and its bytes in a request."""
+    if happens == WORKS:
+        return [Row("Images: files and requests", what, WORKS, said, lambda world: world.reads_the_same(name))]
+    return [
+        Row("Images: files", what, "exit code 2", said, lambda world: world.command(["show", "model.keras", name])),
+        Row(
+            "Images: requests",
+            what,
+            "INVALID_ARGUMENT",
+            "`image_bytes` holds no readable JPEG, PNG, GIF or BMP image at index] [1]",
+            lambda world: world.request(name),
+        ),
+    ]
+
+
+def request(what: str, said: str, image: Callable[[], Any]) -> Row:
+    """A row of a request with an array."""
+    return Row(
+        "Served model", what, "INVALID_ARGUMENT", said, lambda world: world.served("serving_default", image=image())
+    )
+
+
+A, C, F, V, P, O, S, T = (  # noqa: E741 - one letter a column
+    "attach",
+    "Calls and predict",
+    "FeatureMapFusion",
+    "Visualizer",
+    "plot_heatmaps",
+    "overlay",
+    "export_saved_model",
+    "export_tflite",
+)
+_VALUE, _TYPE, _SHAPE = "InvalidArgumentError", "InvalidTypeError", "InputShapeError"
+
+ROWS: list[Row] = [
+    # attach
+    code(A, "attach(None)", "IncompatibleModelError", "Received: NoneType. For a file, load it first"),
+    code(A, "attach('model.keras')", "IncompatibleModelError", "Received: str. For a file, load it first"),
+    code(A, "attach(keras.layers.Dense(2))", "IncompatibleModelError", "must be a Keras 3 model"),
+    code(A, "attach(model, [])", _VALUE, "`layers` must select at least one layer"),
+    code(A, "attach(model, 'secnod')", "LayerNotFoundError", "Did you mean 'second'"),
+    code(A, "attach(model, 'nope_*')", "LayerNotFoundError", "the pattern 'nope_*', which matches none"),
+    code(A, "attach(model, 99)", "LayerNotFoundError", "`layers` indices must be from"),
+    code(A, "attach(model, 1.5)", _TYPE, "Received: 1.5 of type float"),
+    code(A, "attach(model, np.array([0, 2]))", _TYPE, "or a list of these. Received: array([0, 2])"),
+    code(A, "attach(model, 'head')", "NoFeatureMapError", "spatial output"),
+    code(A, "attach(model, ['first', 'first'])", _VALUE, "`layers` must name each tap once"),
+    code(A, "attach(model, keras.layers.Conv2D(2, 3))", "LayerNotFoundError", "which is not inside it"),
+    code(A, "attach(model, method='devation')", _VALUE, "Did you mean 'deviation'"),
+    code(A, "attach(model, method=[])", _VALUE, "or a list of at least one"),
+    code(A, "attach(model, method=lambda maps: maps)", _VALUE, "Reduce the last axis (channels) only"),
+    code(A, "attach(model, method=lambda maps: 1 / 0)", "ZeroDivisionError", "division by zero"),
+    code(A, "attach(model, size=(0, 5))", _VALUE, "`size` must be 'input', None or positive integers"),
+    code(A, "attach(model, size=(10**9, 10**9))", _VALUE, "positive integers up to 16384"),
+    code(A, "attach(model, size=(4, 4, 4))", _VALUE, "`size` must be (H, W) for feature maps of rank 4"),
+    code(A, "attach(model, normalize=('range', 1, float('nan')))", _VALUE, "with finite low < high"),
+    code(A, "attach(model, dtype='int8')", _VALUE, "`dtype` must be one of"),
+    code(A, "attach(model, dtype='uint8', normalize=None)", _VALUE, "Raw values do not fit 0 to 255"),
+    code(A, "attach(model, combine='mean', combine_weights=[1])", _VALUE, "or 3 numbers, one a tap"),
+    code(A, "attach(model, method='gradcam', target=3)", _VALUE, "within the model's 3 classes, 0 to 2"),
+    code(A, "attach(model, method='gradcam', target='top' + '9' * 20)", _VALUE, "`target` must be 'predicted'"),
+    code(A, "attach(model, render='overlay', size=None)", _VALUE, "`render` must be None unless `size` is 'input'"),
+    code(A, "attach(model, input_shape=(5, 5, 3))", _VALUE, "compatible with the model's (B, 12, 12, 3)"),
+    code(A, "attach(model, name='a/b')", "ValueError", "cannot contain character `/`"),
+    # calls
+    code(C, "explained(None)", _TYPE, "`inputs` must be arrays or tensors of numbers. Received: NoneType"),
+    code(C, "explained('cat.jpg')", _TYPE, "Received: str. Read and decode files first"),
+    code(C, "explained.predict('cat.jpg')", _TYPE, "Received: str. Read and decode files first"),
+    code(C, "explained.predict(None)", _TYPE, "Received: NoneType"),
+    code(C, "explained.predict(5)", _TYPE, "Received: int"),
+    code(C, "explained.predict(np.full((1, 12, 12, 3), 'a'))", _TYPE, "Received: ndarray of texts or objects"),
+    code(C, "explained(images[0])", _SHAPE, "For a single example, add the batch axis: x[np.newaxis]"),
+    code(C, "explained(images[..., :1])", _SHAPE, "The number of channels differs: convert the images first"),
+    code(C, "explained.predict(images[:, :5])", _SHAPE, "The size differs: resize the images first"),
+    code(C, "explained([images, images])", _SHAPE, "`inputs` must be 1 tensors, for 'image'. Received: 2"),
+    code(C, "explained({'picture': images})", _SHAPE, "`inputs` lacks 'image'"),
+    code(C, "explained(images[:0])['heatmap_first'].shape == (0, 12, 12)", WORKS, "an empty batch has empty answers"),
+    code(C, "np.max(explained(images * np.nan)['heatmap_first']) == 0", WORKS, "NaN gives an all-zero heatmap"),
+    code(
+        C,
+        "attach(model, check_numerics=True)(images * np.nan)",
+        "NanLayerOutputError",
+        "activations in the layer 'first'",
+    ),
+    code(C, "asked({'image': images, 'class_index': np.zeros(2)})", _SHAPE, "`class_index` must be one integer"),
+    code(C, "asked({'image': images, 'class_index': np.array([0])})", _SHAPE, "one integer for each image"),
+    code(
+        C,
+        "list(asked({'image': images, 'class_index': np.array([2**40, 3])})['explained_class']) == [-1, -1]",
+        WORKS,
+        "a class that is not there gets an all-zero heatmap, and -1 as its number",
+    ),
+    # the layer
+    code(F, "FeatureMapFusion('reciprocam')", _VALUE, "It runs the model again: use `attach(model"),
+    code(F, "FeatureMapFusion()(np.ones((3, 3)))", _SHAPE, "Received: a tensor of rank 2"),
+    code(F, "FeatureMapFusion(size=None)(None)", _TYPE, "`activations` must be an array or a tensor"),
+    code(F, "FeatureMapFusion(size='input')(images)", _SHAPE, "`like` must be given for size='input'"),
+    code(F, "FeatureMapFusion('gradcam')(images)", _SHAPE, "must be [A, G], feature maps and gradients of one shape"),
+    code(F, "FeatureMapFusion(data_format='NCHW')", _VALUE, "`data_format` must be one of"),
+    code(F, "FeatureMapFusion()(images[:, :0]).shape == (2, 0, 12)", WORKS, "a map of no height has a heatmap of none"),
+    # the Visualizer
+    code(V, "Visualizer(None)", "IncompatibleModelError", "must be a Keras 3 model"),
+    code(V, "visualizer.heatmap('cat.jpg')", _TYPE, "Read a file first, e.g. with keras.utils.load_img"),
+    code(V, "visualizer.heatmap([[1, 2], [3]])", _TYPE, "`input` must be an image"),
+    code(V, "visualizer.heatmap(np.ones(5))", "Image1DError", "`input` must have two dimensions or more"),
+    code(V, "visualizer.heatmap(np.ones((0, 12, 3)))", _SHAPE, "`input` must have at least one pixel"),
+    code(V, "visualizer.heatmap(np.full((12, 12, 3), np.nan))", "NanLayerOutputError", "NaN or infinite activations"),
+    code(V, "Visualizer(model).heatmap(images[0])", "ImageTooSmallError", "Set `small_layers=True`"),
+    code(V, "Visualizer(model, True).save_heatmaps()", "VisualCNNError", "Call `heatmap(image)` first"),
+    code(V, "visualizer.save_heatmaps(names=['../a', 'b', 'c'])", _VALUE, "3 different file names"),
+    code(V, "visualizer.save_heatmaps(names=['', 'b', 'c'])", _VALUE, "3 different file names"),
+    code(V, "visualizer.save_heatmaps(names=['a'])", _VALUE, "3 different file names, one for each layer"),
+    code(
+        V,
+        "visualizer.save_heatmaps(folder / 'good.png')",
+        "PathNotWritableError",
+        "good.png/Heatmap1.png': File exists",
+    ),
+    code(V, "visualizer.save_heatmaps(resize=50)", "SizeTooSmall", "`resize` must be at least 100"),
+    code(V, "visualizer.save_heatmaps(resize=10**7)", _VALUE, "`resize` must be at most 16384 pixels wide"),
+    code(V, "visualizer.show_heatmap(path='shown.abc')", _VALUE, "`path` must be a file that ends in .png"),
+    # plots
+    code(P, "plot_heatmaps(None, outputs)", _VALUE, "`images` must be (N, H, W)"),
+    code(P, "plot_heatmaps(images, None)", _VALUE, "`outputs` must be what the explained model returned"),
+    code(P, "plot_heatmaps(images, {})", _VALUE, "a mapping with a key that starts with 'heatmap'"),
+    code(P, "plot_heatmaps(images[:1], outputs)", _VALUE, "one map for each image"),
+    code(P, "plot_heatmaps(images, outputs, keys=['heatmap_frist'])", _VALUE, "Did you mean 'heatmap_first'"),
+    code(P, "plot_heatmaps(images, outputs, labels=['cat', 'dog'])", _VALUE, "`labels` must be class numbers"),
+    code(
+        P, "plot_heatmaps(images, outputs, class_names=['cat'])", _VALUE, "`class_names` must be one for each class (3)"
+    ),
+    code(
+        P,
+        "plot_heatmaps(images, outputs, titles=['$', '$x^^$', 'c']).savefig(folder / 'dollars.png') is None",
+        WORKS,
+        "dollar signs are dollar signs, not mathematics",
+    ),
+    # overlay
+    code(O, "overlay(images[0], images[0, ..., 0])", _VALUE, "Add the missing axes, e.g. image[None]"),
+    code(O, "overlay(images, np.ones((2, 3, 3)))", _VALUE, "Resize the heatmap or the image first"),
+    code(O, "overlay(None, images[..., 0])", _TYPE, "`image` must be an array or a tensor of numbers"),
+    code(O, "overlay(images, 'heatmap.png')", _VALUE, "`heatmap` must be of the image's batch, height and width"),
+    code(O, "overlay(images, images[..., 0], alpha=2)", _VALUE, "`alpha` must be a number from 0"),
+    code(O, "overlay(images * 255, images[..., 0])", _VALUE, "Say which values are black and white"),
+    code(O, "overlay(images * np.nan, images[..., 0])", _VALUE, "values from nan to nan"),
+    code(O, "overlay(images, images[..., 0], colormap='rainbow')", _VALUE, "`colormap` must be one of"),
+    # exports
+    code(S, "export_saved_model(explained, None)", _TYPE, "`path` must be a path: a string or a `pathlib.Path`"),
+    code(S, "export_saved_model(explained, '')", _VALUE, "`path` must be the name of a file or folder"),
+    code(S, "export_saved_model(explained, folder / 'good.png')", _VALUE, "a path that does not exist yet"),
+    code(
+        S,
+        "export_saved_model(explained, folder / 'thesis', overwrite=True)",
+        _VALUE,
+        "Nothing else is deleted: remove it yourself, or choose another path",
+    ),
+    code(S, "export_saved_model(explained, folder / 'good.png', overwrite=True)", _VALUE, "Nothing else is deleted"),
+    code(S, "export_saved_model(explained, '/', overwrite=True)", _VALUE, "Nothing else is deleted"),
+    code(S, "export_saved_model(explained, folder / 'good.png' / 'm')", "PathNotWritableError", "File exists"),
+    code(S, "export_saved_model(explained, '/proc/m')", "PathNotWritableError", "No such file or directory"),
+    code(S, "export_saved_model(explained, folder / ('x' * 300))", "PathNotWritableError", "File name too long"),
+    code(S, "export_saved_model(explained, folder / 'm', version=2**63)", _VALUE, "that 64 bits can hold"),
+    code(S, "export_saved_model(explained, folder / 'm', signatures=5)", _VALUE, "`signatures` must be a list of"),
+    code(S, "export_saved_model(explained, folder / 'm', signatures=[[]])", _VALUE, "`signatures` must be a list of"),
+    code(S, "export_saved_model(explained, folder / 'm', preprocess='0..2')", _VALUE, "`preprocess` must be one of"),
+    code(S, "export_saved_model(explained, folder / 'm', representative_data=5)", _VALUE, "must be an iterable of"),
+    code(
+        S,
+        "export_saved_model(explained, folder / 'm', representative_data=images[:, 1:])",
+        "InputShapeError",
+        "`representative_data` must hold examples of shape",
+    ),
+    code(
+        S,
+        "export_saved_model(explained, folder / 'm', representative_data=np.full((4, 12, 12, 3), 'x'))",
+        _VALUE,
+        "`representative_data` must be of numbers",
+    ),
+    code(S, "export_saved_model(explained, folder / 'm', png=True)", _VALUE, "`png` must be False without"),
+    code(T, "export_tflite(explained, 5)", _TYPE, "`path` must be a path"),
+    code(T, "export_tflite(explained, '/dev/full', overwrite=True)", "PathNotWritableError", "Not a regular file"),
+    code(T, "export_tflite(explained, folder / 'good.png')", _VALUE, "a path that does not exist yet"),
+    code(T, "export_tflite(explained, folder, overwrite=True)", "PathNotWritableError", "Is a directory"),
+    code(
+        T, "export_tflite(explained, folder / 'm', batch_size=0)", _VALUE, "`batch_size` must be a number of at least 1"
+    ),
+    code(T, "export_tflite(explained, folder / 'm', quantize='int4')", _VALUE, "`quantize` must be one of"),
+    code(T, "export_tflite(explained, folder / 'm', quantize='int8')", _VALUE, "`representative_data` must be given"),
+    code(
+        T,
+        "export_tflite(explained, folder / 'm', quantize='int8', representative_data=[images * np.nan])",
+        _VALUE,
+        "`representative_data` must be finite",
+    ),
+    code(T, "export_tflite(explained, folder / 'm', representative_data=5)", _VALUE, "must be an iterable of batches"),
+    # requests to a served model
+    request(
+        "an image of another size",
+        "[1,13,12,3] is not compatible with expected shape [?,12,12,3]",
+        lambda: np.zeros((1, 13, 12, 3), np.float32),
+    ),
+    request(
+        "an image without a batch",
+        "[12,12,3] is not compatible with expected shape [?,12,12,3]",
+        lambda: np.zeros((12, 12, 3), np.float32),
+    ),
+    request(
+        "whole numbers for a model of floats",
+        "to be float but int32 is provided",
+        lambda: np.zeros((1, 12, 12, 3), np.int32),
+    ),
+    Row(
+        "Served model",
+        "an empty batch",
+        WORKS,
+        "empty answers",
+        lambda world: (
+            world.served("serving_default", image=np.zeros((0, 12, 12, 3), np.float32))["heatmap_first"].shape
+            == (0, 12, 12)
+        ),
+    ),
+    # images
+    *image("empty.png", "a file of length 0", "", "can't be read as an image"),
+    *image("text.png", "a text with the name of a picture", "", "can't be read as an image"),
+    *image("signature.png", "the first 8 bytes of a PNG", "", "can't be read as an image"),
+    *image("truncated.png", "half of a PNG", "", "can't be read as an image"),
+    *image("truncated.jpg", "half of a JPEG", "", "can't be read as an image"),
+    *image("start.jpg", "the first 2 bytes of a JPEG", "", "can't be read as an image"),
+    *image("start.gif", "the first 6 bytes of a GIF", "", "can't be read as an image"),
+    *image("start.bmp", "the first 2 bytes of a BMP", "", "can't be read as an image"),
+    *image("huge.png", "a PNG of 65 bytes that claims 20,000×8,000 pixels", "", "up to 67,108,864 pixels"),
+    *image("overflowing.png", "a PNG that claims 2³¹−1 pixels each way", "", "can't be read as an image"),
+    *image("flat.png", "a PNG that is 0 pixels wide", "", "can't be read as an image"),
+    *image("bomb.gif", "a GIF of 32 kB, 8×8 by its header, with a frame of 9,000×9,000", "", "up to 67,108,864 pixels"),
+    *image("picture.webp", "a WebP file", "", "Allowed are JPEG, PNG, BMP and GIF"),
+    *image("picture.tiff", "a TIFF file", "", "Allowed are JPEG, PNG, BMP and GIF"),
+    *image("animated.gif", "an animated GIF", WORKS, "its first frame is taken"),
+    *image("frames.gif", "a GIF with 2,000 frames", WORKS, "its first frame is taken, the others are not unpacked"),
+    *image("later_bomb.gif", "a GIF whose later frames are far larger", WORKS, "they are not unpacked"),
+    *image("sixteen.png", "a PNG of 16 bits", WORKS, "read as 8 bits, the upper ones"),
+    *image("cmyk.jpg", "a CMYK JPEG", WORKS, "converted to RGB"),
+    *image("turned.jpg", "a JPEG with an EXIF orientation", WORKS, "pixels as they are stored: EXIF is ignored"),
+    *image("transparent.png", "a transparent PNG", WORKS, "transparency is dropped, the colours behind it show"),
+    *image("palette.png", "a PNG with a palette", WORKS, "read in its colours"),
+    *image("first_row_first.bmp", "a BMP with its first row first", WORKS, "read the right way up"),
+    # model files
+    command("layers lambda.keras", "holds a Lambda layer, whose code is not run from a file. If you trust the file"),
+    command("layers lambda.h5", "holds a Lambda layer, whose code is not run from a file. If you trust the file"),
+    command("layers lambda.keras --trust-model", "the user allows the code to be run", WORKS),
+    command("layers system.keras", "can't be loaded"),
+    command("layers eval.keras", "can't be loaded"),
+    command("layers unsafe.keras", "can't be loaded"),
+    command("layers download.keras", "can't be loaded"),
+    command("layers empty.keras", "is not a Keras model"),
+    command("layers truncated.keras", "is not a Keras model"),
+    command("layers truncated.h5", "can't be loaded"),
+    command("layers no_config.keras", "can't be loaded"),
+    command("layers bad_config.keras", "can't be loaded"),
+    command("layers deep.keras", "can't be loaded"),
+    command("layers no_weights.keras", "can't be loaded"),
+    command("layers bad_weights.keras", "can't be loaded"),
+    command("layers good.png", "is not a Keras model"),
+    command("layers frames", "is a folder"),
+    command("layers absent.keras", "There is no file"),
+    command("show table.keras good.png", "The model must take one image"),
+    # the rest of the command line
+    command('show model.keras ""', "must not be empty"),
+    command("show model.keras absent.png", "There is no image file"),
+    command("show model.keras frames", "There is no image file"),
+    command(
+        "show model.keras good.png --size 100000 100000", "`--size` must be 'native' or a height and a width up to"
+    ),
+    command(
+        "show model.keras good.png --method gradcam --class top99999999999999999999", "`target` must be 'predicted'"
+    ),
+    command("show model.keras good.png --labels latin.txt", "`--labels` must be a text file in UTF-8"),
+    command("show model.keras good.png --labels two.txt", "must name 3 classes"),
+    command("show model.keras good.png --labels three.txt -o labels.png", "a mark of the byte order is skipped", WORKS),
+    command("show model.keras good.png -o frames", "`--out` must be a picture file"),
+    command("show model.keras good.png -o out.xyz", "`--out` must be a picture file"),
+    command("show model.keras good.png -o good.png/x.png", "File exists. Check its permissions"),
+    command("show model.keras good.png -o /proc/x.png", "No such file or directory"),
+    command("show sp|ace/mödel|漢.keras sp|ace/pictüre.png -o sp|ace/öut.png", "any name will do", WORKS),
+    command("video model.keras nothing -o film.gif", "There is no picture in `nothing`"),
+    command("video model.keras broken -o film.gif", "`broken/1.png` can't be read as an image"),
+    command("video model.keras good.png -o film.gif", "must be a folder of pictures or an animated GIF"),
+    command("video model.keras frames -o film.gif --range 0 1e-50", "`scale` must be two finite numbers of float32"),
+    command("video model.keras frames -o film.gif --fps nan", "`fps` must be a number over 0"),
+    command("video model.keras frames -o thesis --overwrite", "Nothing else is deleted"),
+    command("video model.keras frames -o . --overwrite", "Nothing else is deleted"),
+    command('export model.keras --saved-model ""', "must not be empty"),
+    command("export model.keras", "`--saved-model` must be given, or --tflite, or both"),
+    command("export model.keras --saved-model good.png", "File exists. Check its permissions"),
+    command("export model.keras --tflite good.png", "a path that does not exist yet"),
+    command("export any_size.keras --tflite new.tflite", "Fix what is None with `attach(model, input_shape=...)`"),
+    command("export model.keras --tflite m --quantize int8 --calibrate absent", "There is no such folder"),
+    command("export model.keras --tflite m --quantize int8 --calibrate nothing", "It is empty"),
+    command("web model.keras", "It can't be loaded, or has no signature `serving_default`"),
+    command("web absent.tflite", "There is no file"),
+    command("demo --out good.png", "File exists"),
+]
+
+_HEAD = """\
+# What happens with bad input
+
+Each row is tried by the tests, which this page is made from: `python tests/support/bad_inputs.py > docs/errors.md`.
+Errors are classes of `visualcnn_tf.errors`, all of them also `VisualCNNError`; the message says what is allowed, what
+was received and what to do. An error inside of a function that you pass comes through as it is. On the command line
+a mistake is one line and exit code 2, never a traceback. *Message* is a part of what is said; of what works it tells
+what is done.
+"""
+
+
+def page() -> str:
+    """The table as Markdown."""
+    lines = [_HEAD]
+    for area in dict.fromkeys(row.area for row in ROWS):
+        lines.append(f"## {area}\n\n| input | what happens | message |\n|---|---|---|")
+        lines += [f"| {_cell(row.given)} | {row.happens} | {_cell(row.said)} |" for row in ROWS if row.area == area]
+        lines.append("")
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("*", "\\*") if "`" not in text else text.replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    print(page(), end="")

@@ -1,0 +1,243 @@
+"""How many small faults the tests notice: a sample of mutants of the numerical core, each tried by its tests.
+
+    python -m tools.mutation                      the sample that docs/quality.md reports
+    python -m tools.mutation --only normalize.py --count 40
+
+Cosmic Ray makes the mutants. Its own runner starts a process for each, which would spend ten seconds on importing
+TensorFlow; here each is a fork of a process that has imported it, with the source of one module replaced in memory.
+Nothing on disk changes. Results go to a file as they come, and a run that was stopped goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import itertools
+import json
+import os
+import random
+import signal
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import cosmic_ray.plugins
+from cosmic_ray.ast import ast_nodes, get_ast
+from cosmic_ray.mutating import mutate_code
+
+from tools.forked import outcome_in_fork, passes
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "visualcnn_tf"
+SEED, COUNT, SECONDS = 2026, 150, 300
+
+#: The tests of each module, the quickest first: from the longest prefix of its path.
+TESTS: dict[str, tuple[str, ...]] = {
+    "methods/__init__.py": ("methods/test_fusion.py", "methods/test_gradient_fusions.py", "heatmap/test_layer.py"),
+    "methods/activation.py": ("methods/test_fusion.py",),
+    "methods/gradient.py": ("methods/test_gradient_fusions.py",),
+    "methods/perturbation.py": ("methods/test_perturbations.py",),
+    "ops/fast/xla.py": ("ops/test_xla_fusion.py", "methods/test_fusion.py"),
+    "ops/normalize.py": ("ops/test_normalize.py",),
+    "ops/resize.py": ("ops/test_resize.py", "ops/test_finish.py", "ops/test_xla_fusion.py"),
+    "ops/fast/extremes.py": ("ops/test_finish.py",),
+    "ops/fast/finish.py": ("ops/test_finish.py",),
+    "gradients/rules/": (
+        *("gradients/test_backward.py", "gradients/test_backward_sizes.py", "gradients/test_backward_spatial.py"),
+        *("gradients/test_vjp.py", "gradients/test_backward_fallbacks.py", "gradients/test_backward_gelu.py"),
+    ),
+}
+#: Which cases of ``test_backward.py`` try a file of rules; the others would only take time.
+CASES = {
+    "_products": "convolution or pooling or linear or spatial_layers",
+    "_windows": "convolution or pooling",
+    "activations": "activations",
+    "conv": "convolution or layers",
+    "depthwise": "convolution or layers",
+    "elementwise": "elementwise or activations",
+    "gather": "shape or layers",
+    "gelu": "activations",
+    "linear": "linear or layers",
+    "norm": "linear or layers",
+    "patterns": "activations",
+    "pool": "pooling",
+    "reductions": "elementwise or linear or shape",
+    "resize": "pooling or spatial_layers",
+    "shape": "shape or layers",
+    "slicing": "shape or layers or spatial_layers",
+}
+_ARITHMETIC = {"Add", "Sub", "Mul", "Div", "FloorDiv", "Pow"}
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One change of one place of a module.
+
+    Attributes:
+        module: path inside of the package.
+        operator: Cosmic Ray's name of the change.
+        occurrence: which of the places that it can change.
+    """
+
+    module: str
+    operator: str
+    occurrence: int
+
+    @property
+    def place(self) -> tuple[str, str, int]:
+        """What the variants of one operator have in common, such as all that replace the same plus sign."""
+        family, kind, *_ = [*self.operator.split("_"), ""]
+        return self.module, f"{family}_{kind}", self.occurrence
+
+    def source(self) -> str:
+        """The module's source with the change."""
+        operator = cosmic_ray.plugins.get_operator(self.operator)()
+        mutated: str = mutate_code(original(self.module), operator, self.occurrence)
+        return mutated
+
+
+def operators() -> list[str]:
+    """Cosmic Ray's operators, without those that put in names operations on bits and comparisons by identity."""
+    return [name for name in sorted(cosmic_ray.plugins.operator_names()) if _is_plausible(name)]
+
+
+def _is_plausible(name: str) -> bool:
+    if name.startswith("core/ReplaceBinaryOperator"):
+        return set(name.split("_")[1:]) <= _ARITHMETIC
+    return not name.startswith("core/Variable") and not {"Is", "IsNot"} & set(name.split("_"))
+
+
+def meaning(source: str) -> str:
+    """What of a source makes a difference: not annotations, type aliases, docstrings and caches."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.arg):
+            node.annotation = None
+        elif isinstance(node, ast.FunctionDef):
+            node.returns = None
+            node.decorator_list = [one for one in node.decorator_list if "lru_cache" not in ast.dump(one)]
+        elif isinstance(node, ast.AnnAssign):
+            is_alias = isinstance(node.annotation, ast.Name) and node.annotation.id == "TypeAlias"
+            node.annotation = ast.Constant(0)
+            node.value = ast.Constant(0) if is_alias else node.value
+        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            node.value = ast.Constant(0)
+    return ast.dump(tree)
+
+
+def original(module: str) -> str:
+    """The source of a module as it is."""
+    return (PACKAGE / module).read_text()
+
+
+def mutants(module: str) -> Iterator[Mutant]:
+    """Every mutant of a module, those included that make no difference."""
+    nodes = list(ast_nodes(get_ast(original(module))))
+    for name in operators():
+        operator = cosmic_ray.plugins.get_operator(name)()
+        for occurrence in range(sum(len(list(operator.mutation_positions(node))) for node in nodes)):
+            yield Mutant(module, name, occurrence)
+
+
+def sample(found: Iterable[Mutant], count: int, seed: int) -> list[Mutant]:
+    """So many places, drawn evenly, and one mutant of each: else operators with many variants would outweigh all."""
+    places: dict[tuple[str, str, int], list[Mutant]] = {}
+    for mutant in found:
+        places.setdefault(mutant.place, []).append(mutant)
+    draw, order = random.Random(seed), sorted(places)
+    draw.shuffle(order)  # a smaller sample is the beginning of a larger one
+    drawn = (draw.choice(places[place]) for place in order)
+    return list(itertools.islice(filter(_makes_a_difference, drawn), count))
+
+
+def _makes_a_difference(mutant: Mutant) -> bool:
+    try:
+        return meaning(mutant.source()) != meaning(original(mutant.module))
+    except SyntaxError:
+        return False
+
+
+def tests_of(module: str) -> list[str]:
+    """What pytest is called with for a module."""
+    files = max((prefix for prefix in TESTS if module.startswith(prefix)), key=len)
+    family = Path(module).stem if module.startswith("backward/rules/") else ""
+    chosen = ["-k", f"not test_backward.py or {CASES[family]}"] if family in CASES else []
+    return [*(str(ROOT / "tests" / file) for file in TESTS[files]), *chosen]
+
+
+def modules() -> list[str]:
+    """Every module that has mutants."""
+    paths = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
+    return [path for path in paths if any(path.startswith(prefix) for prefix in TESTS)]
+
+
+def change(mutant: Mutant) -> str:
+    """The first line that differs, before and after."""
+    pairs = zip(original(mutant.module).splitlines(), mutant.source().splitlines(), strict=False)
+    return next(f"{number}: {a.strip()} → {b.strip()}" for number, (a, b) in enumerate(pairs, 1) if a != b)
+
+
+def run(chosen: Sequence[Mutant], path: Path) -> list[dict[str, Any]]:
+    """Tries each mutant that the file does not know yet; returns the outcomes of all."""
+    known = {}
+    if path.exists():
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        known = {(row["module"], row["operator"], row["occurrence"], row["change"]): row for row in rows}
+    results = []
+    for number, mutant in enumerate(chosen, 1):
+        changed = change(mutant)
+        row = known.get((mutant.module, mutant.operator, mutant.occurrence, changed))
+        if row is None:
+            start = time.monotonic()
+            name = "visualcnn_tf." + mutant.module.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+            outcome = outcome_in_fork(name, mutant.source(), tests_of(mutant.module), SECONDS)
+            row = {**asdict(mutant), "change": changed, "outcome": outcome, "seconds": round(time.monotonic() - start)}
+            with path.open("a") as file:
+                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+            print(f"{number}/{len(chosen)} {outcome} {row['seconds']} s  {mutant.module}:{changed}", flush=True)
+        results.append(row)
+    return results
+
+
+def check_tests(results: Sequence[dict[str, Any]]) -> None:
+    """Tests that fail without a mutant, too, would kill them all; where one survived they have passed."""
+    passed = {row["module"] for row in results if row["outcome"] == "survived"}
+    for module in sorted({row["module"] for row in results} - passed):
+        if not passes(tests_of(module), 4 * SECONDS):
+            sys.exit(f"The tests of {module} fail without any mutant: {tests_of(module)}")
+
+
+def table(results: Sequence[dict[str, Any]]) -> str:
+    """Mutants and those killed, by module, in Markdown."""
+    lines = ["| module | mutants | killed | timed out | survived |", "|---|---:|---:|---:|---:|"]
+    groups = {row["module"]: [r for r in results if r["module"] == row["module"]] for row in results}
+    for name, rows in [*sorted(groups.items()), ("all", list(results))]:
+        counts = [sum(row["outcome"] == outcome for row in rows) for outcome in ("killed", "timeout", "survived")]
+        lines.append(f"| {name} | {len(rows)} | {' | '.join(map(str, counts))} |")
+    noticed = sum(row["outcome"] != "survived" for row in results)
+    return "\n".join([*lines, "", f"{noticed} of {len(results)} noticed: {100 * noticed / max(1, len(results)):.1f} %"])
+
+
+def main() -> None:
+    """Draws, tries and reports."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--count", type=int, default=COUNT)
+    parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument("--only", default="", help="modules whose path starts so")
+    parser.add_argument("--out", type=Path, default=Path("mutation.jsonl"))
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    os.chdir(ROOT)
+    found = [mutant for path in modules() if path.startswith(options.only) for mutant in mutants(path)]
+    chosen = sample(found, options.count, options.seed)
+    print(f"{len(chosen)} of {len(found)} mutants", flush=True)
+    results = run(chosen, options.out)
+    check_tests(results)
+    print(table(results))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""Workers in processes of their own, started by spawn and by fork."""
+
+from __future__ import annotations
+
+import multiprocessing
+import subprocess
+import sys
+from typing import Any
+
+from tools.soak.subject import SoakError, arrays, attached, check_same, cnn, images
+
+_WORKERS = 2
+# In a process that has only imported: forked after TensorFlow has computed, a child hangs in TensorFlow's own
+# threads, which a fork does not copy.
+_FORKED = """
+import multiprocessing, pickle, sys
+import visualcnn_tf
+from tools.soak.workers import answer
+with multiprocessing.get_context("fork").Pool({workers}) as pool:
+    sys.stdout.buffer.write(pickle.dumps(pool.map_async(answer, range({workers})).get(240)))
+"""
+
+
+def answer(number: int) -> dict[str, Any]:
+    """What a worker does: attaches, and explains a batch."""
+    return arrays(attached(cnn(), number)(images(2, number)))
+
+
+def spawned() -> dict[str, str]:
+    """Started by spawn, which works at any time."""
+    with multiprocessing.get_context("spawn").Pool(_WORKERS) as pool:
+        answers = pool.map_async(answer, range(_WORKERS)).get(300)
+    return _checked(answers)
+
+
+def forked() -> dict[str, str]:
+    """Forked from a process that has imported the package, and not computed anything yet."""
+    import pickle
+
+    command = [sys.executable, "-W", "ignore", "-c", _FORKED.format(workers=_WORKERS)]
+    done = subprocess.run(command, capture_output=True, timeout=300, check=False)
+    if done.returncode:
+        raise SoakError(f"Forked workers failed: {done.stderr.decode()[-500:]}")
+    return _checked(pickle.loads(done.stdout))
+
+
+def _checked(answers: list[dict[str, Any]]) -> dict[str, str]:
+    for number, got in enumerate(answers):
+        check_same(f"worker {number}", got, answer(number))
+    return {"workers, all right": str(len(answers))}

@@ -1,0 +1,1 @@
+"""Many architectures in every way that they are explained and exported: ``python -m tools.zoo``."""

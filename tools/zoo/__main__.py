@@ -1,0 +1,36 @@
+"""Every architecture in every way, one after the other, and the table of it.
+
+What is done is kept in result files, so that a sweep that was interrupted goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from tools.zoo.architectures import ARCHITECTURES, GROUPS
+from tools.zoo.sweep import sweep
+from tools.zoo.table import counts, document
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Sweeps what is missing and writes the table."""
+    parser = argparse.ArgumentParser(prog="python -m tools.zoo", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="architectures to sweep; default: all")
+    parser.add_argument("--results", type=Path, default=Path("build/zoo"), help="default: %(default)s")
+    parser.add_argument("--out", type=Path, default=Path("docs/zoo.md"), help="the table; default: %(default)s")
+    parser.add_argument("--limit", type=float, default=600.0, help="seconds for each way; default: %(default)s")
+    parser.add_argument("--table", action="store_true", help="only write the table of what was swept before")
+    arguments = parser.parse_args(argv)
+    unknown = set(arguments.names) - set(ARCHITECTURES)
+    if unknown:
+        parser.error(f"no such architecture: {', '.join(sorted(unknown))}; there are {', '.join(ARCHITECTURES)}")
+    if not arguments.table:
+        sweep(arguments.names or ARCHITECTURES, arguments.results, arguments.limit)
+    arguments.out.write_text(document(GROUPS, arguments.results), encoding="utf-8")
+    print(counts(GROUPS, arguments.results))
+
+
+if __name__ == "__main__":
+    main()
