@@ -31,7 +31,7 @@ class ByHand:
 def _heatmaps(activations: np.ndarray, edge: int) -> np.ndarray:
     raw = np.abs(activations - activations.mean((1, 2), keepdims=True)).mean(-1)
     zoom = edge / np.array(raw.shape[1:])
-    # Half-pixel centres and a nearest edge, as in `tf.image.resize`.
+    # Half-pixel centers and a nearest edge, as in `tf.image.resize`.
     large = ndimage.zoom(raw, (1, *zoom), order=1, mode="nearest", grid_mode=True)
     low, high = large.min((1, 2), keepdims=True), large.max((1, 2), keepdims=True)
     return (large - low) / np.maximum(high - low, 1e-12)

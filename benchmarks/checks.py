@@ -74,7 +74,7 @@ def activations(explained: ExplainedModel, image: np.ndarray) -> dict[str, np.nd
 
 
 def expected_heatmap(activations: np.ndarray, size: Sequence[int], method: str = "deviation") -> np.ndarray:
-    """One fusion of ``(h, w, C)``, bilinear enlargement with half-pixel centres, min–max; zeros for a constant map."""
+    """One fusion of ``(h, w, C)``, bilinear enlargement with half-pixel centers, min–max; zeros for a constant map."""
     return scaled(enlarged(FUSIONS[method](activations.astype(np.float64)), size))
 
 
@@ -85,7 +85,7 @@ def scaled(heatmap: np.ndarray) -> np.ndarray:
 
 
 def enlarged(heatmap: np.ndarray, size: Sequence[int]) -> np.ndarray:
-    """``(h, w)`` to a larger size, bilinear with half-pixel centres."""
+    """``(h, w)`` to a larger size, bilinear with half-pixel centers."""
     for axis in (0, 1):
         heatmap = np.apply_along_axis(_enlarged, axis, heatmap, size[axis])
     return heatmap

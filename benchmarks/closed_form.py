@@ -82,7 +82,7 @@ def over_classes(of: int) -> Weigh:
 
 
 def corner_to_corner(heatmap: np.ndarray, size: Sequence[int]) -> np.ndarray:
-    """``(h, w)`` to a larger size, as tf-keras-vis does it: bilinear, the centres of the corners on each other."""
+    """``(h, w)`` to a larger size, as tf-keras-vis does it: bilinear, the centers of the corners on each other."""
     factors = [new / old for new, old in zip(size, heatmap.shape, strict=True)]
     resized: np.ndarray = ndimage.zoom(heatmap, factors, order=1, mode="nearest")
     return resized

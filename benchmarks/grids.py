@@ -75,7 +75,7 @@ TABLES = {
     "predict": "By Keras's `predict`, from arrays to arrays",
 }
 _CONV = ("plain", "after", "after, XLA+", "after, XLA")
-# Without a batch normalisation XLA+ is XLA. ResNet50 wins next to nothing by it, and with random weights its
+# Without a batch normalization XLA+ is XLA. ResNet50 wins next to nothing by it, and with random weights its
 # predictions differ by 1.1e-6 in rounding: more than the check allows.
 _PLUS = ("MobileNetV2", "EfficientNetB0")
 _F32 = ("float32",)

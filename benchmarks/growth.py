@@ -181,17 +181,17 @@ def draw(sweeps: Sequence[Sweep], found: Sequence[Sequence[Measured]]) -> Any:
     for column, (sweep, points) in enumerate(zip(sweeps, found, strict=True)):
         units = [p.unit for p in points]
         top = axes[0, column]
-        for label, name, colour in ((BARE, "bare", "#777777"), (EXPLAINED, "explained", "#d1495b")):
+        for label, name, color in ((BARE, "bare", "#777777"), (EXPLAINED, "explained", "#d1495b")):
             spreads = [getattr(p, name) for p in points]
-            top.plot(units, [s.median * 1e3 for s in spreads], "o-", ms=4, label=label, color=colour)
+            top.plot(units, [s.median * 1e3 for s in spreads], "o-", ms=4, label=label, color=color)
             top.fill_between(
-                units, *([getattr(s, q) * 1e3 for s in spreads] for q in ("low", "high")), alpha=0.2, color=colour
+                units, *([getattr(s, q) * 1e3 for s in spreads] for q in ("low", "high")), alpha=0.2, color=color
             )
         slope, start = line(units, [p.explained.median for p in points])
         top.plot(units, [(slope * u + start) * 1e3 for u in units], "--", lw=1, color="black", label="straight line")
         if rows == 2:
-            for label, colour in ((BARE, "#777777"), (EXPLAINED, "#d1495b")):
-                axes[1, column].plot(units, [p.memory[label] / 1e6 for p in points], "o-", ms=4, color=colour)
+            for label, color in ((BARE, "#777777"), (EXPLAINED, "#d1495b")):
+                axes[1, column].plot(units, [p.memory[label] / 1e6 for p in points], "o-", ms=4, color=color)
         axes[-1, column].set_xlabel(sweep.title)
         for axis in axes[:, column]:
             axis.set_ylim(bottom=0)

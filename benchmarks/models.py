@@ -1,6 +1,6 @@
 """Models with random weights that are as lively as trained ones, and images to look at.
 
-Freshly made, MobileNetV2 gives every image the same predictions: its batch normalisations start with statistics
+Freshly made, MobileNetV2 gives every image the same predictions: its batch normalizations start with statistics
 that fit no layer, and the activations fade out. Nothing could be seen to go wrong there.
 """
 
@@ -33,13 +33,13 @@ class Subject(NamedTuple):
 
 
 def random_images(count: int, height: int, width: int, channels: int) -> np.ndarray:
-    """Soft patches of random colour: unlike those of plain noise, no two such images look alike to a CNN."""
+    """Soft patches of random color: unlike those of plain noise, no two such images look alike to a CNN."""
     patches = np.random.default_rng(0).random((count, _PATCHES, _PATCHES, channels), dtype=np.float32)
     return tf.image.resize(patches, (height, width)).numpy()
 
 
 def awaken(model: keras.Model, images: np.ndarray) -> None:
-    """Gives each batch normalisation the statistics of these images, as training would."""
+    """Gives each batch normalization the statistics of these images, as training would."""
     normalizations = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
     momenta = [layer.momentum for layer in normalizations]
     for layer in normalizations:

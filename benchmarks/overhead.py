@@ -105,7 +105,7 @@ def measure_case(
     contenders = {name: call(one, images) for name, one in {BARE: model, **explained, **read}.items()}
     what = f"{case.subject.name}, batch {len(images)}, {case.taps}, {case.method}"
     bare = np.asarray(contenders[BARE]())
-    # Of the largest: without batch normalisation random weights make a thousand nearly equal probabilities.
+    # Of the largest: without batch normalization random weights make a thousand nearly equal probabilities.
     if len(bare) > 1:
         checks.require_variety(f"{what}, bare, predictions", bare / np.max(np.abs(bare)))
     for name, one in explained.items():

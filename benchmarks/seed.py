@@ -4,7 +4,7 @@ It explains one image at a time. Every layer is run eagerly, one after the other
 layer's feature maps, the mean over channels of ``|A_k - mean over space of A_k|`` is summed up pixel by pixel in
 Python, with an exact mean from the module ``statistics``, scaled to [0, 1], and rounded to four decimals. The map is
 then doubled or tripled bilinearly as long as it stays within the image, and the rest of the way is made by a chain
-of freshly, randomly initialised 2×2 transposed convolutions, each a pixel larger: there the seed's heatmap is noise.
+of freshly, randomly initialized 2×2 transposed convolutions, each a pixel larger: there the seed's heatmap is noise.
 (28 and 14 pixels, as in the seed's own example, need no such step.) At last it is scaled to [0, 1] again.
 
 The loops and the chain are what takes the seed's time, so they stay as they are. Left out are the blurred images

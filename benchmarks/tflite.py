@@ -47,7 +47,7 @@ class Network:
 
 @dataclass(frozen=True)
 class Size:
-    """The networks, the quantisations, and how often: so many interpreters of each file, and the rounds of each."""
+    """The networks, the quantizations, and how often: so many interpreters of each file, and the rounds of each."""
 
     models: dict[str, Network]
     quantizations: Sequence[str | None]
@@ -81,7 +81,7 @@ def export(model: Any, folder: Path, quantize: str | None, images: np.ndarray) -
     except ExportVerificationError as error:
         if quantize != "int8":
             raise
-        # Random weights are not made to be quantised. Files are still compared with that of the bare model.
+        # Random weights are not made to be quantized. Files are still compared with that of the bare model.
         progress(f"the bare model differs from its int8 file: {error}")
         options["verify"] = False
         reports = {BARE: vc.export_tflite(model, bare, **options)}
@@ -112,7 +112,7 @@ def turns(
         bare = contenders[BARE]()["predictions"]
         for name in contenders.keys() - {BARE}:
             got = contenders[name]()["predictions"]
-            tolerance = 0.05 if "int8" in what else 1e-4  # taps may change what is quantised together
+            tolerance = 0.05 if "int8" in what else 1e-4  # taps may change what is quantized together
             report.note(f"predictions, {what}", checks.difference(f"{what}, {name}", got, bare, tolerance))
         found.append(take_turns(contenders, size.rounds, warmup=5))
     return Samples.joined(found)
@@ -156,7 +156,7 @@ def measure_files(
     least: dict[str, float],
     report: Report,
 ) -> Any:
-    """Lines of one model and quantisation."""
+    """Lines of one model and quantization."""
     ratios, times = {}, {}
     for threads in (1, 2):
         samples = turns(what, files, threads, image, size, report)

@@ -105,7 +105,7 @@ keep("asked.png", figure)
 
 # %% [markdown]
 # ## Lay over
-# Colours with one opacity, colours that are clear where the heatmap is low, and the blurmap: sharp where it is high.
+# Colors with one opacity, colors that are clear where the heatmap is low, and the blurmap: sharp where it is high.
 
 # %%
 print("4. Lay over")

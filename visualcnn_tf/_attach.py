@@ -66,7 +66,7 @@ def attach(
             map of each resolution), ``"last"`` (the last map before the head), a layer's name or
             ``path/inside/nested/models``, a pattern (``"block3_*"``), an index as in ``model.layers``, a layer, or a
             list of these. A preset's name means the preset; for a layer of that name pass the layer itself.
-        after_activation: whether the normalisation and activation that follow a chosen layer are tapped in its place,
+        after_activation: whether the normalization and activation that follow a chosen layer are tapped in its place,
             as ``"stages"`` and ``"last"`` do: what the next layer reads, and cheaper. The heatmaps bear their names.
         method: how the feature maps are fused: a name (see ``visualcnn_tf.FUSIONS``), a callable of TensorFlow ops,
             ``(B, h, w, C) -> (B, h, w)`` or of two arguments, feature maps and gradients; a list of these, for one
@@ -77,7 +77,7 @@ def attach(
         normalize: ``"minmax"``, ``"max"``, ``("range", low, high)`` or None; each image for itself.
         dtype: ``"float32"``, ``"float16"`` or ``"uint8"`` (0 to 255: a quarter of the bytes).
         combine: ``"mean"``, ``"max"``, ``"product"`` or a callable ``[(B, H, W), ...] -> (B, H, W)``: adds the
-            output ``"heatmap"``, all layers' normalised heatmaps in one, normalised again.
+            output ``"heatmap"``, all layers' normalized heatmaps in one, normalized again.
         combine_weights: weight of each layer in it: a dict from layer patterns to numbers (others weigh 1), or one
             number for each tap.
         target: which class such methods explain: ``"predicted"``; a class index; a list of them (keys end in
@@ -90,11 +90,11 @@ def attach(
         relu: whether they keep only the evidence for the class; without it, maps are signed.
         max_channels: for ``"scorecam"`` and ``"ablationcam"``: only so many channels, those that vary most.
         render: ``"overlay"`` adds the output ``"overlay_<layer path>"``, ``(B, H, W, 3)`` uint8, for each heatmap: the
-            image with the heatmap laid over it in colour. For images whose values are not in [0, 1], and for other
-            colours or opacity, give an ``Overlay(alpha, colormap, value_range=(black, white))`` instead.
+            image with the heatmap laid over it in color. For images whose values are not in [0, 1], and for other
+            colors or opacity, give an ``Overlay(alpha, colormap, value_range=(black, white))`` instead.
         jit_compile: ``"fusion"`` lets XLA compile what makes heatmaps (not the model): several times faster after
             the first call, which takes about 0.2 seconds more for each layer and each new batch size. Exported files
-            hold the plain operations. ``"activation"`` does the same, and compiles the batch normalisation and the
+            hold the plain operations. ``"activation"`` does the same, and compiles the batch normalization and the
             activation before each tap as one, for methods that explain no class: faster still for batches, with many
             taps and ``after_activation``; predictions may differ from the model's by rounding. For all of the model use
             ``tf.function(explained, jit_compile=True)``.

@@ -186,7 +186,7 @@ class ExplainedModel(keras.Model):
                 check_values(images, self.options.render.value_range, _RANGE_ADVICE, allow_nan=True)
 
     def _complete(self, x: Any) -> Any:
-        """``x`` with the channel axis of grey images, whether or not a class index stands beside them."""
+        """``x`` with the channel axis of gray images, whether or not a class index stands beside them."""
         plan = self._known()
         own, class_index = plan.split(x)
         own = plan.inputs.complete(own)
@@ -236,7 +236,7 @@ class ExplainedModel(keras.Model):
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> ExplainedModel:
-        """The explained model of a config, around the deserialised model."""
+        """The explained model of a config, around the deserialized model."""
         return cls(
             keras.saving.deserialize_keras_object(config["model"], custom_objects=custom_objects),
             Options.from_config(config["options"]),

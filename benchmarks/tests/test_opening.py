@@ -28,5 +28,5 @@ def test_each_digit_is_asked_for_and_shown_beside_its_canvas() -> None:
             large = tf.image.resize(pairs.images[row : row + 1], (opening.SIDE,) * 2, "bicubic")
             expected = vc.overlay(np.clip(large, 0, 1), heatmap, alpha=0.85, weighted=True).numpy()
             difference = np.abs(columns[3 + column][row].astype(int) - expected[0])
-            assert np.mean(difference > 1) < 0.01  # a heatmap half-way between two colours may get either
+            assert np.mean(difference > 1) < 0.01  # a heatmap half-way between two colors may get either
             assert difference.max() <= 8

@@ -30,18 +30,18 @@ def write_pictures(image_file: Path, outputs: Mapping[str, Any], folder: Path) -
     for name in sorted(outputs):
         if not name.startswith("heatmap"):
             continue
-        heatmap = coloured(np.asarray(outputs[name])).resize(image.size, Image.Resampling.BILINEAR)
+        heatmap = colored(np.asarray(outputs[name])).resize(image.size, Image.Resampling.BILINEAR)
         for picture, ending in ((heatmap, ""), (Image.blend(image, heatmap, OPACITY), "_overlay")):
             written.append(folder / f"{image_file.stem}_{name}{ending}.png")
             picture.save(written[-1])
     return written
 
 
-def coloured(heatmap: np.ndarray) -> Image.Image:
-    """A heatmap, floats from 0 to 1 or integers from 0 to 255, in colours from blue to red."""
+def colored(heatmap: np.ndarray) -> Image.Image:
+    """A heatmap, floats from 0 to 1 or integers from 0 to 255, in colors from blue to red."""
     values = heatmap / 255 if heatmap.dtype.kind in "iu" else heatmap
-    colours: np.ndarray = matplotlib.colormaps["turbo"](np.clip(values, 0, 1), bytes=True)
-    return Image.fromarray(colours[..., :3])
+    colors: np.ndarray = matplotlib.colormaps["turbo"](np.clip(values, 0, 1), bytes=True)
+    return Image.fromarray(colors[..., :3])
 
 
 def summary(outputs: Mapping[str, Any]) -> str:

@@ -28,7 +28,7 @@ def folder(tmp_path_factory):
     small_cnn().save(folder / "model.keras")
     attach(small_cnn()).save(folder / "explained.keras")
     small_cnn(size=None).save(folder / "any_size.keras")
-    small_cnn(channels=1).save(folder / "grey.keras")
+    small_cnn(channels=1).save(folder / "gray.keras")
     small_cnn(before=[layers.Rescaling(1 / 255, name="scale")]).save(folder / "rescales.keras")
     keras.Sequential([keras.Input((12, 12, 3)), layers.Lambda(lambda x: x * 2)]).save(folder / "lambda.keras")
     keras.Sequential([keras.Input((4,)), layers.Dense(2)]).save(folder / "table.keras")
@@ -175,8 +175,8 @@ def test_show_reads_class_names(folder, tmp_path, plotted):
     assert plotted[0][2]["class_names"] == ["cat", "dog", "newt"]
 
 
-def test_show_honours_the_models_channels(folder, tmp_path, plotted):
-    show(folder, tmp_path, model="grey.keras")
+def test_show_honors_the_models_channels(folder, tmp_path, plotted):
+    show(folder, tmp_path, model="gray.keras")
     assert plotted[0][0].shape == (1, 12, 12, 1)
 
 
@@ -242,9 +242,9 @@ def test_show_explains_one_of_several_outputs(folder, tmp_path, plotted):
     image = keras.Input((12, 12, 3))
     maps = layers.Conv2D(4, 3, name="maps")(image)
     pooled = layers.GlobalAveragePooling2D()(maps)
-    heads = [layers.Dense(2, name="kind")(pooled), layers.Dense(5, name="colour")(pooled)]
+    heads = [layers.Dense(2, name="kind")(pooled), layers.Dense(5, name="color")(pooled)]
     keras.Model(image, heads).save(tmp_path / "two.keras")
-    words = ["--layers", "last", "--method", "gradcam", "--class", "4", "--output", "colour"]
+    words = ["--layers", "last", "--method", "gradcam", "--class", "4", "--output", "color"]
     show(folder, tmp_path, *words, model=tmp_path / "two.keras")
     assert plotted[0][1]["explained_class"] == [4]
 

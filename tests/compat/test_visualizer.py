@@ -88,7 +88,7 @@ def seed_heatmap(maps: np.ndarray) -> np.ndarray:
 
 
 def bilinear(small: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Enlarges (h, w) with half-pixel centres and clamped edges, then normalises."""
+    """Enlarges (h, w) with half-pixel centers and clamped edges, then normalizes."""
     for axis, (before, after) in enumerate(zip(small.shape, size, strict=True)):
         place = np.clip((np.arange(after) + 0.5) * before / after - 0.5, 0, before - 1)
         low = np.floor(place).astype(int)
@@ -414,7 +414,7 @@ def test_blurmap_is_the_heatmaps_blend(visualizer: Visualizer) -> None:
         assert blurred[heatmap == 1.0] == image[heatmap == 1.0]
 
 
-def test_blurmap_keeps_colour_type_and_batch() -> None:
+def test_blurmap_keeps_color_type_and_batch() -> None:
     model = keras.Sequential([keras.Input((20, 30, 3)), layers.Conv2D(4, 3)])
     visualizer = Visualizer(model)
     images = (random(2, 20, 30, 3) * 255).astype(np.uint8)
@@ -579,7 +579,7 @@ def test_images_of_any_range_are_shown(windows: list, scale: float, shift: float
     np.testing.assert_allclose(cell(windows[0], 0, 0, (100, 100)), expected, atol=1)
 
 
-def test_images_without_colours_are_shown_as_their_mean(windows: list) -> None:
+def test_images_without_colors_are_shown_as_their_mean(windows: list) -> None:
     model = keras.Sequential([keras.Input((25, 25, 5)), layers.Conv2D(2, 1)])
     visualizer = Visualizer(model)
     (blurred,) = visualizer.blurmap(random(25, 25, 5))

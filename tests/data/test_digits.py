@@ -50,7 +50,7 @@ def test_enlarging_keeps_brightness_and_place():
     dot = np.zeros((1, 8, 8, 1))
     dot[0, 1, 6] = 1
     row, column = np.unravel_index(enlarge(dot)[0, :, :, 0].argmax(), (28, 28))
-    # The centre of pixel i of 8 lies at 4 + 2.5 (i + 0.5) of 28.
+    # The center of pixel i of 8 lies at 4 + 2.5 (i + 0.5) of 28.
     assert abs(row + 0.5 - (4 + 2.5 * 1.5)) <= 0.5
     assert abs(column + 0.5 - (4 + 2.5 * 6.5)) <= 0.5
 

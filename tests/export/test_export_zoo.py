@@ -33,7 +33,7 @@ _RESIDUAL = ("project_BN", "project_bn", "_3_bn")
 def steady(model: Any, inputs: Any) -> Any:
     """The model with weights under which it does not blow up rounding, and statistics of these inputs.
 
-    Fresh random weights under batch normalisation make a chaotic network, unlike training: the same MobileNetV2 in the
+    Fresh random weights under batch normalization make a chaotic network, unlike training: the same MobileNetV2 in the
     same TensorFlow, with and without XLA, then differs by 3e-5 of a deep map's range, and no export can be judged to
     1e-5. Depthwise filters that average, and small residual branches, keep errors as small as they are made.
     """
@@ -140,7 +140,7 @@ def assert_near(
     """Within a part of each map's range; of predictions, which are from 0 to 1 or small numbers, absolutely.
 
     Where rounding the weights moves an output of the model itself, in Keras, by more than that, within twice as much (a
-    file has other weights to round, with the normalisations folded in): only deep maps and predictions of MobileNetV2
+    file has other weights to round, with the normalizations folded in): only deep maps and predictions of MobileNetV2
     and EfficientNetB0.
     """
     assert set(got) == set(want)

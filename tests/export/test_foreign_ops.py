@@ -1,4 +1,4 @@
-"""Files that devices can't run are recognised by their operations, and never written."""
+"""Files that devices can't run are recognized by their operations, and never written."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def custom() -> bytes:
 
 
 def unfrozen() -> bytes:
-    """Variables that nobody initialises: what the converter makes of a Keras 3 model that it is handed."""
+    """Variables that nobody initializes: what the converter makes of a Keras 3 model that it is handed."""
     model = cnn()
     function = tf.function(model, input_signature=[tf.TensorSpec((1, 12, 12, 2))], autograph=False)
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()], model)

@@ -61,14 +61,14 @@ def pictures(pixels: np.ndarray, tmp_path: Path) -> list[Path]:
 
 
 def assert_pictures(folder: Path, explained: Any, pixels: np.ndarray) -> None:
-    """The heatmap of the first image, in the colours of the table, and its even mixture with the image."""
+    """The heatmap of the first image, in the colors of the table, and its even mixture with the image."""
     import matplotlib
 
     heatmap = np.asarray(explained(pixels[:1, ..., None] / np.float32(255))["heatmap"])[0]
-    colours = matplotlib.colormaps["turbo"](heatmap / 255, bytes=True)[..., :3]
+    colors = matplotlib.colormaps["turbo"](heatmap / 255, bytes=True)[..., :3]
     # A heatmap may be one of 255 steps off in the other runtime, and the table changes by up to 5 with it.
     drawn = np.asarray(Image.open(folder / "first_heatmap.png")).astype(int)
-    np.testing.assert_allclose(drawn, colours, atol=5)
+    np.testing.assert_allclose(drawn, colors, atol=5)
     overlay = np.asarray(Image.open(folder / "first_heatmap_overlay.png")).astype(int)
     np.testing.assert_allclose(overlay, (drawn + pixels[0][..., None]) / 2, atol=1)
     keys = [f"{name}{end}" for name in explained.output_names[1:] for end in ("", "_overlay")]

@@ -123,7 +123,7 @@ def test_batches(cnn: Any, tmp_path: Path, batch_size: int | None) -> None:
         assert_equal_to_keras(report.path, explained, images(5, 12, 12, 2, seed=1))
 
 
-def test_quantised_weights(cnn: Any, tmp_path: Path) -> None:
+def test_quantized_weights(cnn: Any, tmp_path: Path) -> None:
     model = keras.Sequential([keras.Input((16, 16, 3)), L.Conv2D(32, 3, activation="relu"), L.Flatten(), L.Dense(64)])
     explained = vc.attach(model)
     sizes = {}

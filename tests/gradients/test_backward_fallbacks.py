@@ -26,7 +26,7 @@ FALLBACKS: dict[str, tuple[str, Callable[[Any, Any], Any]]] = {
         "Einsum",
         lambda x, n: tf.raw_ops.Einsum(inputs=[x, tf.ones([5, 1, 4, 3])], equation="...ab,...bc->...ac"),
     ),
-    "statistics of the batch": ("FusedBatchNormV3", lambda x, n: _normalised(x)),
+    "statistics of the batch": ("FusedBatchNormV3", lambda x, n: _normalized(x)),
     "sum over any axis": ("Sum", lambda x, n: tf.reduce_sum(x, n)),
     "mean over any axis": ("Mean", lambda x, n: tf.reduce_mean(x, n)),
     "maximum over any axis": ("Max", lambda x, n: tf.reduce_max(x, n)),
@@ -45,7 +45,7 @@ FALLBACKS: dict[str, tuple[str, Callable[[Any, Any], Any]]] = {
 }
 
 
-def _normalised(x: Any) -> Any:
+def _normalized(x: Any) -> Any:
     scale, offset = tf.constant([0.5, 1.0, 2.0, 3.0]), tf.zeros([4])
     return tf.compat.v1.nn.fused_batch_norm(x[:, tf.newaxis], scale, offset, is_training=True)[0]
 

@@ -49,7 +49,7 @@ def test_by_hand(how: str, weights: Any, expected: Any) -> None:
     np.testing.assert_allclose(oracle.combine(TWO, how, weights)[0], expected, rtol=1e-12)
 
 
-def test_it_is_normalised_again() -> None:
+def test_it_is_normalized_again() -> None:
     maps = [tf.constant(one) for one in TWO]
     mean = np.array([[0.5, 0.75], [0.25, 0.375]])
     np.testing.assert_allclose(combine_maps(maps, "mean", None, "minmax")[0], (mean - 0.25) / 0.5, rtol=1e-6)
@@ -125,7 +125,7 @@ def test_a_blank_map_among_others() -> None:
 # --- callables ---
 
 
-def test_a_callable_gets_the_maps_and_is_normalised() -> None:
+def test_a_callable_gets_the_maps_and_is_normalized() -> None:
     maps = random_maps(5, 3, (2, 4, 5))
 
     def combine(given: Any) -> Any:

@@ -22,7 +22,7 @@ def block(x: Any, name: str, activation: Any) -> Any:
     return activation(L.BatchNormalization(name=f"{name}_bn")(x))
 
 
-def test_follows_normalisation_dropout_and_activation() -> None:
+def test_follows_normalization_dropout_and_activation() -> None:
     image = keras.Input((8, 8, 3))
     x = block(image, "a", L.ReLU(name="a_relu"))
     x = L.SpatialDropout2D(0.5, name="a_drop")(x)

@@ -1,4 +1,4 @@
-"""The normalisation and activation that lead to a tap, compiled as one program."""
+"""The normalization and activation that lead to a tap, compiled as one program."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def block(x: Any, name: str, activation: Any) -> Any:
 
 
 def ended(image: Any, *maps: Any) -> Any:
-    """A model whose normalisations have weights that are not those of the beginning."""
+    """A model whose normalizations have weights that are not those of the beginning."""
     model = keras.Model(image, [L.Dense(2)(L.GlobalAveragePooling2D()(x)) for x in maps])
     rng = np.random.default_rng(0)
     for layer in model.layers:
@@ -67,7 +67,7 @@ def check_equal(got: Any, want: Any, tolerance: float = 1e-5) -> None:
 # What is compiled ------------------------------------------------------------------------------------------------
 
 
-def test_normalisation_and_activation_are_a_chain() -> None:
+def test_normalization_and_activation_are_a_chain() -> None:
     model = two_blocks()
     assert chains(model) == [("a_bn", "a_relu"), ("b_bn", "b_silu")]
     assert chains(model, "a_conv") == [("a_bn", "a_relu")]
@@ -109,7 +109,7 @@ def test_what_is_read_elsewhere_ends_a_chain(reader: str) -> None:
 
 
 class _Own(keras.Model):
-    """A model whose own code reads what its normalisation returns."""
+    """A model whose own code reads what its normalization returns."""
 
     def __init__(self) -> None:
         super().__init__(name="own")
@@ -157,7 +157,7 @@ def test_layers_that_run_twice_or_keep_a_loss_are_left_alone() -> None:
     assert chains(ended(image, x), ["one", "two", "loss", "softmax"]) == []
 
 
-def test_a_normalisation_that_always_trains_does() -> None:
+def test_a_normalization_that_always_trains_does() -> None:
     keras.utils.set_random_seed(0)
     image = keras.Input(IMAGE)
     normal = L.BatchNormalization(name="bn")

@@ -127,9 +127,9 @@ def test_inputs_that_are_refused(inputs: Any, message: str) -> None:
     assert str(raised.value) == message
 
 
-def test_grey_images_get_their_axis() -> None:
-    grey = ModelInputs(0, (InputSpec("image", (None, 4, 5, 1), "float32"),))
+def test_gray_images_get_their_axis() -> None:
+    gray = ModelInputs(0, (InputSpec("image", (None, 4, 5, 1), "float32"),))
     image = np.arange(40.0).reshape(2, 4, 5)
-    grey.check(image)
-    np.testing.assert_array_equal(grey.complete(image), image[..., np.newaxis])
-    assert grey.complete([image, image])[0] is image  # the wrong number: `check` says so
+    gray.check(image)
+    np.testing.assert_array_equal(gray.complete(image), image[..., np.newaxis])
+    assert gray.complete([image, image])[0] is image  # the wrong number: `check` says so

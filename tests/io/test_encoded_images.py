@@ -26,7 +26,7 @@ def pixels_of(channels: int) -> Any:
     return keras.Model(image, L.Flatten()(same(image)))
 
 
-@pytest.fixture(scope="module", params=[1, 3], ids=["grey model", "colour model"])
+@pytest.fixture(scope="module", params=[1, 3], ids=["gray model", "color model"])
 def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Any]]:
     model = pixels_of(request.param)
     model.get_layer("same").kernel.assign(np.eye(request.param)[None, None])
@@ -36,7 +36,7 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 def picture(mode: str, width: int = WIDTH, height: int = HEIGHT, seed: int = 0) -> Image.Image:
-    """Smooth, so that JPEG keeps it; with every colour."""
+    """Smooth, so that JPEG keeps it; with every color."""
     rng = np.random.default_rng(seed)
     small = Image.fromarray(rng.integers(0, 256, (2, 2, 3)).astype("uint8"))
     image = small.resize((width, height), Image.Resampling.BILINEAR)
@@ -65,24 +65,24 @@ def top_down(bmp: bytes) -> bytes:
 
 
 FILES: dict[str, bytes] = {
-    "JPEG, colour": as_file(picture("RGB"), "JPEG", quality=85, subsampling=0),
-    "JPEG, grey": as_file(picture("L"), "JPEG", quality=85),
-    "PNG, colour": as_file(picture("RGB"), "PNG"),
-    "PNG, grey": as_file(picture("L"), "PNG"),
+    "JPEG, color": as_file(picture("RGB"), "JPEG", quality=85, subsampling=0),
+    "JPEG, gray": as_file(picture("L"), "JPEG", quality=85),
+    "PNG, color": as_file(picture("RGB"), "PNG"),
+    "PNG, gray": as_file(picture("L"), "PNG"),
     "PNG, palette": as_file(picture("P"), "PNG"),
     "PNG, transparent": as_file(picture("RGBA"), "PNG"),
-    "PNG, grey and transparent": as_file(picture("LA"), "PNG"),
+    "PNG, gray and transparent": as_file(picture("LA"), "PNG"),
     "GIF": as_file(picture("P"), "GIF"),
     "GIF, two frames": as_file(picture("P"), "GIF", save_all=True, append_images=[picture("P", seed=1)]),
-    "BMP, colour": as_file(picture("RGB"), "BMP"),
+    "BMP, color": as_file(picture("RGB"), "BMP"),
     "BMP, transparent": as_file(picture("RGBA"), "BMP"),
-    "BMP, grey": as_file(picture("L"), "BMP"),
+    "BMP, gray": as_file(picture("L"), "BMP"),
     "BMP, top row first": top_down(as_file(picture("RGB"), "BMP")),
 }
 
 
 def truth(content: bytes, channels: int) -> np.ndarray:
-    """As Pillow reads it; what is transparent keeps its colour."""
+    """As Pillow reads it; what is transparent keeps its color."""
     image = Image.open(io.BytesIO(content))
     if image.mode in ("P", "RGBA"):
         image = image.convert("RGB")
@@ -96,7 +96,7 @@ def test_every_kind_of_file(served: tuple[int, Any], kind: str) -> None:
     assert got["valid"].all()
     want = truth(FILES[kind], channels)
     assert np.ptp(want) > 50
-    # TensorFlow decodes JPEG by the fast transform, and weighs red, green and blue in grey a little differently.
+    # TensorFlow decodes JPEG by the fast transform, and weighs red, green and blue in gray a little differently.
     np.testing.assert_allclose(got["predictions"][0], want, atol=5 if kind.startswith("JPEG") else 1)
 
 
@@ -124,9 +124,9 @@ def claiming(content: bytes, side: int) -> bytes:
 
 def test_headers_of_huge_images_are_refused(served: tuple[int, Any]) -> None:
     _, runtime = served
-    huge = [claiming(FILES[kind], 20_000) for kind in ("JPEG, colour", "PNG, colour", "GIF", "BMP, colour")]
+    huge = [claiming(FILES[kind], 20_000) for kind in ("JPEG, color", "PNG, color", "GIF", "BMP, color")]
     assert [int(claimed_pixels(each)) for each in huge] == [20_000**2] * 4
-    batch = np.array([*huge, FILES["PNG, grey"]], object)
+    batch = np.array([*huge, FILES["PNG, gray"]], object)
     got = runtime.predict("serving_bytes", {"image_bytes": batch})
     np.testing.assert_array_equal(got["valid"], [False] * 4 + [True])
     assert not got["predictions"][:4].any()

@@ -133,7 +133,7 @@ def clear_sign(image: np.ndarray, projection: np.ndarray) -> bool:
 @pytest.mark.parametrize("lean", [1, -1])
 def test_eigen_sign_around_a_correlation_of_five_per_cent(tilt: float, weak: bool, lean: int) -> None:
     # First singular pair: p with the channel weights (1, -1), which the mean does not see. Second: q with (1, 1),
-    # which is all that the mean sees. q is orthogonal to p, as it must be, but leans towards it after centring.
+    # which is all that the mean sees. q is orthogonal to p, as it must be, but leans toward it after centering.
     rng = np.random.default_rng(5)
     p = rng.normal(size=64) + 1.0
     p *= lean * np.sign(p[abs(p).argmax()])

@@ -1,4 +1,4 @@
-"""The same maps as tf-keras-vis 0.8.7: same layer, same class, no enlarging, no normalising.
+"""The same maps as tf-keras-vis 0.8.7: same layer, same class, no enlarging, no normalizing.
 
 Where the two differ on purpose, the difference is accounted for, so that it is known to be the only one.
 """
@@ -77,7 +77,7 @@ def test_digits_at_every_tap(cnn: Any, images: Any, method: str) -> None:
 
 @pytest.fixture
 def graphs_as_they_are() -> Iterator[None]:
-    # The peer computes eagerly. In graphs TensorFlow rewrites the arithmetic of batch normalisation, which changes the
+    # The peer computes eagerly. In graphs TensorFlow rewrites the arithmetic of batch normalization, which changes the
     # last bits of the activations; where channels of both signs cancel, the map tells: by 5e-5 in ResNet50.
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
     yield
@@ -97,7 +97,7 @@ def test_last_map_of_real_architectures(name: str) -> None:
         assert largest_difference(maps[layer], peer(method, model, layer, x, classes)) < 1e-5, method
 
 
-def test_the_peers_gradcam_plus_plus_normalises_alpha_and_multiplies_by_the_exponential_of_the_score(
+def test_the_peers_gradcam_plus_plus_normalizes_alpha_and_multiplies_by_the_exponential_of_the_score(
     cnn: Any, images: Any
 ) -> None:
     layer = "conv3"
@@ -105,22 +105,22 @@ def test_the_peers_gradcam_plus_plus_normalises_alpha_and_multiplies_by_the_expo
     a, g, score = activations_gradients_scores(cnn, layer, images, classes)
     total = a.sum((1, 2), keepdims=True)
 
-    def fused(factor: Any, normalised: bool) -> np.ndarray:
+    def fused(factor: Any, normalized: bool) -> np.ndarray:
         """By the paper, and by the peer: with exp(score) in the second and third derivative alike."""
         square, cube = factor * g**2, factor * g**3
         denominator = 2 * square + cube * total
         alpha = np.divide(square, denominator, out=np.zeros_like(g), where=denominator != 0)
-        if normalised:
+        if normalized:
             share = alpha.sum((1, 2), keepdims=True)
             alpha = np.divide(alpha, share, out=np.zeros_like(g), where=share != 0)
         weights = (alpha * np.maximum(factor * g, 0)).sum((1, 2), keepdims=True)
         return np.maximum((weights * a).sum(-1), 0)
 
     want = peer("gradcam++", cnn, layer, images, classes)
-    assert largest_difference(maps[layer], fused(1.0, normalised=False)) < 1e-4
-    assert largest_difference(want, fused(np.exp(score), normalised=True)) < 1e-4
+    assert largest_difference(maps[layer], fused(1.0, normalized=False)) < 1e-4
+    assert largest_difference(want, fused(np.exp(score), normalized=True)) < 1e-4
     # exp(score) cancels in alpha and is one factor of the whole map; what else differs is the division of alpha.
-    scaled = np.exp(score)[..., 0] * fused(1.0, normalised=True)
+    scaled = np.exp(score)[..., 0] * fused(1.0, normalized=True)
     assert largest_difference(want, scaled) < 1e-4
     assert largest_difference(want / want.max((1, 2), keepdims=True), maps[layer]) > 1e-2
 

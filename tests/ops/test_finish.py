@@ -119,7 +119,7 @@ def test_what_is_not_finite_stays_black_in_a_range() -> None:
 def test_few_corners() -> None:
     assert has_few_corners((7, 7), (224, 224), "bilinear")
     assert not has_few_corners((112, 112), (224, 224), "bilinear")  # all of them
-    assert not has_few_corners((7, 7), (224, 224), "bicubic")  # it overshoots between the centres
+    assert not has_few_corners((7, 7), (224, 224), "bicubic")  # it overshoots between the centers
     assert not has_few_corners((7, 300), (224, 224), "bilinear")  # it shrinks
     assert not has_few_corners((None, 7), (224, 224), "bilinear")
 

@@ -1,4 +1,4 @@
-"""Normalisation and casts against the float64 oracle, exact at the ends and at the limits of float32."""
+"""Normalization and casts against the float64 oracle, exact at the ends and at the limits of float32."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ MINMAX_IN_EVERY_MODE = in_every_mode(lambda maps: normalize_maps(maps, "minmax")
 
 @pytest.mark.parametrize("span", [1e-2, 1e-6, 1e-10])
 def test_a_graph_scales_small_spans_as_exactly(span: float) -> None:
-    # Of a known shape, of several images: TensorFlow's optimiser reorders sums there, and would add a small number to
+    # Of a known shape, of several images: TensorFlow's optimizer reorders sums there, and would add a small number to
     # 1 before it takes 1 off.
     maps = (span * np.random.default_rng(0).random((8, 12, 12))).astype(np.float32)
     graph = tf.function(lambda maps: normalize_maps(maps, "minmax"), autograph=False)
@@ -228,7 +228,7 @@ def test_the_canonical_form() -> None:
         b"max",
     ],
 )
-def test_what_is_no_normalisation(wrong: Any) -> None:
+def test_what_is_no_normalization(wrong: Any) -> None:
     with pytest.raises(InvalidArgumentError) as caught:
         check_normalize(wrong)
     allowed = "'minmax', 'max', ('range', low, high) or None"

@@ -105,8 +105,8 @@ def test_equals_tensorflow(interpolation: str, before: tuple[int, int], after: t
 
 
 @pytest.mark.parametrize("size_in", [1, 2, 3, 5, 7, 14, 30, 100])
-def test_nearest_takes_the_same_neighbour_as_tensorflow(size_in: int) -> None:
-    # Exact halves, where one of two equally near neighbours is taken, are frequent among these.
+def test_nearest_takes_the_same_neighbor_as_tensorflow(size_in: int) -> None:
+    # Exact halves, where one of two equally near neighbors is taken, are frequent among these.
     line = tf.range(size_in, dtype=tf.float32)[None]
     for size_out in [*range(1, 60), 224]:
         truth = tf.image.resize(line[..., None, None], (size_out, 1), "nearest")[..., 0, 0]

@@ -63,7 +63,7 @@ def test_every_fusion_and_size_equals_the_oracle(model: Any, x: np.ndarray, meth
 
 @pytest.mark.parametrize("interpolation", ["bilinear", "nearest", "bicubic", "area"])
 @pytest.mark.parametrize("normalize", ["minmax", "max", ("range", 0.1, 0.5), None])
-def test_every_interpolation_and_normalisation(model: Any, x: np.ndarray, interpolation: str, normalize: Any) -> None:
+def test_every_interpolation_and_normalization(model: Any, x: np.ndarray, interpolation: str, normalize: Any) -> None:
     outputs = vc.attach(model, "pool", interpolation=interpolation, normalize=normalize, size=(9, 4))(x)
     want = oracle.heatmap(activations(model, x, "pool"), "deviation", (9, 4), interpolation, normalize)
     np.testing.assert_allclose(outputs["heatmap_pool"], want, atol=1e-5)
@@ -396,8 +396,8 @@ def test_summary_names_the_taps(model: Any) -> None:
 def test_keras_export_serves_all_outputs(model: Any, x: np.ndarray, tmp_path: Any) -> None:
     explained = vc.attach(model)
     explained.export(tmp_path / "served", verbose=False)
-    artefact = tf.saved_model.load(tmp_path / "served")
-    served = artefact.serve(x)
+    artifact = tf.saved_model.load(tmp_path / "served")
+    served = artifact.serve(x)
     want = explained.predict(x, verbose=0)
     assert set(served) == set(want)
     for key in want:

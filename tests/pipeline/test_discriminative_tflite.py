@@ -101,7 +101,7 @@ QUANTIZED = [
 
 
 @pytest.mark.parametrize(("method", "quantize"), QUANTIZED)
-def test_quantised_models_explain_the_class_alike(cnn: Any, tmp_path: Path, method: str, quantize: str) -> None:
+def test_quantized_models_explain_the_class_alike(cnn: Any, tmp_path: Path, method: str, quantize: str) -> None:
     data: Any = {"representative_data": digits().train_images[:100]} if quantize == "int8" else {}
     # Signed, and not scaled to [0, 1]: of a map that is nearly all evidence against the class, the ReLU leaves a few
     # faint places, and scaling blows them up.

@@ -18,7 +18,7 @@ import visualcnn_tf as vc
 
 PLAIN = ("deviation", "mean", "mean_abs", "max", "l2", "std")
 GRADIENT = ("gradcam", "hirescam", "layercam")
-# Nearest decides ties to one side, so a flipped map may get the other neighbour.
+# Nearest decides ties to one side, so a flipped map may get the other neighbor.
 SYMMETRIC = ("bilinear", "bicubic", "area")
 CLOSE = {"atol": 2e-5, "rtol": 0}
 

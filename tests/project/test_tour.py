@@ -60,11 +60,11 @@ def enlarged(images: np.ndarray, factor: int) -> np.ndarray:
 
 
 def assert_blend(strip: np.ndarray, images: np.ndarray, maps: np.ndarray) -> None:
-    """Pictures side by side are grey images, half covered by matplotlib's turbo."""
+    """Pictures side by side are gray images, half covered by matplotlib's turbo."""
     colors = 255 * matplotlib.colormaps["turbo"](np.round(255 * maps).astype(int))[..., :3]
     truth = np.concatenate(0.5 * 255 * images + 0.5 * colors, axis=1)
     assert strip.shape == truth.shape
-    # Where a heatmap falls half-way between two colours, its neighbour may be taken.
+    # Where a heatmap falls half-way between two colors, its neighbor may be taken.
     assert (np.abs(strip - truth) > 1.01).mean() < 0.005
     assert np.abs(strip - truth).max() <= 4
 
@@ -108,7 +108,7 @@ def test_galleries_show_colors(said: str, out: Path) -> None:
     for name in ("gallery.png", "asked.png"):
         picture = png(out / name)[..., :3]
         assert min(picture.shape[:2]) > 500
-        brightest = (np.abs(picture.astype(int) - (252, 255, 164)).max(-1) < 4).mean()  # inferno's last colour
+        brightest = (np.abs(picture.astype(int) - (252, 255, 164)).max(-1) < 4).mean()  # inferno's last color
         assert 1e-4 < brightest < 0.2
 
 

@@ -1,4 +1,4 @@
-"""Colour tables against matplotlib's."""
+"""Color tables against matplotlib's."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_brighter_is_more(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "advice"), [("grey", "'gray'"), ("Viridis", "'viridis'"), ("infern", "'inferno'"), ("turbo_r", "'turbo'")]
+    ("name", "advice"), [("gray", "'gray'"), ("Viridis", "'viridis'"), ("infern", "'inferno'"), ("turbo_r", "'turbo'")]
 )
 def test_an_unknown_name_brings_near_misses(name: str, advice: str) -> None:
     with pytest.raises(InvalidArgumentError, match=rf"`colormap` must be one of 'seed', .*'{name}'.*mean {advice}"):

@@ -27,7 +27,7 @@ def explained() -> Any:
 
 
 def blended(images: np.ndarray, heatmap: Any, alpha: float = 0.5, colormap: str = "turbo") -> np.ndarray:
-    """The blend in NumPy with matplotlib's colours, before rounding; the nearest of 256 is that of float32."""
+    """The blend in NumPy with matplotlib's colors, before rounding; the nearest of 256 is that of float32."""
     nearest = np.round(np.float32(255) * np.asarray(heatmap, np.float32)).astype(int)
     colors = 255 * matplotlib.colormaps[colormap](nearest)[..., :3]
     pixels = 255 * np.broadcast_to(images.astype(np.float64), colors.shape)
@@ -91,7 +91,7 @@ def test_png_of_an_image_that_cannot_be_read_is_black(explained: Any, tmp_path: 
     assert answer["valid"].tolist() == [True, False]
 
 
-def test_a_layer_sets_colours_opacity_and_range(tmp_path: Path) -> None:
+def test_a_layer_sets_colors_opacity_and_range(tmp_path: Path) -> None:
     overlay = vc.Overlay(0.25, "viridis", value_range=(0, 255))
     explained = vc.attach(seeded_cnn(), combine="max", render=overlay, method="mean")
     outputs = explained.predict(255 * IMAGES, verbose=0)
@@ -102,19 +102,19 @@ def test_a_layer_sets_colours_opacity_and_range(tmp_path: Path) -> None:
         np.testing.assert_array_equal(again[name], value)
 
 
-def test_uint8_heatmaps_and_colour_images() -> None:
+def test_uint8_heatmaps_and_color_images() -> None:
     images = np.random.default_rng(1).uniform(size=(2, 12, 12, 3)).astype("float32")
     model = keras.Sequential([keras.Input((12, 12, 3)), L.Conv2D(4, 3, activation="relu", name="conv")])
     outputs = vc.attach(model, dtype="uint8", render="overlay").predict(images, verbose=0)
     truth = blended(images, outputs["heatmap_conv"] / 255)
-    # The heatmap was rounded before it is compared, and the colours were taken before.
+    # The heatmap was rounded before it is compared, and the colors were taken before.
     assert np.abs(outputs["overlay_conv"] - truth).mean() <= 1
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"render": "colour"}, "`render` must be None, 'overlay' or an `Overlay` layer. Received: 'colour'"),
+        ({"render": "color"}, "`render` must be None, 'overlay' or an `Overlay` layer. Received: 'color'"),
         ({"render": True}, "`render` must be"),
         ({"render": "overlay", "size": None}, "`render` must be None unless `size` is 'input'"),
         ({"render": "overlay", "normalize": None}, "`render` must be None unless .* `normalize` is set"),

@@ -1,4 +1,4 @@
-"""Colours against the seed's formula, blurs against scipy, and both inside graphs, XLA and TFLite."""
+"""Colors against the seed's formula, blurs against scipy, and both inside graphs, XLA and TFLite."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def scipy_blurmap(image: np.ndarray, heatmap: np.ndarray) -> np.ndarray:
     return out
 
 
-# --- colours ---
+# --- colors ---
 
 
 def test_seed_colors_are_the_formula() -> None:

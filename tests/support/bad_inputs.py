@@ -293,8 +293,8 @@ ROWS: list[Row] = [
     *image("sixteen.png", "a PNG of 16 bits", WORKS, "read as 8 bits, the upper ones"),
     *image("cmyk.jpg", "a CMYK JPEG", WORKS, "converted to RGB"),
     *image("turned.jpg", "a JPEG with an EXIF orientation", WORKS, "pixels as they are stored: EXIF is ignored"),
-    *image("transparent.png", "a transparent PNG", WORKS, "transparency is dropped, the colours behind it show"),
-    *image("palette.png", "a PNG with a palette", WORKS, "read in its colours"),
+    *image("transparent.png", "a transparent PNG", WORKS, "transparency is dropped, the colors behind it show"),
+    *image("palette.png", "a PNG with a palette", WORKS, "read in its colors"),
     *image("first_row_first.bmp", "a BMP with its first row first", WORKS, "read the right way up"),
     # model files
     command("layers lambda.keras", "holds a Lambda layer, whose code is not run from a file. If you trust the file"),

@@ -39,7 +39,7 @@ def huge_png(width: int, height: int) -> bytes:
 
 
 def zeros_in_lzw(count: int) -> bytes:
-    """So many pixels of colour 0, compressed as GIF does: the k-th code of the table is a run of k - 4 of them."""
+    """So many pixels of color 0, compressed as GIF does: the k-th code of the table is a run of k - 4 of them."""
     codes, size, free, run, left = [(4, 3), (0, 3)], 3, 6, 1, count - 1
     while left:
         longer = free < 4096 and left > run

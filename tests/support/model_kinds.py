@@ -374,7 +374,7 @@ def channels_first() -> Kind:
 
 
 @kind
-def grey_images_without_channels() -> Kind:
+def gray_images_without_channels() -> Kind:
     conv = L.Conv2D(4, 3, name="conv")
     image = keras.Input((9, 13))
     x = images(2, 9, 13)

@@ -94,7 +94,7 @@ def fuse(activations: Any, method: Any) -> np.ndarray:
     return out
 
 
-# --- resizing: axis by axis, half-pixel centres ---
+# --- resizing: axis by axis, half-pixel centers ---
 
 
 def triangle(x: float) -> float:
@@ -128,7 +128,7 @@ def _weights(i: int, before: int, after: int, interpolation: str) -> dict[int, f
     """How much of each old sample goes into new sample ``i``."""
     step = before / after
     if interpolation == "nearest":
-        # TensorFlow works the place out in float32, which decides between two neighbours equally near.
+        # TensorFlow works the place out in float32, which decides between two neighbors equally near.
         place = np.float32(i + 0.5) * (np.float32(before) / np.float32(after))
         return {math.floor(place): 1.0}
     if interpolation == "area" and step > 1:
@@ -136,14 +136,14 @@ def _weights(i: int, before: int, after: int, interpolation: str) -> dict[int, f
         shares = {j: (min(j + 1, end) - max(j, start)) / step for j in range(before)}
         return {j: share for j, share in shares.items() if share > 0}
     kernel = keys_cubic if interpolation == "bicubic" else triangle
-    centre = (i + 0.5) * step
+    center = (i + 0.5) * step
     # A sample j sits at j + 0.5; an axis that shrinks gets a kernel as much wider (anti-aliasing).
-    weights = {j: kernel((j + 0.5 - centre) / max(step, 1.0)) for j in range(before)}
+    weights = {j: kernel((j + 0.5 - center) / max(step, 1.0)) for j in range(before)}
     total = sum(weights.values())
     return {j: weight / total for j, weight in weights.items() if weight}
 
 
-# --- normalising and casting ---
+# --- normalizing and casting ---
 
 
 def normalized(maps: Any, how: Any) -> np.ndarray:
@@ -181,7 +181,7 @@ def cast(maps: Any, dtype: str) -> np.ndarray:
 
 
 def combine(maps: Sequence[Any], how: str, weights: Sequence[float] | None = None) -> np.ndarray:
-    """Not normalised again yet."""
+    """Not normalized again yet."""
     maps = [np.asarray(one).astype(np.float64) for one in maps]
     weights = [1.0] * len(maps) if weights is None else list(weights)
     out = np.empty(maps[0].shape)
@@ -205,7 +205,7 @@ def heatmap(
     interpolation: str = "bilinear",
     normalize: Any = "minmax",
 ) -> np.ndarray:
-    """Fused, resized, normalised: what a heatmap of float32 should be, in float64."""
+    """Fused, resized, normalized: what a heatmap of float32 should be, in float64."""
     maps = fuse(activations, method)
     if size is not None:
         maps = resize(maps, size, interpolation)

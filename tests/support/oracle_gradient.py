@@ -83,13 +83,13 @@ def heatmap(
     normalize: Any = "minmax",
     relu: bool = True,
 ) -> np.ndarray:
-    """Fused, resized, normalised."""
+    """Fused, resized, normalized."""
     maps = fuse(activations, gradients, method, relu)
     return finished(maps, size, interpolation, normalize)
 
 
 def finished(maps: np.ndarray, size: Any = None, interpolation: str = "bilinear", normalize: Any = "minmax") -> Any:
-    """Resized and normalised."""
+    """Resized and normalized."""
     return oracle.normalized(maps if size is None else oracle.resize(maps, size, interpolation), normalize)
 
 

@@ -18,7 +18,7 @@ _BATCH = 16
 def settled(name: str, images: int = 3) -> tuple[Any, np.ndarray]:
     """A model, and some images for it.
 
-    Batch normalisation gets the statistics of these images: with those that it starts with, signals fade in deep
+    Batch normalization gets the statistics of these images: with those that it starts with, signals fade in deep
     networks until all maps, gradients and predictions are constant.
     """
     keras.backend.clear_session()  # so that automatic layer names start at zero

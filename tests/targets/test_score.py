@@ -392,24 +392,24 @@ def test_what_a_callable_must_return(model: Any, wrong: Any, received: str) -> N
 def two_outputs() -> Any:
     image = keras.Input((8, 7, 2))
     features = L.Flatten()(L.Conv2D(3, 3, activation="relu", name="maps")(image))
-    outputs = [L.Dense(3, activation="softmax", name="animal")(features), L.Dense(5, name="colour")(features)]
+    outputs = [L.Dense(3, activation="softmax", name="animal")(features), L.Dense(5, name="color")(features)]
     return keras.Model(image, outputs)
 
 
-@pytest.mark.parametrize(("output", "classes"), [("animal", 3), ("colour", 5)])
+@pytest.mark.parametrize(("output", "classes"), [("animal", 3), ("color", 5)])
 def test_output_names_what_is_explained(two_outputs: Any, output: str, classes: int) -> None:
     out = layercam(two_outputs, output=output)(X)
-    assert list(out) == ["animal", "colour", "explained_class", "heatmap_maps"]
+    assert list(out) == ["animal", "color", "explained_class", "heatmap_maps"]
     np.testing.assert_array_equal(out["explained_class"], tf.argmax(out[output], -1))
     with pytest.raises(InvalidArgumentError, match=f"within the model's {classes} classes"):
         layercam(two_outputs, output=output, target=classes)
 
 
 def test_an_output_must_be_named_where_there_are_several(two_outputs: Any) -> None:
-    allowed = r"`output` must be one of (the model's outputs )?'animal', 'colour'\. "
+    allowed = r"`output` must be one of (the model's outputs )?'animal', 'color'\. "
     with pytest.raises(InvalidArgumentError, match=allowed + r"Received: None\. Name the one to explain\."):
         layercam(two_outputs)
-    with pytest.raises(InvalidArgumentError, match=allowed + r"Received: 'color'\. Did you mean 'colour'\?"):
+    with pytest.raises(InvalidArgumentError, match=allowed + r"Received: 'color'\. Did you mean 'color'\?"):
         layercam(two_outputs, output="color")
     with pytest.raises(InvalidArgumentError, match=r"`output` must be one of 'predictions'\. Received: 'animal'"):
         layercam(classifier(L.Dense(2)), output="animal")

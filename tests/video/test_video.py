@@ -88,7 +88,7 @@ def test_pictures_are_the_overlays_on_that_scale(folder: Path, tmp_path: Path) -
     heatmaps = vc.attach(model, "conv3", **options)(batch)["heatmap_conv3"]
     images = np.repeat(np.repeat(batch, 8, axis=1), 8, axis=2)
     difference = pngs(tmp_path / "out").astype(int) - vc.overlay(images, heatmaps).numpy()
-    # A heatmap value may fall on the other side of the border between two colours.
+    # A heatmap value may fall on the other side of the border between two colors.
     assert np.abs(difference).max() <= 8
     assert np.mean(difference != 0) < 0.01
 
@@ -96,7 +96,7 @@ def test_pictures_are_the_overlays_on_that_scale(folder: Path, tmp_path: Path) -
 def test_a_given_scale_is_used(folder: Path, tmp_path: Path) -> None:
     assert film(folder, tmp_path / "out", scale=(1e6, 2e6)) == (1e6, 2e6)
     assert film(folder, tmp_path / "out2", scale=(-2e6, -1e6)) == (-2e6, -1e6)
-    black = pngs(tmp_path / "out")[:, 0, 0], pngs(tmp_path / "out2")[:, 0, 0]  # half of the lowest, highest colour
+    black = pngs(tmp_path / "out")[:, 0, 0], pngs(tmp_path / "out2")[:, 0, 0]  # half of the lowest, highest color
     for corner, color in zip(black, color_table("turbo")[[0, -1]], strict=True):
         assert np.abs(corner - color / 2).max() <= 0.5
 

@@ -24,8 +24,8 @@ def outputs_of(count=2, size=(6, 8), names=("a", "b"), predictions=PREDICTIONS):
 
 
 def panels(figure):
-    """All panels but the colour bar, in the order of drawing: an image, its heatmaps, the next image."""
-    return [ax for ax in figure.axes if ax.get_label() != "colour bar"]
+    """All panels but the color bar, in the order of drawing: an image, its heatmaps, the next image."""
+    return [ax for ax in figure.axes if ax.get_label() != "color bar"]
 
 
 def pixels(ax):
@@ -48,7 +48,7 @@ def test_heatmaps_share_one_scale_from_0_to_1():
     faint = {"heatmap_a": np.full((1, 4, 4), 0.25)}
     figure = plot_heatmaps(np.zeros((1, 4, 4)), faint)
     assert panels(figure)[1].images[0].get_clim() == (0, 1)
-    assert figure.axes[-1].get_label() == "colour bar"
+    assert figure.axes[-1].get_label() == "color bar"
     assert [tick.get_text() for tick in figure.axes[-1].get_yticklabels()] == ["0.0", "0.5", "1.0"]
 
 
@@ -69,7 +69,7 @@ def test_uint8_heatmaps_mean_0_to_255():
     ],
     ids=["uint8", "unit range", "-1 to 1", "beyond 255", "constant"],
 )
-def test_grey_images_of_any_range(image, shown):
+def test_gray_images_of_any_range(image, shown):
     axes = panels(plot_heatmaps(image[None], {"heatmap_a": np.zeros((1, 1, 2))}))
     np.testing.assert_allclose(pixels(axes[0]), np.repeat(np.array(shown)[..., None], 3, -1))
 
@@ -331,7 +331,7 @@ def test_a_page_has_room_for_four_images_with_sixty_heatmaps():
 
 def test_pages_check_their_arguments():
     with pytest.raises(InvalidArgumentError, match="`background` must be one of 'light', 'dark'"):
-        plot_pages(IMAGES, outputs_of(), background="grey")
+        plot_pages(IMAGES, outputs_of(), background="gray")
     with pytest.raises(InvalidArgumentError, match="`max_columns` must be a whole number"):
         plot_pages(IMAGES, outputs_of(), max_columns=0)
     with pytest.raises(InvalidArgumentError, match=r"`labels` must be one for each image \(2\)"):

@@ -172,7 +172,7 @@ def test_dropped_files_are_read_as_chosen_ones(report: dict[str, Any]):
 
 
 def test_another_model_can_be_chosen(report: dict[str, Any]):
-    assert report["status"] == "Ready: 28 × 28 grey images."
+    assert report["status"] == "Ready: 28 × 28 gray images."
     assert report["dropped"]["outputs"] == report["uploaded"]["outputs"]
 
 
@@ -216,7 +216,7 @@ def test_with_names_for_screen_readers(report: dict[str, Any]):
     assert {role for role, _ in met} == named
     assert [role for role, name in met if not name.strip()] == []
     names = {name for _, name in met}
-    assert {"Drawing area", "Layer and method", "Explain the class", "Colours"} <= names
+    assert {"Drawing area", "Layer and method", "Explain the class", "Colors"} <= names
     [described] = [name for role, name in met if role == "image"]
     assert re.fullmatch(r"The image under the heatmap of conv3, gradcam\. Class 3, [\d.]+ %", described)
     assert re.fullmatch(r"Class 3, [\d.]+ %", report["spoken"])

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-#: Inputs that batch normalisation takes its statistics of, and how many of them are explained.
+#: Inputs that batch normalization takes its statistics of, and how many of them are explained.
 SETTLING, SHOWN = 8, 2
 
 
@@ -31,7 +31,7 @@ class Subject:
     note: str = ""
 
     def settled(self) -> Subject:
-        """With the statistics of the inputs in every batch normalisation, and few of the inputs.
+        """With the statistics of the inputs in every batch normalization, and few of the inputs.
 
         With those that it starts with, signals fade in deep networks until all maps, gradients and predictions are
         constant.

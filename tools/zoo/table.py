@@ -15,7 +15,7 @@ _NOT_YET = "not swept"
 _INTRO = """# The zoo
 
 Made by `python -m tools.zoo`, not to be edited: every architecture of `keras.applications` (the module is asked \
-for them), models of other kinds, and backbones of `keras_hub` built from configs. Weights are random, normalisations \
+for them), models of other kinds, and backbones of `keras_hub` built from configs. Weights are random, normalizations \
 have the statistics of the inputs, and these are the smallest with which the last map has more than one place. Deep \
 networks with random weights magnify rounding, EfficientNets most: where rounding alone changes predicted classes, \
 neither a file nor a compiled graph can equal Keras, with heatmaps or without.

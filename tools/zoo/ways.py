@@ -135,7 +135,7 @@ def weighted(a: Any, g: Any, is_film: bool) -> Any:
 
 
 def own_inputs(subject: Subject) -> dict[str, Any]:
-    """A subject's inputs by name, as the exporters take them: what its normalisations have seen, unlike noise."""
+    """A subject's inputs by name, as the exporters take them: what its normalizations have seen, unlike noise."""
     names = [tensor.name for tensor in keras.tree.flatten(subject.model.inputs)]
     return dict(zip(names, keras.tree.flatten(subject.inputs), strict=True))
 

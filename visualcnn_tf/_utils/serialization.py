@@ -11,7 +11,7 @@ from visualcnn_tf.errors import NotSerializableWarning
 
 
 def callable_to_config(value: Any) -> Any:
-    """A name unchanged; a callable as Keras serialises it."""
+    """A name unchanged; a callable as Keras serializes it."""
     return keras.saving.serialize_keras_object(value) if callable(value) else value
 
 

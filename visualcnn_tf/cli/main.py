@@ -46,7 +46,7 @@ examples:
   visualcnn show mobilenet.keras cat.jpg --layers stages --preprocess mobilenet_v2 --labels imagenet.txt"""
 
 _VIDEO_HELP = """\
-Lays the heatmap of one layer over every frame of a film. All frames share one scale of colours, so that they can
+Lays the heatmap of one layer over every frame of a film. All frames share one scale of colors, so that they can
 be compared: it is calibrated on the first frames, or given."""
 
 _VIDEO_EXAMPLES = """\
@@ -163,7 +163,7 @@ def _add_video(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--method", default="gradcam", metavar="M", help="the fusion; default: %(default)s")
     parser.add_argument(
-        "--range", type=float, nargs=2, metavar=("LOW", "HIGH"), help="raw values of the lowest and highest colour"
+        "--range", type=float, nargs=2, metavar=("LOW", "HIGH"), help="raw values of the lowest and highest color"
     )
     parser.add_argument(
         "--calibrate", type=int, default=30, metavar="N", help="frames that set the scale; default: %(default)s"

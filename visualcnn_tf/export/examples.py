@@ -126,7 +126,7 @@ def _joined(name: str, parts: Sequence[Any]) -> Any:
 
 
 def _batch(value: Any, name: str, detail: Mapping[str, Any]) -> Any:
-    """A batch or an example, with or without the channel axis of grey images, as a batch."""
+    """A batch or an example, with or without the channel axis of gray images, as a batch."""
     array = np.asarray(value)
     expected = tuple(int(n) for n in detail["shape_signature"][1:])
     for batch in (array, array[np.newaxis], array[..., np.newaxis], array[np.newaxis, ..., np.newaxis]):

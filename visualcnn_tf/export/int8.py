@@ -1,7 +1,7 @@
 """TensorFlow Lite in int8: the user's model in integers, what makes heatmaps of it in float32.
 
-Integers spoil the arithmetic of heatmaps, not that of networks: normalising divides by a span that may round to zero,
-and the epsilons that guard it round to zero, too. So each operation that the predictions depend on is quantised,
+Integers spoil the arithmetic of heatmaps, not that of networks: normalizing divides by a span that may round to zero,
+and the epsilons that guard it round to zero, too. So each operation that the predictions depend on is quantized,
 weights per channel, and every other stays as it is; it costs little, because maps are small.
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 import tensorflow as tf
 
 # The public tf.lite.experimental.QuantizationDebugger calls the same three, with float inputs and outputs only, and
-# not without quantising a second time and running the result.
+# not without quantizing a second time and running the result.
 from tensorflow.lite.python.convert import mlir_quantize
 from tensorflow.lite.python.optimize.calibrator import Calibrator, add_intermediate_tensors
 from tensorflow.lite.tools import flatbuffer_utils
@@ -33,7 +33,7 @@ def quantize_int8(
     io_dtype: str = "float32",
     class_index: str | None = None,
 ) -> bytes:
-    """Quantises a float32 TensorFlow Lite file; all of its signatures, which go on sharing their weights.
+    """Quantizes a float32 TensorFlow Lite file; all of its signatures, which go on sharing their weights.
 
     Args:
         content: the file's content.
@@ -46,7 +46,7 @@ def quantize_int8(
         class_index: name of the input that asks for a class, if there is one: the data need not hold it.
 
     Returns:
-        The content of the quantised file.
+        The content of the quantized file.
 
     Raises:
         InvalidArgumentError: for an option that is not allowed, or examples that tell no ranges.

@@ -27,7 +27,7 @@ class Scaling:
     Attributes:
         forward: from pixels to what the model takes.
         back: the inverse.
-        limits: black and white of what the model takes, where they are the same for all colours.
+        limits: black and white of what the model takes, where they are the same for all colors.
     """
 
     forward: Callable[[Any], Any]

@@ -103,7 +103,7 @@ class ExportReport:
     Attributes:
         path: the file.
         size: of the file, in bytes.
-        quantize: how the model was quantised, or None.
+        quantize: how the model was quantized, or None.
         ops: number of operations of each type, over all signatures.
         outside_xnnpack: the types that XNNPACK has no kernel for; TensorFlow Lite's own kernels run them.
         outputs: how near each output is to Keras's; empty when it was not verified.
@@ -167,7 +167,7 @@ def interpreter(content: bytes, threads: int = 1) -> Any:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it is deprecated in favour of LiteRT, and does the same
+            warnings.simplefilter("ignore")  # it is deprecated in favor of LiteRT, and does the same
             return tf.lite.Interpreter(model_content=content, num_threads=threads)
     return Interpreter(model_content=content, num_threads=threads)
 

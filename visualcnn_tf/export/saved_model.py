@@ -38,7 +38,7 @@ def export_saved_model(
     Its signatures, with the batch first in all inputs and outputs:
 
     - ``serving_default``: the model's own inputs by name to all outputs by name.
-    - ``serving_bytes`` (models of one grey or colour image of a known size): ``image_bytes``, a vector of encoded
+    - ``serving_bytes`` (models of one gray or color image of a known size): ``image_bytes``, a vector of encoded
       JPEG, PNG, GIF or BMP images of any sizes, to the same outputs.
     - ``predict``: the predictions alone, for requests that don't want heatmaps.
 

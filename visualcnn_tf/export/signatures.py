@@ -35,7 +35,7 @@ def check_signatures(names: Sequence[str] | None, image: InputSpec | None) -> tu
     if "serving_bytes" in names and image is None:
         raise bad_value(
             "signatures",
-            "without 'serving_bytes' for a model that does not take one grey or colour image of a known size",
+            "without 'serving_bytes' for a model that does not take one gray or color image of a known size",
             names,
             "Attach with `input_shape=(height, width, channels)` where the model leaves its size open.",
         )
@@ -51,7 +51,7 @@ def own_inputs(model: Any, inputs: ModelInputs) -> ModelInputs:
 
 
 def image_input(inputs: ModelInputs) -> InputSpec | None:
-    """The user's model's input if it is one image of a known size, grey or colour, channels last; else None."""
+    """The user's model's input if it is one image of a known size, gray or color, channels last; else None."""
     spec = inputs.specs[0]
     is_image = len(inputs.specs) == 1 and len(spec.shape) == 4 and spec.shape[3] in (1, 3)
     return spec if is_image and None not in spec.shape[1:] else None

@@ -185,7 +185,7 @@ def convert(model: Any, functions: dict[str, Any], quantize: str | None) -> byte
         UnsupportedOperationError: for an operation that is not built into TensorFlow Lite.
     """
     module = tf.Module()
-    # As for SavedModels: of Keras's own tracking a converter would make variables that nobody initialises.
+    # As for SavedModels: of Keras's own tracking a converter would make variables that nobody initializes.
     module.variables_of_the_model = [variable.value for variable in model.variables]
     with tempfile.TemporaryDirectory() as folder:
         with writing(Path(folder)):

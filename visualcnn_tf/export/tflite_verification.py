@@ -61,7 +61,7 @@ def _warn_of_strangers(checks: Mapping[str, OutputCheck]) -> None:
         if check.correlation < _LOWEST_CORRELATION:
             warnings.warn(
                 f"{name!r} correlates by {check.correlation:.2f} with the model's on the example that was tried. Where "
-                "there is little evidence for the class, rounding moves it: compare more images, or quantise less.",
+                "there is little evidence for the class, rounding moves it: compare more images, or quantize less.",
                 stacklevel=4,
             )
 
@@ -73,7 +73,7 @@ def _judge(name: str, check: OutputCheck, value: Any, moved: Any, quantize: str 
         scale = max(1.0, float(np.abs(np.asarray(value, np.float64)).max(initial=0.0)))
         allowed = _TOLERANCE[quantize] * scale + ROOM * differs_by(moved, value)
         if value.dtype == tf.uint8:
-            # Pictures: where a heatmap falls half-way between two colours, its neighbour may be taken.
+            # Pictures: where a heatmap falls half-way between two colors, its neighbor may be taken.
             allowed += _COLOURS if value.shape.rank == 4 else 1.0
         right, limit = check.max_difference <= allowed, f"a difference of {allowed:.3g}"
         if quantize in _SAME_MAP and value.dtype.is_floating and value.shape.rank > 2:

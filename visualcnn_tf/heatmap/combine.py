@@ -49,7 +49,7 @@ def resolve_weights(weights: Any, combine: Any, paths: Sequence[str]) -> tuple[f
 def combine_maps(
     maps: Sequence[Any], combine: str | Combination, weights: Sequence[float] | None, normalize: Normalization
 ) -> Any:
-    """One map ``(B, H, W)`` from several of the same shape, normalised again (with a range: clipped to [0, 1]).
+    """One map ``(B, H, W)`` from several of the same shape, normalized again (with a range: clipped to [0, 1]).
 
     ``"mean"``: Σ wₖ·mₖ / Σ wₖ. ``"max"``: max wₖ·mₖ. ``"product"``: Π mₖ^wₖ (of magnitudes, for signed maps).
 

@@ -25,7 +25,7 @@ _AXES = {3: "(T,)", 4: "(H, W)", 5: "(D, H, W)"}
 
 @keras.saving.register_keras_serializable(package="visualcnn_tf")
 class FeatureMapFusion(keras.layers.Layer):
-    """Fuses all the feature maps of a layer into one heatmap: fuse, resize, normalise, cast.
+    """Fuses all the feature maps of a layer into one heatmap: fuse, resize, normalize, cast.
 
     Computed in float32 whatever the model's precision; differentiable for float heatmaps. An image with NaN or
     infinite activations gets an all-zero heatmap.
@@ -45,7 +45,7 @@ class FeatureMapFusion(keras.layers.Layer):
             ``"reciprocam"``, are there in ``attach`` only.
         size: size of the heatmap: ``(H, W)``, None for the feature maps' own size, or ``"input"`` for the size of
             the ``like`` tensor.
-        interpolation: ``"bilinear"``, ``"nearest"``, ``"bicubic"`` or ``"area"``; half-pixel centres, anti-aliased
+        interpolation: ``"bilinear"``, ``"nearest"``, ``"bicubic"`` or ``"area"``; half-pixel centers, anti-aliased
             where the map is larger than the heatmap (see ``visualcnn_tf.ops.resize``).
         normalize: ``"minmax"``: each image's heatmap has minimum 0 and maximum 1 exactly (under XLA but for
             rounding), a constant one is all zeros; ``"max"``; ``("range", low, high)``, clipped; or None for raw
@@ -216,7 +216,7 @@ class FeatureMapFusion(keras.layers.Layer):
         return tuple(shape) if self.data_format == "channels_last" else (shape[0], *shape[2:], shape[1])
 
     def get_config(self) -> dict[str, Any]:
-        """All options, serialisable; a callable method as Keras serialises functions."""
+        """All options, serializable; a callable method as Keras serializes functions."""
         return {
             **super().get_config(),
             "method": callable_to_config(self.method),

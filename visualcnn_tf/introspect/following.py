@@ -1,4 +1,4 @@
-"""From a convolution to the end of what only normalises and activates its output."""
+"""From a convolution to the end of what only normalizes and activates its output."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _FOLLOWING = ACTIVATIONS.union(
 
 
 def after_activations(probe: Probe, calls: Iterable[Call]) -> list[Call]:
-    """For each call the last of the normalisations, dropouts and activations that follow it, or the call itself.
+    """For each call the last of the normalizations, dropouts and activations that follow it, or the call itself.
 
     It is followed as long as nothing else reads what it returns. Reading the activation, not the convolution, is
     cheaper, because TensorFlow can then work in place on what the convolution returns.

@@ -1,6 +1,6 @@
-"""A batch normalisation and the activation behind it, which is tapped, compiled as one.
+"""A batch normalization and the activation behind it, which is tapped, compiled as one.
 
-Operation after operation, Keras's batch normalisation and the activation behind it read and write their maps three
+Operation after operation, Keras's batch normalization and the activation behind it read and write their maps three
 times; as one program of XLA's once. With many layers tapped, that wins back up to half of what heatmaps cost.
 """
 
@@ -30,7 +30,7 @@ _FUNCTIONS = (
 
 
 def chains_to(taps: Sequence[Call], probe: Probe) -> tuple[tuple[str, ...], ...]:
-    """The paths of the layers of each chain that leads to a tap: a batch normalisation, and activations behind it.
+    """The paths of the layers of each chain that leads to a tap: a batch normalization, and activations behind it.
 
     Nothing but the next one reads what one of them returns, and each runs once.
     """
@@ -96,7 +96,7 @@ class Chain:
 
     def __call__(self, tensor: Any) -> Any:
         """What the last layer returns."""
-        # The graph optimiser does not look into the program, and does less for what follows without a shape.
+        # The graph optimizer does not look into the program, and does less for what follows without a shape.
         return tf.ensure_shape(self._compiled(tensor), tensor.shape)
 
     def _run(self, tensor: Any) -> Any:
@@ -118,7 +118,7 @@ class ChainedOutputs(Outputs):
         self.is_inside = False
 
     def instead(self, layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """The result of the layer's chain, unless its normalisation is to train, whatever the model does."""
+        """The result of the layer's chain, unless its normalization is to train, whatever the model does."""
         chain = self.chains.get(id(layer))
         if chain is None or self.is_inside:
             return NotImplemented

@@ -40,7 +40,7 @@ class ModelInputs:
     specs: tuple[InputSpec, ...]
 
     def get_config(self) -> dict[str, Any]:
-        """Serialisable."""
+        """Serializable."""
         return {"structure": self.structure, "specs": [asdict(spec) for spec in self.specs]}
 
     @classmethod
@@ -68,7 +68,7 @@ class ModelInputs:
         return flat
 
     def complete(self, inputs: Any) -> Any:
-        """Arrays that lack a last axis of size 1, grey images ``(B, H, W)``, with that axis."""
+        """Arrays that lack a last axis of size 1, gray images ``(B, H, W)``, with that axis."""
         if len(keras.tree.flatten(inputs)) != len(self.specs) or isinstance(inputs, Mapping):
             return inputs
         flat = [
@@ -124,7 +124,7 @@ def _holds_texts(dtype: Any) -> bool:
 
 def _check_shape(spec: InputSpec, shape: Shape) -> None:
     expected = spec.shape
-    # Keras itself adds a missing last axis of size 1: grey images may come as (B, H, W).
+    # Keras itself adds a missing last axis of size 1: gray images may come as (B, H, W).
     given = (*shape, 1) if len(shape) == len(expected) - 1 and expected[-1] == 1 else shape
     if len(given) == len(expected):
         axes = range(1, len(expected)) if spec.fixed else [len(expected) - 1]
@@ -158,7 +158,7 @@ def model_inputs(model: Any) -> ModelInputs | None:
 
 
 def image_inputs(model: Any) -> ModelInputs:
-    """The model's inputs, which must be one image, grey or in colour.
+    """The model's inputs, which must be one image, gray or in color.
 
     Raises:
         InputShapeError: They are something else.
@@ -186,7 +186,7 @@ def shaped_inputs(model: Any, input_shape: Any, fixed: bool = True) -> ModelInpu
         InvalidArgumentError: for a malformed ``input_shape``, or one that contradicts the model.
     """
     known = model_inputs(model)
-    shapes = _normalised_shapes(input_shape)
+    shapes = _normalized_shapes(input_shape)
     if known is None:
         return _from_shapes(shapes, keras.backend.floatx(), fixed)
     flat = ModelInputs(shapes, known.specs).flatten(shapes) if isinstance(shapes, Mapping) else _leaves(shapes)
@@ -260,7 +260,7 @@ def _with_free_batch(shapes: Any) -> Any:
     return _map_shapes(lambda shape: (None, *shape[1:]), shapes)
 
 
-def _normalised_shapes(input_shape: Any) -> Any:
+def _normalized_shapes(input_shape: Any) -> Any:
     allowed = "a shape without the batch, such as (224, 224, 3), or a list or dict of them"
 
     def with_batch(shape: Shape) -> Shape:

@@ -33,7 +33,7 @@ CONV_LAYERS = _classes(
     "AdaptiveAveragePooling{}",
 )
 _BORDER_LAYERS = _classes("ZeroPadding{}", "Cropping{}")
-#: Layers that only move or rescale what others have found. Layer normalisation makes the channels of each place
+#: Layers that only move or rescale what others have found. Layer normalization makes the channels of each place
 #: sum to the same value, so that a mean over channels would see nothing.
 _NO_STAGE = (
     _BORDER_LAYERS

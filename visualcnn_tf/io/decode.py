@@ -48,7 +48,7 @@ def decode_checked(encoded: Any, channels: int) -> Any:
 
 
 def _decoded(encoded: Any, channels: int) -> Any:
-    """An image file as ``(H, W, channels)`` uint8, grey for one channel, else red, green and blue."""
+    """An image file as ``(H, W, channels)`` uint8, gray for one channel, else red, green and blue."""
 
     def by_decoder() -> Any:
         return tf.io.decode_image(encoded, channels=channels, expand_animations=False)
@@ -57,10 +57,10 @@ def _decoded(encoded: Any, channels: int) -> Any:
         # One, three or four channels, the last of which is opacity. Their decoders give only what is in the file.
         image = tf.io.decode_image(encoded, expand_animations=False)
         image.set_shape([None, None, None])
-        colour = tf.concat([image] * 3, -1)[..., :3]
+        color = tf.concat([image] * 3, -1)[..., :3]
         if channels == 3:
-            return colour
-        return tf.cast(tf.round(tf.image.rgb_to_grayscale(tf.cast(colour, tf.float32))), tf.uint8)
+            return color
+        return tf.cast(tf.round(tf.image.rgb_to_grayscale(tf.cast(color, tf.float32))), tf.uint8)
 
     start = tf.strings.substr(encoded, 0, 2)
     return tf.cond(tf.reduce_any(tf.equal(start, [b"GI", b"BM"])), by_hand, by_decoder)
@@ -114,7 +114,7 @@ def _first_frame(encoded: Any) -> tuple[Any, Any]:
         return tf.cast(data[tf.minimum(place, length - 1)], tf.int32)
 
     def after_table(place: Any, flags: Any) -> Any:
-        """What follows a table of colours, if there is one."""
+        """What follows a table of colors, if there is one."""
         return place + tf.where(flags >= 128, 3 * tf.bitwise.left_shift(2, flags % 8), 0)
 
     def after_parts(place: Any) -> Any:

@@ -48,14 +48,14 @@ def l2(activations: tf.Tensor) -> tf.Tensor:
 
 def std(activations: tf.Tensor) -> tf.Tensor:
     """Standard deviation over channels of ``A_k`` (population, not sample)."""
-    centred = activations - channel_mean(activations)[..., tf.newaxis]
-    return _sqrt(channel_mean(tf.square(centred)))
+    centerd = activations - channel_mean(activations)[..., tf.newaxis]
+    return _sqrt(channel_mean(tf.square(centerd)))
 
 
 def eigen(activations: tf.Tensor) -> tf.Tensor:
     """Eigen-CAM: projection of ``A``, as a ``(h·w, C)`` matrix, on its first right singular vector.
 
-    Not centred, as in the paper (Muhammad and Yeasin, arXiv 2008.00299, eq. 4). A singular vector has no sign of
+    Not centerd, as in the paper (Muhammad and Yeasin, arXiv 2008.00299, eq. 4). A singular vector has no sign of
     its own: the map correlates positively with the mean activation or, where the two hardly correlate
     (``|r| < 0.05``, or one is constant), has a positive largest entry.
     """

@@ -15,7 +15,7 @@ from visualcnn_tf.methods.activation import eigen
 from visualcnn_tf.ops.fast.xla import place_mean
 
 # A sum this much smaller than the sum of magnitudes is rounding alone.
-_CANCELLED = 1e-6
+_CANCELED = 1e-6
 
 
 def gradcam(activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
@@ -64,7 +64,7 @@ def xgradcam(activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
     products = tf.reduce_sum(gradients * activations, space, keepdims=True)
     sums = tf.reduce_sum(activations, space, keepdims=True)
     # What is left of numbers that cancel out is rounding, and no weight.
-    usable = tf.abs(sums) > _CANCELLED * tf.reduce_sum(tf.abs(activations), space, keepdims=True)
+    usable = tf.abs(sums) > _CANCELED * tf.reduce_sum(tf.abs(activations), space, keepdims=True)
     return _weighted(activations, _ratio(products, tf.where(usable, sums, tf.zeros_like(sums))))
 
 

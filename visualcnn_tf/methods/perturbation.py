@@ -35,7 +35,7 @@ class Rerun(Protocol):
 def reciprocam(activations: tf.Tensor, rerun: Rerun, max_channels: int | None = None) -> tf.Tensor:
     """Recipro-CAM: the score with one place of the feature maps left, for each place.
 
-    The place and its neighbours are weighed by a 3×3 Gaussian, ``[1 2 1]ᵀ[1 2 1] / 16``. Byun and Lee, arXiv
+    The place and its neighbors are weighed by a 3×3 Gaussian, ``[1 2 1]ᵀ[1 2 1] / 16``. Byun and Lee, arXiv
     2209.14074, eq. 2 to 4. Costs one run of the head for each place.
     """
     space, channels = [int(n) for n in activations.shape[1:-1]], activations.shape[-1]
@@ -100,8 +100,8 @@ def _most_varied(maps: tf.Tensor, count: int | None) -> tf.Tensor | None:
     if count is None or count >= maps.shape[1]:
         return None
     space = list(range(2, maps.shape.rank))
-    centred = maps - tf.reduce_mean(maps, space, keepdims=True)
-    return tf.math.top_k(tf.reduce_mean(tf.square(centred), space), count).indices
+    centerd = maps - tf.reduce_mean(maps, space, keepdims=True)
+    return tf.math.top_k(tf.reduce_mean(tf.square(centerd), space), count).indices
 
 
 def _taken(maps: tf.Tensor, numbers: tf.Tensor | None) -> tf.Tensor:

@@ -22,7 +22,7 @@ _SMALLEST, _LARGEST = float(np.finfo(np.float32).tiny), float(np.finfo(np.float3
 
 
 def check_normalize(normalize: object) -> Normalization:
-    """The normalisation in its canonical form.
+    """The normalization in its canonical form.
 
     Raises:
         InvalidArgumentError: for anything but ``"minmax"``, ``"max"``, ``("range", low, high)`` with finite
@@ -42,7 +42,7 @@ def check_normalize(normalize: object) -> Normalization:
 
 
 def check_dtype(dtype: object, normalize: Normalization) -> str:
-    """The heatmap's type, which must be able to hold the normalised values.
+    """The heatmap's type, which must be able to hold the normalized values.
 
     Raises:
         InvalidArgumentError: for a type that is not allowed, or uint8 for maps that are not in [0, 1].
@@ -90,7 +90,7 @@ def scale_between(maps: tf.Tensor, low: tf.Tensor, high: tf.Tensor) -> tf.Tensor
     # write all of them once more.
     usable = tf.clip_by_value(tf.minimum((span - floor) * _LARGEST, _LARGEST - span), 0.0, 1.0)
     usable = tf.stop_gradient(usable)  # infinite where it is not 0
-    # Not 1 / usable - 1: the graph optimiser would add 1 / usable to the span first, and lose a small span in it.
+    # Not 1 / usable - 1: the graph optimizer would add 1 / usable to the span first, and lose a small span in it.
     return (maps - low * usable) / (span + (1.0 - usable) / usable)
 
 

@@ -1,11 +1,11 @@
 """Resizing of maps as one small matrix product per axis, but where bilinear enlargement can be had for less.
 
 TensorFlow's own bicubic, area and anti-aliased resize ops have no XLA kernel, and a constant matrix on the right of
-a product survives int8 quantisation, so each axis gets a weight matrix ``(size_in, size_out)``: planned once when
+a product survives int8 quantization, so each axis gets a weight matrix ``(size_in, size_out)``: planned once when
 the sizes are known, computed in the graph when they are not.
 
-Convention: half-pixel centres, as in ``tf.image.resize``; samples outside of the map do not count, and the weights
-of the others are renormalised. Where an axis shrinks, the kernel is widened (anti-aliasing).
+Convention: half-pixel centers, as in ``tf.image.resize``; samples outside of the map do not count, and the weights
+of the others are renormalized. Where an axis shrinks, the kernel is widened (anti-aliasing).
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def _enlarge_in_xla(maps: tf.Tensor, sizes_in: Sequence[int], size: Sequence[int
         maps = product(maps, _weights(*last, "bilinear"))
     for axis, (before, after) in enumerate(axes, 1):
         if before != after:
-            first, share = neighbours(before, after)
+            first, share = neighbors(before, after)
             share = share.reshape(-1, *[1] * (maps.shape.rank - axis - 1))
             second = tf.gather(maps, np.minimum(first + 1, before - 1), axis=axis)
             maps = tf.gather(maps, first, axis=axis) * (1.0 - share) + second * share
@@ -107,7 +107,7 @@ def _enlarge_in_xla(maps: tf.Tensor, sizes_in: Sequence[int], size: Sequence[int
 
 
 def _twice_as_long(maps: tf.Tensor) -> tf.Tensor:
-    """The last axis enlarged by 2: a quarter before and a quarter behind each pixel's centre."""
+    """The last axis enlarged by 2: a quarter before and a quarter behind each pixel's center."""
     before = tf.concat([maps[..., :1], maps[..., :-1]], -1)
     behind = tf.concat([maps[..., 1:], maps[..., -1:]], -1)
     pairs = tf.stack([0.25 * before + 0.75 * maps, 0.75 * maps + 0.25 * behind], -1)
@@ -115,12 +115,12 @@ def _twice_as_long(maps: tf.Tensor) -> tf.Tensor:
 
 
 def is_linear_in_xla(interpolation: str) -> bool:
-    """Whether an enlargement lies between two neighbours along each axis, and is worked out so by XLA."""
+    """Whether an enlargement lies between two neighbors along each axis, and is worked out so by XLA."""
     return interpolation in _LINEAR and is_compiling_for_cpu()
 
 
-def neighbours(before: int, after: int) -> tuple[np.ndarray, np.ndarray]:
-    """For each sample of an enlarged axis the pixel before it, and how far behind the centre of that it lies."""
+def neighbors(before: int, after: int) -> tuple[np.ndarray, np.ndarray]:
+    """For each sample of an enlarged axis the pixel before it, and how far behind the center of that it lies."""
     place = np.clip((np.arange(after) + 0.5) * before / after - 0.5, 0, before - 1)
     first = place.astype(np.int32)
     return first, (place - first).astype(np.float32)
@@ -193,7 +193,7 @@ def _weight_matrix(size_in: Any, size_out: Any, interpolation: str, xp: ModuleTy
     source = _arange(size_in, xp)[:, None]
     target = _arange(size_out, xp)[None, :]
     if interpolation == "nearest":
-        # In float32, as TensorFlow does it: at exact halves the rounding decides which neighbour is taken.
+        # In float32, as TensorFlow does it: at exact halves the rounding decides which neighbor is taken.
         place = _float32(target + 0.5, xp) * _float32(step, xp)
         return _float64(_float64(xp.floor(place), xp) == source, xp)
     shrinking = xp.maximum(step, 1.0)

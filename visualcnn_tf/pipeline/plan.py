@@ -74,7 +74,7 @@ class Plan:
         return own, inputs.get(self.class_index)
 
     def get_config(self) -> dict[str, Any]:
-        """Serialisable."""
+        """Serializable."""
         return {
             "inputs": self.inputs.get_config(),
             "taps": [tap.get_config() for tap in self.taps],
@@ -166,7 +166,7 @@ def _pictures_specs(
         if channels not in (1, 3) or tap.has_steps:
             raise bad_value(
                 "render",
-                "None unless the layer sees grey or colour images (B, H, W, C)",
+                "None unless the layer sees gray or color images (B, H, W, C)",
                 "overlay",
                 f"{tap.path!r} sees an input of shape {shape}.",
             )

@@ -88,7 +88,7 @@ class Tap:
         return tf.reshape(heatmaps, [-1, count, *sizes])
 
     def get_config(self) -> dict[str, Any]:
-        """All attributes, serialisable."""
+        """All attributes, serializable."""
         return {**asdict(self), "method": callable_to_config(self.method)}
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Colour tables as data: 256 entries of RGB, one byte each, in base64; checked against matplotlib's in the tests.
+"""Color tables as data: 256 entries of RGB, one byte each, in base64; checked against matplotlib's in the tests.
 
 turbo: Anton Mikhailov, Google, 2019; Apache-2.0. viridis and inferno: Nathaniel J. Smith and Stéfan van der Walt (and
 Eric Firing for viridis), made for matplotlib, 2015; CC0. cividis: Jamie R. Nuñez, Christopher R. Anderton and Ryan S.

@@ -1,4 +1,4 @@
-"""Colour tables by name, in NumPy alone."""
+"""Color tables by name, in NumPy alone."""
 
 from __future__ import annotations
 
@@ -55,11 +55,11 @@ COLORMAPS: dict[str, Callable[[], Table]] = {
     "cividis": partial(_stored_table, colormap_tables.CIVIDIS),
     "jet": _jet_table,
 }
-"""Name of a colour table -> function that makes it: uint8 RGB, shape (entries, 3), the value 0 first."""
+"""Name of a color table -> function that makes it: uint8 RGB, shape (entries, 3), the value 0 first."""
 
 
 def color_table(colormap: str) -> Table:
-    """The colours of one name in :data:`COLORMAPS`: uint8 RGB, shape (entries, 3), the value 0 first.
+    """The colors of one name in :data:`COLORMAPS`: uint8 RGB, shape (entries, 3), the value 0 first.
 
     Raises:
         InvalidArgumentError: There is no such name.

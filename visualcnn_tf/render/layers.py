@@ -15,7 +15,7 @@ from visualcnn_tf.render.pictures import blur_by_importance, check_alpha, check_
 
 @keras.saving.register_keras_serializable(package="visualcnn_tf")
 class Colorize(keras.layers.Layer):
-    """Heatmap values as colours: the function ``colorize`` as a layer.
+    """Heatmap values as colors: the function ``colorize`` as a layer.
 
     Example:
         >>> import numpy as np
@@ -46,7 +46,7 @@ class Colorize(keras.layers.Layer):
         self.built = True
 
     def call(self, heatmap: Any) -> Any:
-        """The colours; see the class."""
+        """The colors; see the class."""
         return colorize(heatmap, self.colormap)
 
     def get_config(self) -> dict[str, Any]:
@@ -56,7 +56,7 @@ class Colorize(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="visualcnn_tf")
 class Overlay(keras.layers.Layer):
-    """An image with its heatmap laid over it in colour: the function ``overlay`` as a layer.
+    """An image with its heatmap laid over it in color: the function ``overlay`` as a layer.
 
     Example:
         >>> import keras, visualcnn_tf as vc
@@ -67,7 +67,7 @@ class Overlay(keras.layers.Layer):
         (None, 32, 32, 3)
 
     Args:
-        alpha: opacity of the colours, from 0 (the image alone) to 1.
+        alpha: opacity of the colors, from 0 (the image alone) to 1.
         colormap: a name in ``visualcnn_tf.COLORMAPS``.
         weighted: whether the opacity is also proportional to the heatmap.
         value_range: the image's black and its white; by default (0, 1) for floats and (0, 255) for integers.

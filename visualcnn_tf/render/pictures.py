@@ -1,4 +1,4 @@
-"""Pictures from heatmaps: colours, overlays and the blurmap. Tensors in, tensors out.
+"""Pictures from heatmaps: colors, overlays and the blurmap. Tensors in, tensors out.
 
 Only TensorFlow operations, so that everything here works eagerly, inside ``tf.function`` (also with
 ``jit_compile=True``) and in a TFLite file without Select operations.
@@ -27,7 +27,7 @@ _TRUNCATE = 4.0  # a Gaussian ends after this many standard deviations, as in sc
 
 
 def colorize(heatmap: Any, colormap: str = "seed") -> tf.Tensor:
-    """Heatmap values as colours.
+    """Heatmap values as colors.
 
     Args:
         heatmap: Any shape; floats in [0, 1] or uint8 in 0 … 255. Values outside are clipped, NaN is 0.
@@ -35,7 +35,7 @@ def colorize(heatmap: Any, colormap: str = "seed") -> tf.Tensor:
             yellow), ``"gray"``, ``"turbo"``, ``"viridis"``, ``"inferno"``, ``"cividis"`` or ``"jet"``.
 
     Returns:
-        uint8 RGB, shape (…, 3). A value v has the colour number round(v · (entries - 1)) of the table.
+        uint8 RGB, shape (…, 3). A value v has the color number round(v · (entries - 1)) of the table.
 
     Raises:
         InvalidArgumentError: ``colormap`` is not a known name, or the heatmap is not of real numbers.
@@ -56,14 +56,14 @@ def overlay(
     weighted: bool = False,
     value_range: Sequence[float] | None = None,
 ) -> tf.Tensor:
-    """An image with its heatmap laid over it in colour.
+    """An image with its heatmap laid over it in color.
 
-    ``(1 - w) · image + w · colour``, where the opacity w is ``alpha`` everywhere or, weighted, ``alpha · heatmap``.
+    ``(1 - w) · image + w · color``, where the opacity w is ``alpha`` everywhere or, weighted, ``alpha · heatmap``.
 
     Args:
-        image: Shape (B, H, W, 3), or (B, H, W, 1) for grey images.
+        image: Shape (B, H, W, 3), or (B, H, W, 1) for gray images.
         heatmap: Shape (B, H, W); floats in [0, 1] or uint8 in 0 … 255. Values outside are clipped, NaN is 0.
-        alpha: Opacity of the colours, from 0 (the image alone) to 1.
+        alpha: Opacity of the colors, from 0 (the image alone) to 1.
         colormap: A name in :data:`~visualcnn_tf.render.colormaps.COLORMAPS`.
         weighted: Whether the opacity is also proportional to the heatmap, so that the image stays as it is where the
             heatmap is 0.
@@ -86,7 +86,7 @@ def overlay(
     check_alpha(alpha)
     check_choice("weighted", weighted, (True, False))
     pixels, strength = _levels(image, value_range), _unit(heatmap)
-    # Floats in the table save a cast of the colours.
+    # Floats in the table save a cast of the colors.
     colors = _look_up(strength, color_table(colormap).astype(np.float32))
     opacity = alpha * tf.expand_dims(strength, -1) if weighted else alpha
     return tf.cast(tf.round(pixels + opacity * (colors - pixels)), tf.uint8)
@@ -95,7 +95,7 @@ def overlay(
 def check_alpha(alpha: float) -> None:
     """Raises unless ``alpha`` is a number from 0 to 1."""
     if isinstance(alpha, bool) or not isinstance(alpha, numbers.Real) or not 0 <= alpha <= 1:
-        raise bad_value("alpha", "a number from 0 (the image alone) to 1 (the colours alone)", alpha)
+        raise bad_value("alpha", "a number from 0 (the image alone) to 1 (the colors alone)", alpha)
 
 
 def check_value_range(value_range: Sequence[float] | None) -> tuple[float, float] | None:

@@ -43,8 +43,8 @@ class HeatmapCallback(keras.callbacks.Callback):
         every: how many epochs lie between two pictures.
         max_images: how many of the images are drawn, the first ones: the bound of the cost.
         target: as in ``attach``, but not ``"input"``.
-        alpha: opacity of the colours; this and the following as in ``overlay``.
-        colormap: name of the colour map.
+        alpha: opacity of the colors; this and the following as in ``overlay``.
+        colormap: name of the color map.
         weighted: whether the opacity is proportional to the heatmap.
         value_range: the images' black and white, e.g. ``(-1, 1)``; by default (0, 1) for floats, (0, 255) for
             integers.

@@ -1,4 +1,4 @@
-"""A film with heatmaps over it: every frame on one scale of colours, so that they can be compared."""
+"""A film with heatmaps over it: every frame on one scale of colors, so that they can be compared."""
 
 from __future__ import annotations
 
@@ -62,17 +62,17 @@ def heatmap_video(
 ) -> tuple[float, float]:
     """Writes frames with the heatmap of one layer over each, as an animated GIF or a folder of PNG files.
 
-    Equal heatmaps have equal colours wherever in the film they are: raw maps are mapped to colours by one scale.
+    Equal heatmaps have equal colors wherever in the film they are: raw maps are mapped to colors by one scale.
 
     Args:
-        model: A model of one image, grey or in colour. Frames are resized to its input; the pictures have the first
+        model: A model of one image, gray or in color. Frames are resized to its input; the pictures have the first
             frame's size (enlarged by a whole factor if small).
         frames: What ``open_frames`` returns.
         path: A ``.gif`` file, or a folder that does not exist yet.
         layer: One layer, as in ``attach``.
         method: A method, as in ``attach``.
         prepare: From frames in 0 … 255 to what the model takes.
-        scale: The raw values that get the lowest and the highest colour. By default the 1st and the 99th percentile
+        scale: The raw values that get the lowest and the highest color. By default the 1st and the 99th percentile
             over the first frames.
         calibrate: How many frames these are.
         look: How heatmaps are laid over frames.

@@ -39,7 +39,7 @@ def plot_heatmaps(
     max_columns: int = 12,
     background: str = "light",
 ) -> Figure:
-    """Draws each image with its heatmaps beside it, on one colour scale from 0 to 1.
+    """Draws each image with its heatmaps beside it, on one color scale from 0 to 1.
 
     Example:
         >>> outputs = explained.predict(images)                                           # doctest: +SKIP

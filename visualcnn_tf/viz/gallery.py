@@ -34,7 +34,7 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Palette:
-    """Colours of the paper, of texts, of frames, and of the text beside a wrong prediction."""
+    """Colors of the paper, of texts, of frames, and of the text beside a wrong prediction."""
 
     paper: str
     ink: str
@@ -88,7 +88,7 @@ class Grid:
         return self._box(left, self._bottom(row, line), *self.panel)
 
     def bar(self) -> Box:
-        """The colour bar, beside the first row."""
+        """The color bar, beside the first row."""
         end = min(self.title + _GAP + _BAR_HEIGHT, self._bottom(self.rows - 1, self.lines - 1))
         return self._box(self._x(self.columns + 1), end, _BAR, end - self.title - _GAP)
 
@@ -142,7 +142,7 @@ def draw(rows: Sequence[Row], max_columns: int, background: str) -> Figure:
     figure: Figure = figure_class(figsize=grid.size, facecolor=palette.paper)
     for i, row in enumerate(rows):
         shown = _draw_row(figure, grid, palette, i, row)
-    bar = figure.colorbar(shown, cax=figure.add_axes(grid.bar(), label="colour bar"), ticks=[0, 0.5, 1])
+    bar = figure.colorbar(shown, cax=figure.add_axes(grid.bar(), label="color bar"), ticks=[0, 0.5, 1])
     bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=_FONT, length=2, color=palette.ink, labelcolor=palette.ink)
     return figure
@@ -169,8 +169,8 @@ def _draw_row(figure: Figure, grid: Grid, palette: Palette, number: int, row: Ro
     titles = [_IMAGE, *row.titles] if grid.titled(number) else [""] * (1 + len(row.titles))
     ax = _panel(figure, grid.place(number, None), titles[0], palette)
     ax.imshow(row.image)
-    colour = palette.alarm if row.alarming else palette.ink
-    ax.set_ylabel(row.text, fontsize=_FONT, rotation=0, ha="right", va="center", color=colour, parse_math=False)
+    color = palette.alarm if row.alarming else palette.ink
+    ax.set_ylabel(row.text, fontsize=_FONT, rotation=0, ha="right", va="center", color=color, parse_math=False)
     height, width = row.image.shape[:2]
     for j, heatmap in enumerate(row.heatmaps):
         ax = _panel(figure, grid.place(number, j), titles[j + 1], palette)

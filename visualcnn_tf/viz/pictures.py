@@ -102,7 +102,7 @@ def legible_size(shape: Sequence[int], smallest: int) -> tuple[int, int]:
 
 
 def as_rgb(image: Array) -> Array:
-    """Any image (H, W, C) as uint8 RGB; the mean of the channels where they are not colours.
+    """Any image (H, W, C) as uint8 RGB; the mean of the channels where they are not colors.
 
     Other types than uint8 are taken from 0 to 1, or from their minimum to their maximum if they leave that.
     """

@@ -35,7 +35,7 @@ def check_model_file(path: Path) -> None:
         raise _refused(path, "It has no heatmaps among its outputs.")
     images = [details for name, details in inputs.items() if name != CLASS_INDEX]
     if len(images) != 1 or len(images[0]["shape"]) != 4 or images[0]["shape"][3] not in (1, 3):
-        raise _refused(path, "It doesn't take one image, grey or colour, channels last.")
+        raise _refused(path, "It doesn't take one image, gray or color, channels last.")
     if images[0]["shape_signature"][0] != 1:
         raise _refused(path, "Browsers need a fixed batch: export it with `batch_size=1`.")
     _check_types(path, {**inputs, **outputs})

@@ -1,4 +1,4 @@
-"""Cases of the rules for reductions, matrix products and normalisation."""
+"""Cases of the rules for reductions, matrix products and normalization."""
 
 from __future__ import annotations
 

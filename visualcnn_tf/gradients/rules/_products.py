@@ -10,7 +10,7 @@ import tensorflow as tf
 def weighed(values: Any, weights: Any) -> Any:
     """``values @ weights``, over the last axis of values of which no other size but the batch is unknown.
 
-    The weights stand on the right, as quantisation to integers spoils them on the left; and both factors are
+    The weights stand on the right, as quantization to integers spoils them on the left; and both factors are
     matrices, as TensorFlow 2.21 may write out of bounds in a product of rank 4 and rank 2
     (tensorflow/tensorflow#117700).
     """

@@ -1,4 +1,4 @@
-"""Normalisation with statistics that are given."""
+"""Normalization with statistics that are given."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Resizing of images to the nearest neighbour or bilinearly."""
+"""Resizing of images to the nearest neighbor or bilinearly."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The least and the largest value that maps have once they are resized, without resizing them.
 
-Between the centres of neighbouring pixels of a map, the enlarged one is linear along each axis: of the samples there,
+Between the centers of neighboring pixels of a map, the enlarged one is linear along each axis: of the samples there,
 the outermost ones, the corners, are the extremes. An enlargement by 8 needs a sixteenth of all samples.
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from visualcnn_tf.ops.resize import grows, is_linear_in_xla, neighbours, planned_weights, product, rotated
+from visualcnn_tf.ops.resize import grows, is_linear_in_xla, neighbors, planned_weights, product, rotated
 
 # Numbers in a matrix for all axes at once, up to which it costs less than to transpose the map between two products.
 _SMALL = 2**14
@@ -36,7 +36,7 @@ def extremes(maps: tf.Tensor, size: Sequence[int], interpolation: str) -> tuple[
         found = _corners(maps, size, interpolation)
         found = tf.reshape(found, [-1, found.shape[1:].num_elements(), *[1] * (maps.shape.rank - 2)])
         return tf.reduce_min(found, 1, keepdims=True), tf.reduce_max(found, 1, keepdims=True)
-    # Worked out from neighbours in XLA's loop that looks for the extremes, they are never written.
+    # Worked out from neighbors in XLA's loop that looks for the extremes, they are never written.
     samples = [maps]
     for axis, (before, after) in enumerate(zip(maps.shape[1:], size, strict=True), 1):
         if 1 < before < after:
@@ -70,17 +70,17 @@ def _outermost(maps: tf.Tensor, axis: int, before: int, after: int) -> list[tf.T
 @functools.lru_cache(maxsize=256)
 def _shares(size_in: int, size_out: int) -> tuple[np.ndarray, np.ndarray]:
     """How far behind each pixel but the last the first and the last sample up to the next lie, ``(size_in - 1,)``."""
-    pixel, share = neighbours(size_in, size_out)
+    pixel, share = neighbors(size_in, size_out)
     first, last = np.ones(size_in, np.float32), np.zeros(size_in, np.float32)
     np.minimum.at(first, pixel, share)
     np.maximum.at(last, pixel, share)
-    last[-2] = 1.0  # samples beyond the centre of the last pixel are that pixel
+    last[-2] = 1.0  # samples beyond the center of the last pixel are that pixel
     return first[:-1], last[:-1]
 
 
 @functools.lru_cache(maxsize=256)
 def _corner_weights(size_in: int, size_out: int, interpolation: str) -> np.ndarray:
-    """The columns of the weight matrix for the first and the last sample between each two centres."""
+    """The columns of the weight matrix for the first and the last sample between each two centers."""
     between = np.floor((np.arange(size_out) + 0.5) * size_in / size_out - 0.5)
     is_new = np.diff(between, prepend=-np.inf) > 0
     is_last = np.diff(between, append=np.inf) > 0

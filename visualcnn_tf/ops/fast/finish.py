@@ -51,7 +51,7 @@ class Finish:
         if isinstance(self.normalize, tuple):
             _, low, high = self.normalize
             scaled = (maps - low) / (high - low)
-            # Every other normalisation keeps zeros zero.
+            # Every other normalization keeps zeros zero.
             return scaled if finite is None else zeros_unless(finite, scaled)
         if self.size is None or not self.scales_first(maps.shape[1:]):
             return maps
@@ -68,7 +68,7 @@ class Finish:
         return (maps - (low - more * step)) / step
 
     def enlarged(self, maps: Any) -> Any:
-        """The second half: resized, normalised if that has to come last, and cast."""
+        """The second half: resized, normalized if that has to come last, and cast."""
         large = maps if self.size is None else resize(maps, self.size, self.interpolation)
         if isinstance(self.normalize, tuple):
             return cast_maps(tf.clip_by_value(large, 0.0, 1.0), self.dtype)

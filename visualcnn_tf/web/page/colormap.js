@@ -1,4 +1,4 @@
-/** Colour tables: 256 colours from 0 (nothing) to 1 (strongest). */
+/** Color tables: 256 colors from 0 (nothing) to 1 (strongest). */
 
 /** @param {number} value */
 const toByte = (value) => Math.round(255 * Math.min(1, Math.max(0, value)));
@@ -19,7 +19,7 @@ function turbo(x) {
 const VIRIDIS = [[68, 1, 84], [71, 45, 123], [59, 82, 139], [44, 114, 142], [33, 145, 140], [40, 174, 128], [94, 201, 98], [173, 220, 48], [253, 231, 37]];
 
 /**
- * Viridis, linear between nine of its colours.
+ * Viridis, linear between nine of its colors.
  * @param {number} x
  */
 function viridis(x) {
@@ -29,7 +29,7 @@ function viridis(x) {
 }
 
 /** @type {Record<string, (x: number) => number[]>} */
-const FORMULAS = { turbo, viridis, grey: (x) => [x, x, x] };
+const FORMULAS = { turbo, viridis, gray: (x) => [x, x, x] };
 
 /** @type {Record<string, Uint8ClampedArray>} red, green and blue of each level, by name */
 export const COLORMAPS = Object.fromEntries(

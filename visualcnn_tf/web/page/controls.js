@@ -52,7 +52,7 @@ export function readControls() {
   };
 }
 
-/** The opacity in words and the colours of the table. */
+/** The opacity in words and the colors of the table. */
 export function showLegend() {
   element("opacity-value").textContent = `${select("opacity").value} %`;
   const canvas = /** @type {HTMLCanvasElement} */ (element("scale"));

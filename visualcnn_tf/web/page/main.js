@@ -11,7 +11,7 @@ import { Problem } from "./problem.js";
 import { ExplainedModel, loadRuntime } from "./runtime.js";
 import { element } from "./dom.js";
 
-const SMALL = 64; // an input up to this size and grey can be drawn by hand
+const SMALL = 64; // an input up to this size and gray can be drawn by hand
 
 const overlay = new Overlay(/** @type {HTMLCanvasElement} */ (element("picture")));
 const padCanvas = /** @type {HTMLCanvasElement} */ (element("pad"));
@@ -57,7 +57,7 @@ async function useModel(bytes) {
   fillControls(model.signature);
   const [, height, width, channels] = image.shape;
   element("pad-box").hidden = channels !== 1 || Math.max(height, width) > SMALL;
-  element("status").textContent = `Ready: ${width} × ${height} ${channels === 1 ? "grey" : "colour"} images.`;
+  element("status").textContent = `Ready: ${width} × ${height} ${channels === 1 ? "gray" : "color"} images.`;
   if (source) await run();
 }
 

@@ -30,7 +30,7 @@ export function readSignature(inputs, outputs) {
   const images = inputs.filter(({ name }) => name !== CLASS_INDEX);
   const [image] = images;
   if (images.length !== 1 || image.shape.length !== 4 || ![1, 3].includes(image.shape[3])) {
-    throw new Problem("This page runs models that take one image, grey or colour, channels last.");
+    throw new Problem("This page runs models that take one image, gray or color, channels last.");
   }
   if (image.shape[0] !== 1) throw new Problem("This model takes several images at once. Export it with batch_size=1.");
   const own = outputs.filter((output) => !heatmaps.includes(output) && output.name !== EXPLAINED_CLASS);
