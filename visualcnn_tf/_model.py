@@ -13,12 +13,12 @@ import tensorflow as tf
 
 from visualcnn_tf._utils.serialization import warn_if_not_loadable
 from visualcnn_tf.errors import InputShapeError, NanLayerOutputError, NotBuiltError
-from visualcnn_tf.introspect.fused_blocks import Chain
-from visualcnn_tf.introspect.inputs import InputSpec, check_arrays, model_inputs, shaped_inputs
-from visualcnn_tf.introspect.named_layers import walk
+from visualcnn_tf.introspect.fused_blocks import FusedBlock
+from visualcnn_tf.introspect.inputs import ModelInput, check_arrays, model_inputs, shaped_inputs
+from visualcnn_tf.introspect.named_layers import named_layers
 from visualcnn_tf.introspect.outputs import CLASS_INDEX
 from visualcnn_tf.methods import method_name
-from visualcnn_tf.ops.exporting import portable
+from visualcnn_tf.ops.exporting import exporting
 from visualcnn_tf.pipeline.options import Options
 from visualcnn_tf.pipeline.plan import Plan, make_plan
 from visualcnn_tf.pipeline.run import NOT_FINITE, explain
@@ -199,8 +199,8 @@ class ExplainedModel(keras.Model):
         self.plan = plan
         self._in_graph = tf.function(self._explain, autograph=False, reduce_retracing=True)
         self.fusions = [self.options.fusion(tap.method, tap.data_format, tap.key) for tap in plan.taps]
-        layers = walk(self.model) if plan.chains else {}
-        self.chains = [Chain([layers[path] for path in paths]) for paths in plan.chains]
+        layers = named_layers(self.model) if plan.chains else {}
+        self.chains = [FusedBlock([layers[path] for path in paths]) for paths in plan.chains]
         self.built = True
 
     def _empty(self, inputs: Any, run: Any) -> dict[str, Any]:
@@ -214,7 +214,7 @@ class ExplainedModel(keras.Model):
             inputs = self._known().all_inputs
             specs = [keras.InputSpec(spec.dtype, spec.shape, name=spec.name) for spec in inputs.specs]
             kwargs["input_signature"] = [inputs.pack(specs)]
-        with portable():
+        with exporting():
             super().export(filepath, format, **kwargs)
 
     # How it is kept --------------------------------------------------------------------------------------------
@@ -250,7 +250,7 @@ class ExplainedModel(keras.Model):
         return {}
 
 
-def _keras_tensor(spec: InputSpec) -> Any:
+def _keras_tensor(spec: ModelInput) -> Any:
     return keras.KerasTensor(spec.shape, dtype=spec.dtype, name=spec.name)
 
 

@@ -23,7 +23,7 @@ from support.served_model import ServedModel
 
 import visualcnn_tf as vc
 from visualcnn_tf.errors import InvalidArgumentError, UnsupportedOperationError
-from visualcnn_tf.export.float32_copy import computes_in_half_precision, float32_twin
+from visualcnn_tf.export.float32_copy import computes_in_half_precision, float32_copy
 from visualcnn_tf.export.report import interpreter
 
 Case = tuple[Any, dict[str, np.ndarray]]
@@ -90,7 +90,7 @@ def test_on_a_device(name: str, tmp_path: Path) -> None:
     report = vc.export_tflite(explained, tmp_path / "m.tflite", batch_size=batch, verify=False)
     assert report.builtin_only
     got = interpreter(report.path.read_bytes()).get_signature_runner("serving_default")(**feeds)
-    twin = float32_twin(explained) if computes_in_half_precision(explained) else explained
+    twin = float32_copy(explained) if computes_in_half_precision(explained) else explained
     check_same(got, outputs_of(twin, feeds), 2e-5)
 
 

@@ -20,7 +20,7 @@ from support.served_model import ServedModel
 
 import visualcnn_tf as vc
 from visualcnn_tf.data.digits import load_digits, train_cnn
-from visualcnn_tf.export.float32_copy import float32_twin
+from visualcnn_tf.export.float32_copy import float32_copy
 from visualcnn_tf.export.report import interpreter
 
 SIZE = 96
@@ -169,7 +169,7 @@ def test_both_formats_equal_keras(name: str, tmp_path: Path) -> None:
     explained = vc.attach(model, "conv" if name == "digits" else "stages")
     feeds = dict(zip(explained.plan.inputs.names, explained.plan.inputs.flatten(inputs), strict=True))
     # A mixed-precision model is written as its float32 twin for TensorFlow Lite, and as it is for a server.
-    reference = float32_twin(explained) if name == "mixed_precision" else explained
+    reference = float32_copy(explained) if name == "mixed_precision" else explained
     want = reference(inputs)
     assert_near(served(reference, tmp_path / "served", feeds), want, 1e-5)
     float32 = vc.export_tflite(explained, tmp_path / "float32.tflite", batch_size=2, verify=False)

@@ -24,7 +24,7 @@ from visualcnn_tf.errors import (
     UnsupportedOperationError,
 )
 from visualcnn_tf.export import tflite, tflite_verification
-from visualcnn_tf.export.float32_copy import float32_twin
+from visualcnn_tf.export.float32_copy import float32_copy
 from visualcnn_tf.export.report import check_output, count_ops, interpreter
 from visualcnn_tf.methods import GRADIENT_FUSIONS, PERTURBATIONS
 from visualcnn_tf.ops.resize import INTERPOLATIONS
@@ -169,7 +169,7 @@ def test_mixed_precision_is_written_as_its_float32_twin(policy: str, tmp_path: P
     explained = vc.attach(case.model)
     before = [layer.compute_dtype for layer in case.model.layers]
     report = vc.export_tflite(explained, tmp_path / "m.tflite")
-    twin = float32_twin(explained)
+    twin = float32_copy(explained)
     assert_equal_to_keras(report.path, twin, case.inputs[:1])
     served = run(report.path, **{explained.plan.inputs.names[0]: case.inputs[:1]})
     for key, value in explained(case.inputs[:1]).items():

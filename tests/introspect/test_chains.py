@@ -12,7 +12,7 @@ import tensorflow as tf
 from keras import layers as L  # noqa: N812
 
 import visualcnn_tf as vc
-from visualcnn_tf.ops.exporting import portable
+from visualcnn_tf.ops.exporting import exporting
 
 IMAGE = (8, 8, 3)
 
@@ -309,7 +309,7 @@ def test_saved_loaded_and_exported(tmp_path: Path) -> None:
     assert loaded.plan.chains == explained.plan.chains
     assert len(functions(loaded)) == 2
     check_equal(loaded(x), want)
-    with portable():
+    with exporting():
         assert not functions(vc.attach(two_blocks(), jit_compile="activation", after_activation=True))
     folder = vc.export_saved_model(explained, tmp_path / "saved")
     served = tf.saved_model.load(str(folder)).signatures["serving_default"](tf.constant(x))

@@ -10,7 +10,7 @@ import pytest
 from keras import layers
 
 from visualcnn_tf.errors import InputShapeError, InvalidArgumentError
-from visualcnn_tf.introspect.inputs import InputSpec, ModelInputs, model_inputs, shaped_inputs
+from visualcnn_tf.introspect.inputs import ModelInput, ModelInputs, model_inputs, shaped_inputs
 
 
 class TwoImages(keras.Model):
@@ -87,7 +87,7 @@ def test_shapes_that_a_subclassed_model_was_built_on_bind_no_size() -> None:
         found.check({"a": np.ones((7, 6, 6, 1)), "b": np.ones((7, 6, 6, 3))})
 
 
-PAIR = ModelInputs([0, 0], (InputSpec("a", (None, 4, 3), "float32"), InputSpec("b", (None, None), "float32")))
+PAIR = ModelInputs([0, 0], (ModelInput("a", (None, 4, 3), "float32"), ModelInput("b", (None, None), "float32")))
 
 
 def test_flat_and_packed() -> None:
@@ -128,7 +128,7 @@ def test_inputs_that_are_refused(inputs: Any, message: str) -> None:
 
 
 def test_gray_images_get_their_axis() -> None:
-    gray = ModelInputs(0, (InputSpec("image", (None, 4, 5, 1), "float32"),))
+    gray = ModelInputs(0, (ModelInput("image", (None, 4, 5, 1), "float32"),))
     image = np.arange(40.0).reshape(2, 4, 5)
     gray.check(image)
     np.testing.assert_array_equal(gray.complete(image), image[..., np.newaxis])

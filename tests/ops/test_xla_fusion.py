@@ -16,7 +16,7 @@ from support.oracle import assert_close
 import visualcnn_tf as vc
 from visualcnn_tf.errors import InvalidArgumentError
 from visualcnn_tf.methods import ACTIVATION_FUSIONS, GRADIENT_FUSIONS
-from visualcnn_tf.ops.exporting import portable
+from visualcnn_tf.ops.exporting import exporting
 from visualcnn_tf.ops.resize import INTERPOLATIONS
 
 
@@ -145,7 +145,7 @@ def test_it_is_compiled_alone(cnn: Any) -> None:
 
     assert compiled_operations(graph_of(vc.attach(cnn, jit_compile="fusion")))
     assert not compiled_operations(graph_of(vc.attach(cnn)))
-    with portable():
+    with exporting():
         assert not compiled_operations(graph_of(vc.attach(cnn, jit_compile="fusion")))
 
 

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 import visualcnn_tf as vc
 from tools.zoo.subject import Subject
-from visualcnn_tf.introspect.named_layers import walk
+from visualcnn_tf.introspect.named_layers import named_layers
 
 METHODS = ("deviation", "gradcam")
 _PREDICTIONS, _GRADIENTS = 1e-5, 1e-4
@@ -115,7 +115,7 @@ def other_gradcam(subject: Subject, explained: Any) -> dict[str, Any]:
             maps[tap.key] = steps[0] if tap.frames is None else tf.stack(steps, 1)
         return maps
 
-    layers = walk(subject.model)
+    layers = named_layers(subject.model)
     with contextlib.ExitStack() as after:
         for path in {tap.path for tap in explained.taps}:
             after.callback(setattr, layers[path], "call", layers[path].call)

@@ -20,7 +20,7 @@ from visualcnn_tf.export.preprocess import PREPROCESS, check_preprocess
 from visualcnn_tf.export.saved_model import export_saved_model
 from visualcnn_tf.export.tflite import export_tflite
 from visualcnn_tf.introspect.inputs import image_inputs, model_inputs
-from visualcnn_tf.introspect.named_layers import walk
+from visualcnn_tf.introspect.named_layers import named_layers
 from visualcnn_tf.introspect.outputs import PREDICTIONS
 from visualcnn_tf.introspect.presets import PRESETS
 from visualcnn_tf.introspect.select import Selector
@@ -207,7 +207,7 @@ def _preprocessor(model: Any, arguments: Namespace) -> Callable[[NDArray[np.floa
         return lambda images: np.asarray(_application(arguments.preprocess).preprocess_input(images.copy()))
     scale = arguments.scale
     if scale is None:
-        scale = "none" if any(isinstance(layer, _RESCALING) for layer in walk(model).values()) else "0..1"
+        scale = "none" if any(isinstance(layer, _RESCALING) for layer in named_layers(model).values()) else "0..1"
         print(f"Pixel values: {'0..255' if scale == 'none' else scale} (--scale or --preprocess change them).")
     return PREPROCESS[None if scale == "none" else scale].forward
 

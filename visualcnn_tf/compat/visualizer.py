@@ -21,7 +21,7 @@ from visualcnn_tf.errors import (
     SmallConvolutionWarning,
     VisualCNNError,
 )
-from visualcnn_tf.introspect.named_layers import walk
+from visualcnn_tf.introspect.named_layers import named_layers
 from visualcnn_tf.io.atomic import write_file
 from visualcnn_tf.ops.normalize import normalize_maps
 from visualcnn_tf.ops.resize import resize as resize_maps
@@ -229,7 +229,9 @@ class Visualizer:
 def _shown_layers(model: Any) -> list[Any]:
     check_model(model)
     layers = [
-        layer for layer in walk(model).values() if isinstance(layer, (keras.layers.Conv2D, keras.layers.MaxPooling2D))
+        layer
+        for layer in named_layers(model).values()
+        if isinstance(layer, (keras.layers.Conv2D, keras.layers.MaxPooling2D))
     ]
     if not layers:
         raise IncompatibleModelError(

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from visualcnn_tf._utils.checks import bad_value, quoted
 from visualcnn_tf.errors import InputShapeError
-from visualcnn_tf.introspect.inputs import InputSpec, ModelInputs
+from visualcnn_tf.introspect.inputs import ModelInput, ModelInputs
 
 Arrays: TypeAlias = dict[str, Any]
 
@@ -49,7 +49,7 @@ def pictures(images: np.ndarray) -> np.ndarray:
     return np.array([tf.io.encode_png(image).numpy() for image in (images[0], *larger[1:])], object)
 
 
-def _noise(specs: Sequence[InputSpec], count: int) -> dict[str, Any]:
+def _noise(specs: Sequence[ModelInput], count: int) -> dict[str, Any]:
     """Numbers from 0 to 1; integers, such as a class index, are 0."""
     rng = np.random.default_rng(0)
     shapes = {spec.name: (count, *(n or _UNKNOWN for n in spec.shape[1:])) for spec in specs}

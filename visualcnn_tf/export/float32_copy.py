@@ -17,7 +17,7 @@ def computes_in_half_precision(model: Any) -> bool:
     return any(layer.compute_dtype in ("float16", "bfloat16") for layer in layers)
 
 
-def float32_twin(model: Any) -> Any:
+def float32_copy(model: Any) -> Any:
     """The same model in float32, made of its configuration; its weights are copies."""
     if isinstance(model, ExplainedModel):
         config = model.get_config()

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from visualcnn_tf._utils.checks import bad_value, check_choice
-from visualcnn_tf.introspect.inputs import InputSpec
+from visualcnn_tf.introspect.inputs import ModelInput
 from visualcnn_tf.io.decode import decode_checked
 
 Preprocess: TypeAlias = str | Callable[[Any], Any] | None
@@ -56,7 +56,7 @@ def as_pixels(images: np.ndarray, preprocess: Preprocess) -> np.ndarray | None:
     return pixels
 
 
-def check_preprocess(preprocess: Preprocess, spec: InputSpec) -> Callable[[Any], Any]:
+def check_preprocess(preprocess: Preprocess, spec: ModelInput) -> Callable[[Any], Any]:
     """The function behind ``preprocess``, tried out on the model's input.
 
     Raises:
@@ -94,7 +94,7 @@ class ImageDecoder:
         preprocess: from float32 pixels from 0 to 255 to what the model takes.
     """
 
-    spec: InputSpec
+    spec: ModelInput
     preprocess: Callable[[Any], Any]
 
     def __call__(self, image_bytes: Any) -> tuple[Any, Any]:

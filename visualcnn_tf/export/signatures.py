@@ -10,16 +10,16 @@ import tensorflow as tf
 from visualcnn_tf._model import ExplainedModel
 from visualcnn_tf._utils.checks import bad_value, quoted
 from visualcnn_tf.export.preprocess import ImageDecoder
-from visualcnn_tf.introspect.inputs import InputSpec, ModelInputs, model_inputs
+from visualcnn_tf.introspect.inputs import ModelInput, ModelInputs, model_inputs
 from visualcnn_tf.introspect.outputs import flat_outputs, prediction_names
 from visualcnn_tf.introspect.trace import probe
-from visualcnn_tf.ops.exporting import portable
+from visualcnn_tf.ops.exporting import exporting
 
 SIGNATURES = ("serving_default", "serving_bytes", "predict")
 VALID = "valid"
 
 
-def check_signatures(names: Sequence[str] | None, image: InputSpec | None) -> tuple[str, ...]:
+def check_signatures(names: Sequence[str] | None, image: ModelInput | None) -> tuple[str, ...]:
     """The names of the signatures to export: by default all that the model can serve.
 
     Raises:
@@ -50,7 +50,7 @@ def own_inputs(model: Any, inputs: ModelInputs) -> ModelInputs:
     return ModelInputs(own.structure, inputs.specs[: len(own.specs)])
 
 
-def image_input(inputs: ModelInputs) -> InputSpec | None:
+def image_input(inputs: ModelInputs) -> ModelInput | None:
     """The user's model's input if it is one image of a known size, gray or color, channels last; else None."""
     spec = inputs.specs[0]
     is_image = len(inputs.specs) == 1 and len(spec.shape) == 4 and spec.shape[3] in (1, 3)
@@ -101,7 +101,7 @@ def _explained_outputs(model: Any, inputs: ModelInputs) -> Any:
     if not isinstance(model, ExplainedModel):
         return _own_outputs(model, inputs)
 
-    @portable()
+    @exporting()
     def run(*tensors: Any) -> Any:
         return model(inputs.pack(tensors), training=False)
 
@@ -114,7 +114,7 @@ def _own_outputs(model: Any, inputs: ModelInputs) -> Any:
     else:
         own, names = model, prediction_names(model, probe(model, inputs).outputs)
 
-    @portable()
+    @exporting()
     def run(*tensors: Any) -> dict[str, Any]:
         return dict(zip(names, flat_outputs(own(inputs.pack(tensors), training=False)), strict=True))
 
@@ -144,7 +144,7 @@ def _never_empty(run: Any) -> Any:
 
 
 def _bytes(
-    run: Any, decoder: Any, blank: bool, others: Sequence[InputSpec], pictures: Sequence[str], classes: str | None
+    run: Any, decoder: Any, blank: bool, others: Sequence[ModelInput], pictures: Sequence[str], classes: str | None
 ) -> Any:
     def serve(image_bytes: Any, *asked: Any) -> Any:
         images, valid = decoder(image_bytes)

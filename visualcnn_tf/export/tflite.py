@@ -18,7 +18,7 @@ from visualcnn_tf._model import ExplainedModel
 from visualcnn_tf._utils.checks import as_path, bad_value, check_choice, is_count, quoted
 from visualcnn_tf.errors import UnsupportedOperationError
 from visualcnn_tf.export.examples import example_inputs, first_batch
-from visualcnn_tf.export.float32_copy import computes_in_half_precision, float32_twin
+from visualcnn_tf.export.float32_copy import computes_in_half_precision, float32_copy
 from visualcnn_tf.export.report import (
     IO_DTYPES,
     ExportReport,
@@ -31,7 +31,7 @@ from visualcnn_tf.export.tflite_verification import verified
 from visualcnn_tf.introspect.inputs import ModelInputs
 from visualcnn_tf.io.atomic import check_free, write_file, writing
 from visualcnn_tf.methods import GRADIENT_FUSIONS, PERTURBATIONS, is_perturbation
-from visualcnn_tf.ops.exporting import frozen
+from visualcnn_tf.ops.exporting import frozen_weights
 from visualcnn_tf.pipeline.replay import AT_ONCE
 
 QUANTIZATIONS = (None, "float16", "dynamic", "int8")
@@ -99,14 +99,14 @@ def export_tflite(
     check_free(path, overwrite)
     _warn_of_lost_check(explained)
     inputs = _fixed(exported_inputs(explained), batch_size)
-    model = float32_twin(explained) if computes_in_half_precision(explained) else explained
+    model = float32_copy(explained) if computes_in_half_precision(explained) else explained
     if quantize == "int8" and isinstance(representative_data, Iterable):
         representative_data = list(representative_data)  # read here for an example, and once more for the ranges
     if representative_data is None:
         examples = example_inputs("serving_default", inputs, own_inputs(explained, inputs))
     else:
         examples = first_batch(representative_data, inputs, _class_index(explained))
-    with frozen():
+    with frozen_weights():
         functions = {name: one.get_concrete_function() for name, one in plain_signatures(model, inputs).items()}
     _check_loops(explained, functions["serving_default"].graph)
     if quantize == "int8":

@@ -13,7 +13,7 @@ from visualcnn_tf._utils.checks import LONGEST_SIDE, as_tensor, bad_value, check
 from visualcnn_tf._utils.serialization import callable_from_config, callable_to_config
 from visualcnn_tf.errors import InputShapeError
 from visualcnn_tf.methods import Fusion, fuse, is_perturbation, needs_gradients, resolve_fusion
-from visualcnn_tf.ops.exporting import is_portable
+from visualcnn_tf.ops.exporting import is_exporting
 from visualcnn_tf.ops.fast.finish import UNCHANGED, Finish
 from visualcnn_tf.ops.fast.xla import Compiled
 from visualcnn_tf.ops.layout import to_channels_last
@@ -131,7 +131,7 @@ class FeatureMapFusion(keras.layers.Layer):
         given = [to_channels_last(one, self.data_format) for one in self._tensors(activations, like is not None)]
         size = None if self.size is None else self._target(given[0].shape.rank - 1, like)
         maps, finite = self._fuse(*given)
-        if self.jit_compile and not is_portable() and is_known(given[0].shape[1:-1]) and is_known(size or ()):
+        if self.jit_compile and not is_exporting() and is_known(given[0].shape[1:-1]) and is_known(size or ()):
             # A second program: in one with the fusion, of maps that are large and many, both take longer.
             return self._finished(size, maps, finite), finite, UNCHANGED
         return maps, finite, self._finish(size)

@@ -16,8 +16,8 @@ from keras import activations
 
 from visualcnn_tf.introspect.following import ACTIVATIONS
 from visualcnn_tf.introspect.outputs import flat_outputs
-from visualcnn_tf.introspect.record import Outputs
-from visualcnn_tf.introspect.trace import Call, Probe
+from visualcnn_tf.introspect.record import OutputRecorder
+from visualcnn_tf.introspect.trace import LayerCall, Trace
 from visualcnn_tf.ops.fast.xla import Compiled
 
 # Of a layer `Activation`, which may be given any function.
@@ -29,7 +29,7 @@ _FUNCTIONS = (
 )
 
 
-def chains_to(taps: Sequence[Call], probe: Probe) -> tuple[tuple[str, ...], ...]:
+def fused_blocks_to(taps: Sequence[LayerCall], probe: Trace) -> tuple[tuple[str, ...], ...]:
     """The paths of the layers of each chain that leads to a tap: a batch normalization, and activations behind it.
 
     Nothing but the next one reads what one of them returns, and each runs once.
@@ -49,7 +49,7 @@ def chains_to(taps: Sequence[Call], probe: Probe) -> tuple[tuple[str, ...], ...]
     return tuple(dict.fromkeys(found))
 
 
-def _is_simple(call: Call) -> bool:
+def _is_simple(call: LayerCall) -> bool:
     """Whether a call works number by number on one tensor, and leaves nothing behind."""
     layer = call.layer
     if call.tensor is None or call.obstacle or call.taken is None or call.frames is not None:
@@ -65,7 +65,7 @@ def _is_activation(layer: Any) -> bool:
     return isinstance(layer, keras.Operation) and type(layer).__name__ in ACTIVATIONS
 
 
-def _is_only_reader(call: Call, probe: Probe) -> bool:
+def _is_only_reader(call: LayerCall, probe: Trace) -> bool:
     """Whether what a call takes goes nowhere else, be it to a layer, an operation of TensorFlow's or an output."""
     outputs = {tensor.ref() for tensor in flat_outputs(probe.outputs)}
     elsewhere = outputs | {other.tensor.ref() for other in probe.calls if other.tensor is not None}
@@ -83,7 +83,7 @@ def _is_only_reader(call: Call, probe: Probe) -> bool:
     return True
 
 
-class Chain:
+class FusedBlock:
     """Layers that run one after the other, as one program of XLA's.
 
     Args:
@@ -105,16 +105,16 @@ class Chain:
         return tensor
 
 
-class ChainedOutputs(Outputs):
+class FusedBlockRecorder(OutputRecorder):
     """Collects what each watched layer returns, while the first layer of each chain runs all of it.
 
     The other layers hand on what they are given, which is the chain's result already.
     """
 
-    def __init__(self, layers: Iterable[Any], chains: Sequence[Chain]) -> None:
+    def __init__(self, layers: Iterable[Any], chains: Sequence[FusedBlock]) -> None:
         super().__init__([*layers, *(layer for chain in chains for layer in chain.layers)])
         self.chains = {id(layer): chain for chain in chains for layer in chain.layers}
-        self.done: set[Chain] = set()
+        self.done: set[FusedBlock] = set()
         self.is_inside = False
 
     def instead(self, layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -134,7 +134,7 @@ class ChainedOutputs(Outputs):
         """Appends the outputs, but not those of layers inside of the program."""
         return outputs if self.is_inside else super().returned(layer, outputs)
 
-    def _result(self, chain: Chain, tensor: Any) -> Any:
+    def _result(self, chain: FusedBlock, tensor: Any) -> Any:
         self.is_inside = True
         try:
             return chain(tensor)

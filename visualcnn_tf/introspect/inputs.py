@@ -15,7 +15,7 @@ Shape = tuple[int | None, ...]
 
 
 @dataclass(frozen=True)
-class InputSpec:
+class ModelInput:
     """One input of a model.
 
     Attributes:
@@ -37,7 +37,7 @@ class ModelInputs:
     """All inputs of a model, flat, and the structure that its call takes."""
 
     structure: Any
-    specs: tuple[InputSpec, ...]
+    specs: tuple[ModelInput, ...]
 
     def get_config(self) -> dict[str, Any]:
         """Serializable."""
@@ -46,7 +46,7 @@ class ModelInputs:
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> ModelInputs:
         """The inverse of :meth:`get_config`."""
-        specs = [InputSpec(**{**spec, "shape": tuple(spec["shape"])}) for spec in config["specs"]]
+        specs = [ModelInput(**{**spec, "shape": tuple(spec["shape"])}) for spec in config["specs"]]
         return cls(config["structure"], tuple(specs))
 
     @property
@@ -79,7 +79,7 @@ class ModelInputs:
 
     def with_class_index(self, name: str) -> ModelInputs:
         """These inputs, by name, and the class of each image beside them."""
-        specs = (*self.specs, InputSpec(name, (None,), "int32"))
+        specs = (*self.specs, ModelInput(name, (None,), "int32"))
         return ModelInputs(dict.fromkeys([spec.name for spec in specs], 0), specs)
 
     def check(self, inputs: Any) -> None:
@@ -122,7 +122,7 @@ def _holds_texts(dtype: Any) -> bool:
     return getattr(dtype, "name", dtype) == "string" or getattr(dtype, "kind", "f") in "USO"
 
 
-def _check_shape(spec: InputSpec, shape: Shape) -> None:
+def _check_shape(spec: ModelInput, shape: Shape) -> None:
     expected = spec.shape
     # Keras itself adds a missing last axis of size 1: gray images may come as (B, H, W).
     given = (*shape, 1) if len(shape) == len(expected) - 1 and expected[-1] == 1 else shape
@@ -200,7 +200,7 @@ def shaped_inputs(model: Any, input_shape: Any, fixed: bool = True) -> ModelInpu
         if not agrees:
             raise bad_value("input_shape", f"compatible with the model's {_text(spec.shape)}", input_shape)
         merged = tuple(a or b for a, b in zip(shape, spec.shape, strict=True))
-        specs.append(InputSpec(spec.name, merged, spec.dtype, fixed))
+        specs.append(ModelInput(spec.name, merged, spec.dtype, fixed))
     return ModelInputs(known.structure, tuple(specs))
 
 
@@ -218,7 +218,7 @@ def _symbolic_inputs(model: Any) -> ModelInputs | None:
         keys = {id(tensor): key for key, tensor in structure.items()}
         names = [keys[id(tensor)] for tensor in flat]
     structure = keras.tree.map_structure(lambda _: 0, structure)
-    specs = [InputSpec(name, tuple(t.shape), str(t.dtype)) for name, t in zip(names, flat, strict=True)]
+    specs = [ModelInput(name, tuple(t.shape), str(t.dtype)) for name, t in zip(names, flat, strict=True)]
     return ModelInputs(structure, tuple(specs))
 
 
@@ -285,5 +285,5 @@ def _from_shapes(shapes: Any, dtype: str, fixed: bool) -> ModelInputs:
     else:
         flat = list(shapes)
         names, structure = [f"input_{i}" for i in range(len(flat))], [0] * len(flat)
-    specs = tuple(InputSpec(name, shape, dtype, fixed) for name, shape in zip(names, flat, strict=True))
+    specs = tuple(ModelInput(name, shape, dtype, fixed) for name, shape in zip(names, flat, strict=True))
     return ModelInputs(structure, specs)

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 
-def walk(model: Any) -> dict[str, Any]:
+def named_layers(model: Any) -> dict[str, Any]:
     """Every layer and operation inside a model by its path, ``"backbone/block1_conv1"``, containers first.
 
     A layer that stands in two places is listed at the first; equal names in one container are numbered

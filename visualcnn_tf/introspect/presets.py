@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from visualcnn_tf.introspect.trace import Call, Probe, nearest_upstream
+from visualcnn_tf.introspect.trace import LayerCall, Trace, nearest_upstream
 
 PRESETS = ("conv", "stages", "last")
 
@@ -71,7 +71,7 @@ class _Node:
     the spatial size without borders that were only padded or cut.
     """
 
-    call: Call
+    call: LayerCall
     sources: list[_Node]
     space: tuple[int | None, ...] = ()
     phase: int = 0
@@ -80,12 +80,12 @@ class _Node:
     feeds: list[_Node] = field(default_factory=list)
 
 
-def conv_calls(probe: Probe) -> list[Call]:
+def conv_calls(probe: Trace) -> list[LayerCall]:
     """Every call of a convolution or local pooling layer."""
     return [call for call in probe.calls if isinstance(call.layer, CONV_LAYERS) and tappable(call)]
 
 
-def stage_calls(probe: Probe) -> list[Call]:
+def stage_calls(probe: Trace) -> list[LayerCall]:
     """The last tensor of each resolution on the way to the head, one for each run of shrinking or growing."""
     nodes = _nodes(probe)
     bridges = _bridges(nodes)
@@ -98,17 +98,17 @@ def stage_calls(probe: Probe) -> list[Call]:
     return sorted((node.call for node in ends.values()), key=probe.calls.index)
 
 
-def last_calls(probe: Probe) -> list[Call]:
+def last_calls(probe: Trace) -> list[LayerCall]:
     """The last spatial map before the head; in a model with spatial outputs, before the output layer."""
     return stage_calls(probe)[-1:]
 
 
-def tappable(call: Call) -> bool:
+def tappable(call: LayerCall) -> bool:
     """Whether a heatmap can be made of the call's output."""
     return not call.obstacle and bool(call.space)
 
 
-def _nodes(probe: Probe) -> list[_Node]:
+def _nodes(probe: Trace) -> list[_Node]:
     """One node for each tensor on the way to the outputs, in the order of execution, linked to its sources."""
     outputs = [tensor for tensor in keras.tree.flatten(probe.outputs) if hasattr(tensor, "op")]
     tensors: dict[Any, _Node] = {}
@@ -178,7 +178,7 @@ def _as_tuple(value: Any) -> tuple[Any, ...]:
     return tuple(value) if isinstance(value, (tuple, list)) else (value,)
 
 
-def _stage_nodes(probe: Probe, nodes: Sequence[_Node]) -> list[_Node]:
+def _stage_nodes(probe: Trace, nodes: Sequence[_Node]) -> list[_Node]:
     """The maps that may end a stage: of the model's main spatial rank, learned, before any spatial output layer."""
     attention = tuple(f"{path}/" for path, layer in probe.layers.items() if isinstance(layer, _ATTENTION))
     maps = [node for node in nodes if _is_map(node.call.space) and node.learned]
@@ -191,7 +191,7 @@ def _stage_nodes(probe: Probe, nodes: Sequence[_Node]) -> list[_Node]:
     return [node for node in maps if not isinstance(node.call.layer, _NO_STAGE)]
 
 
-def _spatial_output_layer(probe: Probe, nodes: Sequence[_Node], rank: int) -> _Node | None:
+def _spatial_output_layer(probe: Trace, nodes: Sequence[_Node], rank: int) -> _Node | None:
     """The last layer with weights before a spatial output, a segmentation mask say."""
     for output in keras.tree.flatten(probe.outputs):
         refs = {node.call.tensor.ref(): node for node in nodes}

@@ -45,7 +45,7 @@ class Recorder:
         return outputs
 
 
-class Outputs(Recorder):
+class OutputRecorder(Recorder):
     """Collects what each watched layer returns, call after call."""
 
     def __init__(self, layers: Iterable[Any]) -> None:

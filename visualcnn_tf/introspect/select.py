@@ -21,9 +21,9 @@ from visualcnn_tf.introspect.following import after_activations
 from visualcnn_tf.introspect.inputs import ModelInputs
 from visualcnn_tf.introspect.outputs import flat_outputs
 from visualcnn_tf.introspect.presets import PRESETS, conv_calls, last_calls, stage_calls, tappable
-from visualcnn_tf.introspect.trace import Call, Probe, probe, upstream
+from visualcnn_tf.introspect.trace import LayerCall, Trace, probe, upstream
 
-_RULES: dict[str, Callable[[Probe], list[Call]]] = {
+_RULES: dict[str, Callable[[Trace], list[LayerCall]]] = {
     "conv": conv_calls,
     "stages": stage_calls,
     "last": last_calls,
@@ -46,11 +46,11 @@ class Selector:
     def __init__(self, model: Any, inputs: ModelInputs) -> None:
         self.model = model
         self.inputs = inputs
-        self.probe = probe(model, inputs)
+        self.trace = probe(model, inputs)
         self.output: int | None = None
-        self._sized: Probe | None = None
+        self._sized: Trace | None = None
 
-    def select(self, layers: Any, after_activation: bool = False) -> list[Call]:
+    def select(self, layers: Any, after_activation: bool = False) -> list[LayerCall]:
         """The calls to tap, in the order in which they run; one for each time a layer is called.
 
         Args:
@@ -69,7 +69,7 @@ class Selector:
                 "`layers` must select at least one layer. Received: an empty list. "
                 f"Use a preset ({quoted(PRESETS)}), names, patterns or indices; None means 'conv'."
             )
-        chosen: dict[Call, Any] = {}
+        chosen: dict[LayerCall, Any] = {}
         for selector in selectors:
             for call in self._resolve("conv" if selector is None else selector):
                 both_explicit = call in chosen and _is_explicit(selector) and _is_explicit(chosen[call])
@@ -79,18 +79,18 @@ class Selector:
                         f"both the layer {call.path!r}. Remove one."
                     )
                 chosen.setdefault(call, selector)
-        calls = after_activations(self.probe, chosen) if after_activation else chosen
-        return sorted(calls, key=self.probe.calls.index)
+        calls = after_activations(self.trace, chosen) if after_activation else chosen
+        return sorted(calls, key=self.trace.calls.index)
 
-    def preset(self, name: str) -> list[Call]:
+    def preset(self, name: str) -> list[LayerCall]:
         """The calls that a preset names, possibly none."""
         if name == "conv":
-            return _first_frames(conv_calls(self._leading(self.probe)))
+            return _first_frames(conv_calls(self._leading(self.trace)))
         known = self._leading(self.sized())
-        calls = {(call.path, call.index): call for call in self.probe.calls}
+        calls = {(call.path, call.index): call for call in self.trace.calls}
         return [calls[call.path, call.index] for call in _RULES[name](known)]
 
-    def _leading(self, trial: Probe) -> Probe:
+    def _leading(self, trial: Trace) -> Trace:
         """The trial without what has no part in the output that the presets lead to."""
         if self.output is None:
             return trial
@@ -99,18 +99,18 @@ class Selector:
         calls = [call for call in trial.calls if call.tensor is not None and call.tensor.ref() in known]
         return replace(trial, outputs=output, calls=calls)
 
-    def tappable(self) -> list[Call]:
+    def tappable(self) -> list[LayerCall]:
         """Every call of which a heatmap can be made."""
-        return _first_frames(call for call in self.probe.calls if tappable(call))
+        return _first_frames(call for call in self.trace.calls if tappable(call))
 
-    def sized(self) -> Probe:
+    def sized(self) -> Trace:
         """A trial run in which every size is known: unknown ones are tried out."""
         if self._sized is None:
             unknown = any(None in spec.shape[1:] for spec in self.inputs.specs)
-            self._sized = self._trial() if unknown else self.probe
+            self._sized = self._trial() if unknown else self.trace
         return self._sized
 
-    def _trial(self) -> Probe:
+    def _trial(self) -> Trace:
         ranks = [len(spec.shape) for spec in self.inputs.specs]
         candidates = _TRIAL_SIZES.get(max(max(ranks) - 2, 1), _TRIAL_SIZES[3])
         failure: Exception | None = None
@@ -127,7 +127,7 @@ class Selector:
             f"`input_shape` with a size that the model accepts. Received: {self.model.name!r}."
         ) from failure
 
-    def _resolve(self, selector: Any) -> list[Call]:
+    def _resolve(self, selector: Any) -> list[LayerCall]:
         if isinstance(selector, str):
             if selector in PRESETS:
                 return self._preset_or_error(selector)
@@ -137,7 +137,7 @@ class Selector:
         if hasattr(selector, "__index__") and not isinstance(selector, bool) and np.ndim(selector) == 0:
             return self._by_layer(self._at(int(selector)))
         if isinstance(selector, keras.Operation):
-            if not any(layer is selector for layer in self.probe.layers.values()):
+            if not any(layer is selector for layer in self.trace.layers.values()):
                 raise LayerNotFoundError(
                     f"`layers` must be layers of the model {self.model.name!r}. Received: the layer "
                     f"{selector.name!r}, which is not inside it."
@@ -148,7 +148,7 @@ class Selector:
             f"Received: {selector!r} of type {type(selector).__name__}."
         )
 
-    def _preset_or_error(self, name: str) -> list[Call]:
+    def _preset_or_error(self, name: str) -> list[LayerCall]:
         found = self.preset(name)
         if not found:
             what = "convolution or pooling layer" if name == "conv" else "layer with a spatial output"
@@ -159,7 +159,7 @@ class Selector:
             )
         return found
 
-    def _by_pattern(self, pattern: str) -> list[Call]:
+    def _by_pattern(self, pattern: str) -> list[LayerCall]:
         found = [call for call in self.tappable() if matches(pattern, call.path)]
         if not found:
             paths = [call.path for call in self.tappable()]
@@ -170,7 +170,7 @@ class Selector:
         return found
 
     def _named(self, name: str) -> Any:
-        layers = self.probe.layers
+        layers = self.trace.layers
         if name in layers:
             return layers[name]
         inside = [path for path in layers if path.split("/")[-1] == name]
@@ -195,11 +195,11 @@ class Selector:
             )
         return layers[index]
 
-    def _by_layer(self, layer: Any) -> list[Call]:
+    def _by_layer(self, layer: Any) -> list[LayerCall]:
         if isinstance(layer, keras.layers.TimeDistributed):
             layer = layer.layer
-        calls = [call for call in self.probe.calls if call.layer is layer]
-        path = next((path for path, known in self.probe.layers.items() if known is layer), layer.name)
+        calls = [call for call in self.trace.calls if call.layer is layer]
+        path = next((path for path, known in self.trace.layers.items() if known is layer), layer.name)
         if not calls:
             raise NoFeatureMapError(
                 f"`layers` must name layers that run when the model is called. Received: {path!r}, which does not "
@@ -215,10 +215,10 @@ class Selector:
                 )
         return _first_frames(calls)
 
-    def _nearest(self, call: Call) -> str:
-        place = self.probe.calls.index(call)
+    def _nearest(self, call: LayerCall) -> str:
+        place = self.trace.calls.index(call)
         maps = [other for other in self.tappable() if any(n != 1 for n in other.space)]
-        before = [other for other in maps if self.probe.calls.index(other) < place]
+        before = [other for other in maps if self.trace.calls.index(other) < place]
         nearest = before[-1] if before else maps[0] if maps else None
         return f" The nearest layer that has one is {nearest.path!r}." if nearest else ""
 
@@ -230,7 +230,7 @@ def matches(pattern: str, path: str) -> bool:
     )
 
 
-def _first_frames(calls: Iterable[Call]) -> list[Call]:
+def _first_frames(calls: Iterable[LayerCall]) -> list[LayerCall]:
     """One call for all the time steps of a TimeDistributed layer."""
     return [call for call in calls if call.frames is None or call.index % call.frames == 0]
 

@@ -11,14 +11,14 @@ import tensorflow as tf
 
 from visualcnn_tf.errors import IncompatibleModelError
 from visualcnn_tf.introspect.inputs import ModelInputs
-from visualcnn_tf.introspect.named_layers import walk
+from visualcnn_tf.introspect.named_layers import named_layers
 from visualcnn_tf.introspect.record import Recorder, python_call, recording
 
 _SEQUENCE_LAYERS = (keras.layers.ConvLSTM1D, keras.layers.ConvLSTM2D, keras.layers.ConvLSTM3D)
 
 
 @dataclass(eq=False)
-class Call:
+class LayerCall:
     """One call of one layer during the trial run.
 
     Attributes:
@@ -47,21 +47,21 @@ class Call:
         return () if self.tensor is None or self.tensor.shape.rank is None else tuple(self.tensor.shape)
 
     @property
-    def is_sequence(self) -> bool:
+    def returns_sequence(self) -> bool:
         """Whether the layer itself returns one map for each time step, ``(B, T, h, w, C)``."""
         return isinstance(self.layer, _SEQUENCE_LAYERS) and self.layer.return_sequences
 
     @property
     def space(self) -> tuple[int | None, ...]:
         """Spatial size of the output, ``(h, w)``, or () for an output without any."""
-        shape = self.shape[:1] + self.shape[2:] if self.is_sequence else self.shape
+        shape = self.shape[:1] + self.shape[2:] if self.returns_sequence else self.shape
         if not 3 <= len(shape) <= 5 or isinstance(self.layer, keras.layers.TimeDistributed):
             return ()
         return shape[2:] if self.data_format == "channels_first" else shape[1:-1]
 
 
 @dataclass
-class Probe:
+class Trace:
     """The record of a trial run.
 
     Attributes:
@@ -73,15 +73,15 @@ class Probe:
 
     inputs: Sequence[Any]
     outputs: Any
-    calls: list[Call]
+    calls: list[LayerCall]
     layers: dict[str, Any]
 
 
-class _Trace(Recorder):
+class _TraceRecorder(Recorder):
     def __init__(self, layers: dict[str, Any]) -> None:
         super().__init__(layers.values())
         self.paths = {id(layer): path for path, layer in layers.items()}
-        self.calls: list[Call] = []
+        self.calls: list[LayerCall] = []
         self.counts: dict[int, int] = {}
         self.steps: list[int | None] = []
         self.taken: list[Any] = []
@@ -97,7 +97,7 @@ class _Trace(Recorder):
             self.steps.pop()
         index = self.counts.get(id(layer), 0)
         self.counts[id(layer)] = index + 1
-        call = Call(self.paths[id(layer)], layer, index, outputs, taken=self.taken.pop())
+        call = LayerCall(self.paths[id(layer)], layer, index, outputs, taken=self.taken.pop())
         if self.steps:
             call.frames = self.steps[0]
             if len(self.steps) > 1:
@@ -111,7 +111,7 @@ class _Trace(Recorder):
         return outputs
 
 
-def probe(model: Any, inputs: ModelInputs) -> Probe:
+def probe(model: Any, inputs: ModelInputs) -> Trace:
     """Runs the model once, symbolically, in inference mode.
 
     Raises:
@@ -123,8 +123,8 @@ def probe(model: Any, inputs: ModelInputs) -> Probe:
         if not model.built:
             model(inputs.pack(tensors), training=False)  # building may run layers, too
         # tf.function traces twice when variables are made: the last trace is the one that counts.
-        layers = walk(model)
-        trace = _Trace(layers)
+        layers = named_layers(model)
+        trace = _TraceRecorder(layers)
         with recording(trace, inline=inlined(model, layers.values())):
             outputs = model(inputs.pack(tensors), training=False)
         seen.update(inputs=tensors, outputs=outputs, calls=trace.calls, layers=layers)
@@ -138,7 +138,7 @@ def probe(model: Any, inputs: ModelInputs) -> Probe:
             f"`model` must run in a TensorFlow graph on inputs of shape {[spec.shape for spec in inputs.specs]}. "
             f"Received: {model.name!r}, which failed with {type(error).__name__}: {error}"
         ) from error
-    result = Probe(**seen)
+    result = Trace(**seen)
     _judge(result.calls, graph)
     _set_data_formats(result)
     return result
@@ -149,7 +149,7 @@ def inlined(model: Any, layers: Iterable[Any]) -> list[Any]:
     return [layer for layer in (model, *layers) if python_call(layer) is not None]
 
 
-def _judge(calls: list[Call], graph: Any) -> None:
+def _judge(calls: list[LayerCall], graph: Any) -> None:
     """Keeps one dense tensor for each call, and notes why there is none."""
     for call in calls:
         outputs = keras.tree.flatten(call.tensor)
@@ -164,7 +164,7 @@ def _judge(calls: list[Call], graph: Any) -> None:
             call.obstacle = "it runs inside a loop, a branch or a tf.function, out of reach of the model's graph"
 
 
-def _set_data_formats(result: Probe) -> None:
+def _set_data_formats(result: Trace) -> None:
     """Where the channels stand: as the layer says, else as in what it reads, else Keras's default."""
     known: dict[Any, str] = {}
     for call in result.calls:

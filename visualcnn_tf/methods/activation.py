@@ -11,7 +11,7 @@ import operator
 
 import tensorflow as tf
 
-from visualcnn_tf.ops.fast.xla import channel_mean, place_mean
+from visualcnn_tf.ops.fast.xla import channel_mean, spatial_mean
 
 # 2**7 = 128 powers: (σ₂/σ₁)² = 0.81 decays to 2e-12, below what float32 can tell from zero.
 _SQUARINGS = 7
@@ -21,7 +21,7 @@ _CONSTANT = 1e-6
 
 def deviation(activations: tf.Tensor) -> tf.Tensor:
     """Mean over channels of ``|A_k - mean over space of A_k|``: where channels leave their usual level."""
-    return channel_mean(tf.abs(activations - place_mean(activations)))
+    return channel_mean(tf.abs(activations - spatial_mean(activations)))
 
 
 def mean(activations: tf.Tensor) -> tf.Tensor:
@@ -37,7 +37,7 @@ def mean_abs(activations: tf.Tensor) -> tf.Tensor:
 def max_(activations: tf.Tensor) -> tf.Tensor:
     """Maximum over channels of ``A_k``: the strongest single response."""
     # A maximum may skip NaN and minus infinity; this term is zero for images of finite values and NaN for all others.
-    probe = channel_mean(place_mean(activations))
+    probe = channel_mean(spatial_mean(activations))
     return tf.reduce_max(activations, -1) + (probe - probe)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from visualcnn_tf.methods.activation import eigen
-from visualcnn_tf.ops.fast.xla import place_mean
+from visualcnn_tf.ops.fast.xla import spatial_mean
 
 # A sum this much smaller than the sum of magnitudes is rounding alone.
 _CANCELED = 1e-6
@@ -87,7 +87,7 @@ def _mean_over_places(gradients: tf.Tensor) -> tf.Tensor:
         spread = tf.get_static_value(ones)
         if spread is not None and np.all(spread == 1.0) and one.shape[1:-1].num_elements() == 1:
             return one
-    return place_mean(gradients)
+    return spatial_mean(gradients)
 
 
 def _weighted(activations: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:

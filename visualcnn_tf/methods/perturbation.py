@@ -1,6 +1,6 @@
 """Perturbation methods: how the score of a class changes when the model runs again on changed feature maps or images.
 
-Each is a function from feature maps ``A`` of shape ``(B, h, w, C)`` and a :class:`Rerun` to one map ``(B, h, w)`` per
+Each is a function from feature maps ``A`` of shape ``(B, h, w, C)`` and a :class:`Replay` to one map ``(B, h, w)`` per
 image. They need no gradients, so they also see through layers that have none, and cost one run of the head, or of the
 whole model, for each change.
 """
@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 
-class Rerun(Protocol):
+class Replay(Protocol):
     """Runs a model again, and returns the scores of the explained class, ``(B, count)``.
 
     ``change`` makes the changed tensors of several variations at once, from their numbers ``(n,)``.
@@ -32,7 +32,7 @@ class Rerun(Protocol):
         """With the images multiplied by maps ``(B, n, h, w)``, scaled to their size and to [0, 1]; all of it runs."""
 
 
-def reciprocam(activations: tf.Tensor, rerun: Rerun, max_channels: int | None = None) -> tf.Tensor:
+def reciprocam(activations: tf.Tensor, rerun: Replay, max_channels: int | None = None) -> tf.Tensor:
     """Recipro-CAM: the score with one place of the feature maps left, for each place.
 
     The place and its neighbors are weighed by a 3×3 Gaussian, ``[1 2 1]ᵀ[1 2 1] / 16``. Byun and Lee, arXiv
@@ -51,7 +51,7 @@ def reciprocam(activations: tf.Tensor, rerun: Rerun, max_channels: int | None = 
     return tf.reshape(rerun.on_maps(change, mean, masks.shape[0]), [-1, *space])
 
 
-def scorecam(activations: tf.Tensor, rerun: Rerun, max_channels: int | None = None) -> tf.Tensor:
+def scorecam(activations: tf.Tensor, rerun: Replay, max_channels: int | None = None) -> tf.Tensor:
     """Score-CAM: ``Σ_k w_k·A_k``, ``w = softmax_k`` of the score of the image masked by ``A_k``, scaled to [0, 1].
 
     Wang et al., arXiv 1910.01279, algorithm 1. Costs one run of the whole model for each channel; ``max_channels``
@@ -63,7 +63,7 @@ def scorecam(activations: tf.Tensor, rerun: Rerun, max_channels: int | None = No
     return _weighted(maps, tf.nn.softmax(scores))
 
 
-def ablationcam(activations: tf.Tensor, rerun: Rerun, max_channels: int | None = None) -> tf.Tensor:
+def ablationcam(activations: tf.Tensor, rerun: Replay, max_channels: int | None = None) -> tf.Tensor:
     """Ablation-CAM: ``Σ_k w_k·A_k``, ``w_k = (y - y_k) / |y|``: what the score loses without channel ``k``.
 
     Desai and Ramaswamy, "Ablation-CAM", WACV 2020, eq. 3 and 4, with ``|y|`` for ``y``, so that a negative logit does

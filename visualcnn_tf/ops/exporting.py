@@ -6,30 +6,30 @@ import contextlib
 from collections.abc import Iterator
 from contextvars import ContextVar
 
-_portable: ContextVar[bool] = ContextVar("portable", default=False)
+_exporting: ContextVar[bool] = ContextVar("portable", default=False)
 _frozen: ContextVar[bool] = ContextVar("frozen", default=False)
 
 
 @contextlib.contextmanager
-def portable() -> Iterator[None]:
+def exporting() -> Iterator[None]:
     """A graph made in this block runs where nothing is compiled, as on a server or a device."""
-    with switched_on(_portable):
+    with switched_on(_exporting):
         yield
 
 
 @contextlib.contextmanager
-def frozen() -> Iterator[None]:
+def frozen_weights() -> Iterator[None]:
     """Variables in a graph made in this block become constants, so what depends on them alone costs nothing."""
     with switched_on(_frozen):
         yield
 
 
-def is_portable() -> bool:
+def is_exporting() -> bool:
     """Whether the graph that is being built is made inside of :func:`portable`."""
-    return _portable.get()
+    return _exporting.get()
 
 
-def is_frozen() -> bool:
+def freezes_weights() -> bool:
     """Whether the graph that is being built is made inside of :func:`frozen`."""
     return _frozen.get()
 

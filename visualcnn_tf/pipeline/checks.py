@@ -12,7 +12,7 @@ import tensorflow as tf
 from visualcnn_tf.errors import ExpensiveMethodWarning, NoFeatureMapError, NoGradientError, NoPlaceWarning
 from visualcnn_tf.gradients.vjp import connected, downstream_of, vjp
 from visualcnn_tf.introspect.outputs import flat_outputs
-from visualcnn_tf.introspect.trace import Call, Probe
+from visualcnn_tf.introspect.trace import LayerCall, Trace
 from visualcnn_tf.methods import is_discriminative, is_perturbation, needs_gradients
 from visualcnn_tf.pipeline.tap import Tap
 from visualcnn_tf.targets.score import Scores, Target, suffixes
@@ -22,7 +22,7 @@ _MANY_RUNS, _MUCH_WORK = 256, 10
 
 
 def check_reachable(
-    trial: Probe, tapped: Sequence[tuple[Call, Tap]], scored: int, name: str, target: Target
+    trial: Trace, tapped: Sequence[tuple[LayerCall, Tap]], scored: int, name: str, target: Target
 ) -> tuple[tuple[str, str], ...]:
     """Walks back in the graph of the trial run, once for each class, from the output of that place and name.
 
@@ -59,13 +59,13 @@ def check_reachable(
     return tuple(found)
 
 
-def _has_places(trial: Probe, call: Call) -> bool:
+def _has_places(trial: Trace, call: LayerCall) -> bool:
     """Whether a path leads from an input to the tap on which every tensor has spatial axes."""
     reached = downstream_of(trial.inputs, [call.tensor], lambda tensor: (tensor.shape.rank or 3) > 2)
     return call.tensor.ref() in reached
 
 
-def check_reruns(trial: Probe, tapped: Sequence[tuple[Call, Tap]], scored: int, max_channels: int | None) -> None:
+def check_replays(trial: Trace, tapped: Sequence[tuple[LayerCall, Tap]], scored: int, max_channels: int | None) -> None:
     """Warns of methods that run the model very often.
 
     Raises:
@@ -98,7 +98,7 @@ def check_reruns(trial: Probe, tapped: Sequence[tuple[Call, Tap]], scored: int, 
         )
 
 
-def _share_after(call: Call, output: Any) -> float:
+def _share_after(call: LayerCall, output: Any) -> float:
     """The part of the model's multiplications that come after a tap."""
     after = downstream_of([call.tensor], [output])
     work = {op: _multiplications(op) for op in output.graph.get_operations()}

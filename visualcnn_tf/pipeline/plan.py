@@ -11,7 +11,7 @@ import keras
 from visualcnn_tf._utils.checks import bad_value, check_choice, quoted
 from visualcnn_tf.errors import InputShapeError, InvalidArgumentError, NoFeatureMapError
 from visualcnn_tf.heatmap.combine import resolve_weights
-from visualcnn_tf.introspect.fused_blocks import chains_to
+from visualcnn_tf.introspect.fused_blocks import fused_blocks_to
 from visualcnn_tf.introspect.inputs import ModelInputs
 from visualcnn_tf.introspect.outputs import (
     CLASS_INDEX,
@@ -24,9 +24,9 @@ from visualcnn_tf.introspect.outputs import (
     unique,
 )
 from visualcnn_tf.introspect.select import Selector, methods_for
-from visualcnn_tf.introspect.trace import Call, Probe, is_upstream
+from visualcnn_tf.introspect.trace import LayerCall, Trace, is_upstream
 from visualcnn_tf.methods import is_discriminative, method_name, needs_gradients
-from visualcnn_tf.pipeline.checks import check_reachable, check_reruns
+from visualcnn_tf.pipeline.checks import check_reachable, check_replays
 from visualcnn_tf.pipeline.options import DEFAULT_METHOD, Options
 from visualcnn_tf.pipeline.tap import Tap
 from visualcnn_tf.targets.score import Target, suffixes
@@ -110,7 +110,7 @@ def make_plan(model: Any, inputs: ModelInputs, options: Options) -> Plan:
         VisualCNNError: for every layer, method or size that the model can't serve.
     """
     selector = Selector(model, inputs)
-    trial = selector.probe
+    trial = selector.trace
     own = [
         OutputSpec(name, tuple(tensor.shape), keras.backend.standardize_dtype(tensor.dtype))
         for name, tensor in zip(prediction_names(model, trial.outputs), flat_outputs(trial.outputs), strict=True)
@@ -138,7 +138,7 @@ def make_plan(model: Any, inputs: ModelInputs, options: Options) -> Plan:
     if scored is not None:
         tapped = list(zip([call for call, *_ in planned], taps, strict=True))
         fallbacks = check_reachable(trial, tapped, scored, names[scored], options.target)
-        check_reruns(trial, tapped, scored, options.max_channels)
+        check_replays(trial, tapped, scored, options.max_channels)
     pictures = [] if options.render is None else _pictures_specs(taps, [*heatmaps, *combined], inputs, taken)
     told = [] if classes is None else [OutputSpec(classes, _classes_shape(options.target), "int32")]
     asks = options.target == "input" and scored is not None
@@ -152,7 +152,7 @@ def make_plan(model: Any, inputs: ModelInputs, options: Options) -> Plan:
         class_index=unique(CLASS_INDEX, inputs.names) if asks else None,
         fallbacks=fallbacks,
         # What explains a class walks back through the activations, or runs them again.
-        chains=chains_to(calls, trial) if options.jit_compile == "activation" and scored is None else (),
+        chains=fused_blocks_to(calls, trial) if options.jit_compile == "activation" and scored is None else (),
     )
 
 
@@ -188,7 +188,9 @@ def _check_unused(options: Options) -> None:
             )
 
 
-def _planned(calls: Sequence[Call], methods: Sequence[Any], target: Target) -> Iterator[tuple[Call, Any, str, int]]:
+def _planned(
+    calls: Sequence[LayerCall], methods: Sequence[Any], target: Target
+) -> Iterator[tuple[LayerCall, Any, str, int]]:
     """Each heatmap: the call that is tapped, the method, what its key ends in, and which class it explains."""
     for call, entry in zip(calls, methods, strict=True):
         several = isinstance(entry, (list, tuple))
@@ -212,7 +214,7 @@ def _scored(output: str | None, names: Sequence[str]) -> int:
     return list(names).index(output)
 
 
-def _tap(call: Call, key: str, method: Any, column: int, trial: Probe) -> Tap:
+def _tap(call: LayerCall, key: str, method: Any, column: int, trial: Trace) -> Tap:
     return Tap(
         path=call.path,
         key=key,
@@ -220,16 +222,16 @@ def _tap(call: Call, key: str, method: Any, column: int, trial: Probe) -> Tap:
         method=method,
         index=call.index // (call.frames or 1),
         frames=call.frames,
-        sequence=call.is_sequence,
+        sequence=call.returns_sequence,
         data_format=call.data_format,
         reference=_reference(call, trial.inputs),
         column=column,
     )
 
 
-def _reference(call: Call, inputs: Sequence[Any]) -> int | None:
+def _reference(call: LayerCall, inputs: Sequence[Any]) -> int | None:
     """The input that the feature maps are a picture of: of their spatial rank and, if possible, upstream of them."""
-    steps = 1 if call.frames is not None or call.is_sequence else 0
+    steps = 1 if call.frames is not None or call.returns_sequence else 0
     rank = len(call.space) + steps
     for channels in (2, 1):
         fitting = [i for i, image in enumerate(inputs) if len(image.shape) == rank + channels]

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from visualcnn_tf.introspect.named_layers import children
 from visualcnn_tf.introspect.outputs import flat_outputs
-from visualcnn_tf.introspect.record import Outputs, Recorder, recording
+from visualcnn_tf.introspect.record import OutputRecorder, Recorder, recording
 from visualcnn_tf.ops.layout import from_channels_last
 from visualcnn_tf.ops.normalize import normalize_maps
 from visualcnn_tf.ops.resize import resize
@@ -28,7 +28,7 @@ _POOLING = (keras.layers.GlobalAveragePooling2D, keras.layers.GlobalAveragePooli
 AT_ONCE = 64
 
 
-class History(Outputs):
+class CallLog(OutputRecorder):
     """What every layer returned, call after call, and in which order."""
 
     def __init__(self, layers: Any, inline: Any) -> None:
@@ -76,7 +76,7 @@ class _Replay(Recorder):
     do the values where nothing but their mean is read.
     """
 
-    def __init__(self, history: History, place: tuple[int, int], changed: _Changed, repeats: int) -> None:
+    def __init__(self, history: CallLog, place: tuple[int, int], changed: _Changed, repeats: int) -> None:
         super().__init__(history.layers.values())
         self.changed = changed
         self.counts = dict.fromkeys(history.layers, 0)
@@ -127,8 +127,8 @@ def _in_graph(outputs: Any, graph: Any) -> bool:
     return all(getattr(leaf, "graph", None) is graph for leaf in keras.tree.flatten(outputs))
 
 
-class ModelRerun:
-    """The :class:`~visualcnn_tf.methods.perturbation.Rerun` of one tap.
+class ModelReplay:
+    """The :class:`~visualcnn_tf.methods.perturbation.Replay` of one tap.
 
     Args:
         model: the user's model.
@@ -142,7 +142,7 @@ class ModelRerun:
     """
 
     def __init__(
-        self, model: Any, inputs: Any, history: History, tap: Tap, layer: Any, scores: Scores, scored: int, image: int
+        self, model: Any, inputs: Any, history: CallLog, tap: Tap, layer: Any, scores: Scores, scored: int, image: int
     ) -> None:
         self.model, self.inputs, self.history = model, inputs, history
         self.tap, self.layer, self.image = tap, layer, image

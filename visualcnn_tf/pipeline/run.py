@@ -12,19 +12,19 @@ from visualcnn_tf.errors import NoGradientError
 from visualcnn_tf.gradients.vjp import vjp
 from visualcnn_tf.heatmap.combine import combine_maps
 from visualcnn_tf.heatmap.layer import FeatureMapFusion
-from visualcnn_tf.introspect.fused_blocks import Chain, ChainedOutputs
-from visualcnn_tf.introspect.named_layers import walk
+from visualcnn_tf.introspect.fused_blocks import FusedBlock, FusedBlockRecorder
+from visualcnn_tf.introspect.named_layers import named_layers
 from visualcnn_tf.introspect.outputs import flat_outputs
-from visualcnn_tf.introspect.record import Outputs, is_recording, recording
+from visualcnn_tf.introspect.record import OutputRecorder, is_recording, recording
 from visualcnn_tf.introspect.trace import inlined
 from visualcnn_tf.methods import FUSIONS, is_discriminative, is_perturbation, needs_gradients, rectified
-from visualcnn_tf.ops.exporting import is_portable
+from visualcnn_tf.ops.exporting import is_exporting
 from visualcnn_tf.ops.fast.together import Fused, heatmaps_of
 from visualcnn_tf.ops.layout import to_channels_last
 from visualcnn_tf.ops.normalize import cast_maps
 from visualcnn_tf.pipeline.options import Options
 from visualcnn_tf.pipeline.plan import Plan
-from visualcnn_tf.pipeline.replay import History, ModelRerun
+from visualcnn_tf.pipeline.replay import CallLog, ModelReplay
 from visualcnn_tf.pipeline.tap import Tap
 from visualcnn_tf.targets.score import PREDICTED, Scores
 
@@ -62,7 +62,7 @@ def explain(
     plan: Plan,
     options: Options,
     fusions: Sequence[FeatureMapFusion],
-    chains: Sequence[Chain],
+    chains: Sequence[FusedBlock],
     inputs: Any,
     training: bool | None,
 ) -> list[Any]:
@@ -105,17 +105,17 @@ def _pictures(heatmaps: Sequence[Any], images: Sequence[Any], taps: Sequence[Tap
     return [overlay(image, heatmap) for image, heatmap in zip([*shown, shown[0]], heatmaps, strict=False)]
 
 
-def _run(model: Any, plan: Plan, chains: Sequence[Chain], inputs: Any, training: bool | None) -> _Run:
-    layers = walk(model)
+def _run(model: Any, plan: Plan, chains: Sequence[FusedBlock], inputs: Any, training: bool | None) -> _Run:
+    layers = named_layers(model)
     inline = inlined(model, layers.values())
-    recorder: Outputs
+    recorder: OutputRecorder
     if any(is_perturbation(tap.method) for tap in plan.taps):
-        recorder = History(layers.values(), inline)
+        recorder = CallLog(layers.values(), inline)
     else:
         tapped = {layers[tap.path] for tap in plan.taps}
         # In training, in exported files, and for whoever else may watch the layers, each one runs by itself.
-        is_chained = chains and not (training or is_portable() or is_recording())
-        recorder = ChainedOutputs(tapped, chains) if is_chained else Outputs(tapped)
+        is_chained = chains and not (training or is_exporting() or is_recording())
+        recorder = FusedBlockRecorder(tapped, chains) if is_chained else OutputRecorder(tapped)
     with recording(recorder, inline=inline):
         outputs = flat_outputs(model(inputs, training=training))
     return _Run(inputs, outputs, layers, recorder)
@@ -158,7 +158,7 @@ def _fused_from(model: Any, tap: Tap, run: _Run, plan: Plan, options: Options) -
 def _perturbed(model: Any, tap: Tap, activations: Any, run: _Run, plan: Plan, options: Options) -> Any:
     """The map of a method that runs the model again, as feature maps of one channel."""
     layer, scored = run.layers[tap.path], plan.scored or 0
-    rerun = ModelRerun(model, run.inputs, run.recorder, tap, layer, run.scores, scored, tap.reference or 0)
+    rerun = ModelReplay(model, run.inputs, run.recorder, tap, layer, run.scores, scored, tap.reference or 0)
     activations = tf.cast(to_channels_last(activations, tap.data_format), tf.float32)
     maps = FUSIONS[str(tap.method)](activations, rerun, options.max_channels)
     maps = rectified(maps, tap.method) if options.relu else maps

@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from visualcnn_tf.gradients.node import Node, Rule, mask, reshaped_like, summed_to
-from visualcnn_tf.ops.exporting import is_frozen
+from visualcnn_tf.ops.exporting import freezes_weights
 
 
 def _matmul(node: Node) -> list[Any]:
@@ -26,7 +26,7 @@ def _of_classes(node: Node) -> Any:
 def columns_of(matrix: Any, classes: Any) -> Any:
     """Columns ``(B, n)`` of a matrix ``(n, K)`` for classes ``(B, 1)``; the first one for -1."""
     numbers = tf.maximum(tf.squeeze(classes, 1), 0)
-    if is_frozen():
+    if freezes_weights():
         # The transposed constant is that of TensorFlow Lite's forward product: the file holds no second copy.
         return tf.gather(tf.transpose(matrix), numbers)
     return tf.transpose(tf.gather(matrix, numbers, axis=1))

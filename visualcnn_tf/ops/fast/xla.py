@@ -13,7 +13,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from visualcnn_tf.ops.exporting import is_portable, switched_on
+from visualcnn_tf.ops.exporting import is_exporting, switched_on
 
 # So few channels a product takes one by one; four sums take them four at a time.
 _FEW = range(4, 64, 4)
@@ -32,7 +32,7 @@ class Compiled:
 
     def __call__(self, *arguments: Any) -> Any:
         """What the function returns."""
-        return (self._plain if is_portable() else self._compiled)(*arguments)
+        return (self._plain if is_exporting() else self._compiled)(*arguments)
 
     def _traced(self, *arguments: Any) -> Any:
         with switched_on(_compiling):
@@ -64,7 +64,7 @@ def channel_mean(tensor: Any) -> Any:
     return tf.reshape(means, tf.shape(tensor)[:-1])
 
 
-def place_mean(tensor: Any) -> Any:
+def spatial_mean(tensor: Any) -> Any:
     """Mean over the axes between the first and the last, which keep a size of 1."""
     space = list(range(1, tensor.shape.rank - 1))
     if is_compiling():
