@@ -24,7 +24,9 @@ from benchmarks.models import awaken, random_images
 from benchmarks.report import Report, Table, command, mb, ms
 from benchmarks.timing import Samples, progress, take_turns
 from visualcnn_tf.errors import ExportVerificationError
-from visualcnn_tf.export.report import XNNPACK, ExportReport, interpreter
+from visualcnn_tf.export.report import ExportReport
+from visualcnn_tf.export.tflite_interpreter import interpreter
+from visualcnn_tf.export.tflite_operations import XNNPACK
 
 #: The fewest operations that TensorFlow Lite has for the heatmaps of *stages*: nothing guards or scales them after.
 UNSCALED = "unscaled"
@@ -121,7 +123,7 @@ def turns(
 _PREPARE = """
 from pathlib import Path
 import numpy as np
-from visualcnn_tf.export.report import interpreter
+from visualcnn_tf.export.tflite_interpreter import interpreter
 content = Path({path!r}).read_bytes()
 """
 _WORK = """

@@ -13,7 +13,8 @@ from support.model_kinds import images, small_cnn_layers
 
 import visualcnn_tf as vc
 from visualcnn_tf.cli.main import main
-from visualcnn_tf.export.report import count_ops, interpreter
+from visualcnn_tf.export.tflite_interpreter import interpreter
+from visualcnn_tf.export.tflite_operations import count_ops
 
 
 @pytest.fixture(scope="module")

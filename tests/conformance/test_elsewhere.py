@@ -24,7 +24,7 @@ from support.served_model import ServedModel
 import visualcnn_tf as vc
 from visualcnn_tf.errors import InvalidArgumentError, UnsupportedOperationError
 from visualcnn_tf.export.float32_copy import computes_in_half_precision, float32_copy
-from visualcnn_tf.export.report import interpreter
+from visualcnn_tf.export.tflite_interpreter import interpreter
 
 Case = tuple[Any, dict[str, np.ndarray]]
 

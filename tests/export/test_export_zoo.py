@@ -21,7 +21,7 @@ from support.served_model import ServedModel
 import visualcnn_tf as vc
 from visualcnn_tf.data.digits import load_digits, train_cnn
 from visualcnn_tf.export.float32_copy import float32_copy
-from visualcnn_tf.export.report import interpreter
+from visualcnn_tf.export.tflite_interpreter import interpreter
 
 SIZE = 96
 

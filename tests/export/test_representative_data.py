@@ -14,7 +14,7 @@ from support.model_kinds import KINDS, images, small_cnn_layers
 
 import visualcnn_tf as vc
 from visualcnn_tf.errors import ExportVerificationError, InputShapeError
-from visualcnn_tf.export import saved_model, verification
+from visualcnn_tf.export import saved_model, saved_model_verification
 from visualcnn_tf.export.preprocess import PREPROCESS, as_pixels
 
 
@@ -25,7 +25,7 @@ def tried(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, np.ndarray]]:
 
     def noting(folder: Path, model: Any, functions: Any, examples: Any, decoder: Any) -> None:
         found.update(examples)
-        verification.verify_saved_model(folder, model, functions, examples, decoder)
+        saved_model_verification.verify_saved_model(folder, model, functions, examples, decoder)
 
     monkeypatch.setattr(saved_model, "verify_saved_model", noting)
     return found
@@ -127,7 +127,7 @@ def test_encoded_images_may_differ_by_rounding_once_they_are_decoded(
     image = keras.Input((8, 8, 3), name="image")
     steep = L.Lambda(lambda x: keras.ops.sin(1e5 * x), name="steep")(image)
     model = keras.Model(image, L.GlobalAveragePooling2D()(steep))
-    run = verification._served
+    run = saved_model_verification._served
 
     def rounded(folder: Path, examples: dict[str, dict[str, Any]]) -> Any:
         served = run(folder, examples)
@@ -136,7 +136,7 @@ def test_encoded_images_may_differ_by_rounding_once_they_are_decoded(
         served["serving_bytes"] = {"predictions": model(pixels / 255 * (1 + factor)).numpy()}
         return served
 
-    monkeypatch.setattr(verification, "_served", rounded)
+    monkeypatch.setattr(saved_model_verification, "_served", rounded)
     x = images(2, 8, 8, 3)
     factor = 2.0**-22
     vc.export_saved_model(model, tmp_path / "m", preprocess="0..1", representative_data=x)

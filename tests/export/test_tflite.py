@@ -24,8 +24,10 @@ from visualcnn_tf.errors import (
     UnsupportedOperationError,
 )
 from visualcnn_tf.export import tflite, tflite_verification
+from visualcnn_tf.export.comparison import check_output
 from visualcnn_tf.export.float32_copy import float32_copy
-from visualcnn_tf.export.report import check_output, count_ops, interpreter
+from visualcnn_tf.export.tflite_interpreter import interpreter
+from visualcnn_tf.export.tflite_operations import count_ops
 from visualcnn_tf.methods import GRADIENT_FUSIONS, PERTURBATIONS
 from visualcnn_tf.ops.resize import INTERPOLATIONS
 

@@ -9,7 +9,8 @@ import pytest
 import tensorflow as tf
 from support.gradient_cases.check import relative
 
-from visualcnn_tf.export.report import count_ops, interpreter
+from visualcnn_tf.export.tflite_interpreter import interpreter
+from visualcnn_tf.export.tflite_operations import count_ops
 from visualcnn_tf.gradients.node import Node
 from visualcnn_tf.gradients.rules import shortcut
 from visualcnn_tf.gradients.vjp import vjp

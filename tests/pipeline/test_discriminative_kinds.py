@@ -13,7 +13,7 @@ from support.model_kinds import KINDS
 from support.served_model import ServedModel
 
 import visualcnn_tf as vc
-from visualcnn_tf.export.report import interpreter
+from visualcnn_tf.export.tflite_interpreter import interpreter
 
 METHODS = ["gradcam", "layercam"]
 EVERYDAY = ("nested_functional", "subclassed_called_before", "inputs_of_two_kinds")

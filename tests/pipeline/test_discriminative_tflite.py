@@ -17,7 +17,7 @@ from support.trained import LAYERS, digits, digits_cnn
 import visualcnn_tf as vc
 from visualcnn_tf.errors import ExpensiveMethodWarning, ExportVerificationError, UnsupportedOperationError
 from visualcnn_tf.export import tflite_verification
-from visualcnn_tf.export.report import interpreter
+from visualcnn_tf.export.tflite_interpreter import interpreter
 from visualcnn_tf.methods import GRADIENT_FUSIONS, PERTURBATIONS
 
 METHODS = [*GRADIENT_FUSIONS, *PERTURBATIONS]

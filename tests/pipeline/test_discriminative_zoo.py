@@ -13,7 +13,7 @@ from scipy.stats import spearmanr
 from support.zoo_models import fitted, last_map, middle_map, settled
 
 import visualcnn_tf as vc
-from visualcnn_tf.export.report import interpreter
+from visualcnn_tf.export.tflite_interpreter import interpreter
 
 SMALL = ("MobileNetV3Small",)
 LARGE = (

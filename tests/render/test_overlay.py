@@ -13,7 +13,7 @@ import tensorflow as tf
 
 import visualcnn_tf as vc
 from visualcnn_tf.errors import InvalidArgumentError
-from visualcnn_tf.export.report import interpreter
+from visualcnn_tf.export.tflite_interpreter import interpreter
 from visualcnn_tf.render.colormaps import COLORMAPS, color_table
 
 SIZE = (13, 17)

@@ -15,7 +15,7 @@ from support.served_model import ServedModel, seeded_cnn
 
 import visualcnn_tf as vc
 from visualcnn_tf.errors import InvalidArgumentError
-from visualcnn_tf.export.report import interpreter
+from visualcnn_tf.export.tflite_interpreter import interpreter
 
 IMAGES = np.random.default_rng(0).uniform(size=(3, 12, 12, 1)).astype("float32")
 OVERLAYS = {"overlay_conv_a": "heatmap_conv_a", "overlay_pool": "heatmap_pool", "overlay_conv_b": "heatmap_conv_b"}

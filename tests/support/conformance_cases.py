@@ -22,7 +22,7 @@ import tensorflow as tf
 import visualcnn_tf as vc
 from support import oracle, oracle_gradient
 from support.oracle import assert_close
-from visualcnn_tf.export.report import interpreter
+from visualcnn_tf.export.tflite_interpreter import interpreter
 from visualcnn_tf.heatmap.combine import COMBINATIONS
 from visualcnn_tf.methods import PERTURBATIONS
 from visualcnn_tf.ops.normalize import DTYPES

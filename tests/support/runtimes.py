@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from visualcnn_tf.export.report import interpreter
+from visualcnn_tf.export.tflite_interpreter import interpreter
 from visualcnn_tf.export.warmup import WARMUP_FILE
 
 NO_SERVING = "needs `pip install --no-deps tensorflow-serving-api`"

@@ -17,7 +17,7 @@ import tensorflow as tf
 
 import visualcnn_tf as vc
 from visualcnn_tf.data.digits import load_digits, train_cnn
-from visualcnn_tf.export.report import interpreter
+from visualcnn_tf.export.tflite_interpreter import interpreter
 from visualcnn_tf.web.files import routes
 from visualcnn_tf.web.server import make_server
 

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from visualcnn_tf._attach import attach
 from visualcnn_tf.data.digits import Digits, load_digits, train_cnn
-from visualcnn_tf.export.report import interpreter
 from visualcnn_tf.export.saved_model import export_saved_model
 from visualcnn_tf.export.tflite import export_tflite
+from visualcnn_tf.export.tflite_interpreter import interpreter
 from visualcnn_tf.viz.figures import plot_heatmaps
 from visualcnn_tf.viz.gallery import require_matplotlib
 

@@ -13,8 +13,8 @@ from visualcnn_tf._attach import check_model
 from visualcnn_tf._utils.checks import as_path, bad_value, check_choice
 from visualcnn_tf.export.examples import Arrays, example_inputs, first_batch, pictures
 from visualcnn_tf.export.preprocess import ON_ERROR, PREPROCESS, ImageDecoder, Preprocess, as_pixels, check_preprocess
+from visualcnn_tf.export.saved_model_verification import verify_saved_model
 from visualcnn_tf.export.signatures import check_signatures, exported_inputs, image_input, own_inputs, served_signatures
-from visualcnn_tf.export.verification import verify_saved_model
 from visualcnn_tf.export.warmup import write_warmup
 from visualcnn_tf.io.atomic import next_version, whole_folder, writing
 

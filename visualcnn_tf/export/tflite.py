@@ -19,14 +19,9 @@ from visualcnn_tf._utils.checks import as_path, bad_value, check_choice, is_coun
 from visualcnn_tf.errors import UnsupportedOperationError
 from visualcnn_tf.export.examples import example_inputs, first_batch
 from visualcnn_tf.export.float32_copy import computes_in_half_precision, float32_copy
-from visualcnn_tf.export.report import (
-    IO_DTYPES,
-    ExportReport,
-    count_ops,
-    foreign_ops,
-    outside_xnnpack,
-)
+from visualcnn_tf.export.report import ExportReport
 from visualcnn_tf.export.signatures import exported_inputs, own_inputs, plain_signatures
+from visualcnn_tf.export.tflite_operations import IO_DTYPES, count_ops, foreign_ops, outside_xnnpack
 from visualcnn_tf.export.tflite_verification import verified
 from visualcnn_tf.introspect.inputs import ModelInputs
 from visualcnn_tf.io.atomic import check_free, write_file, writing
@@ -172,7 +167,7 @@ def _class_index(explained: Any) -> str | None:
 def _integers(float32: bytes, model: Any, data: Any, io_dtype: str, full_integer: bool) -> bytes:
     """The content of an int8 file made of a float32 one."""
     # It stands on parts of TensorFlow that are not public: nothing else may fail where they have moved.
-    from visualcnn_tf.export.int8 import quantize_int8
+    from visualcnn_tf.export.tflite_int8 import quantize_int8
 
     heatmaps = model.explanation_names if isinstance(model, ExplainedModel) and not full_integer else []
     return quantize_int8(float32, data, heatmaps, io_dtype, _class_index(model))

@@ -11,8 +11,9 @@ import tensorflow as tf
 
 from visualcnn_tf._model import ExplainedModel
 from visualcnn_tf.errors import ExportVerificationError
-from visualcnn_tf.export.report import OutputCheck, check_output, interpreter
-from visualcnn_tf.export.verification import ROOM, SAME_MAP, differs_by, nudged
+from visualcnn_tf.export.comparison import OutputCheck, check_output
+from visualcnn_tf.export.saved_model_verification import ROOM, SAME_MAP, differs_by, nudged
+from visualcnn_tf.export.tflite_interpreter import interpreter
 from visualcnn_tf.methods import is_discriminative
 
 # What a correct file differs by at most, relative to the largest value of an output.

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from visualcnn_tf.export.report import count_ops, foreign_ops, interpreter
+from visualcnn_tf.export.tflite_interpreter import interpreter
+from visualcnn_tf.export.tflite_operations import count_ops, foreign_ops
 from visualcnn_tf.gradients.vjp import vjp
 
 TOLERANCE = 2e-6

@@ -14,10 +14,10 @@ from tensorflow.lite.tools import flatbuffer_utils
 import visualcnn_tf as vc
 from visualcnn_tf.data.digits import load_digits
 from visualcnn_tf.errors import InputShapeError, InvalidArgumentError
-from visualcnn_tf.export.int8 import quantize_int8
-from visualcnn_tf.export.report import interpreter
 from visualcnn_tf.export.signatures import exported_inputs, plain_signatures
 from visualcnn_tf.export.tflite import _fixed, convert
+from visualcnn_tf.export.tflite_int8 import quantize_int8
+from visualcnn_tf.export.tflite_interpreter import interpreter
 from visualcnn_tf.methods import ACTIVATION_FUSIONS
 
 DIGITS = load_digits()

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from visualcnn_tf.errors import ExportVerificationError
-from visualcnn_tf.export.report import check_output
+from visualcnn_tf.export.comparison import check_output
 
 _TOLERANCE = {"float16": 2e-2, "bfloat16": 5e-2}
 _STEP = 0.5

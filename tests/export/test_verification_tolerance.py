@@ -7,9 +7,9 @@ import pytest
 import tensorflow as tf
 
 from visualcnn_tf.errors import ExportVerificationError
-from visualcnn_tf.export.report import OutputCheck
+from visualcnn_tf.export.comparison import OutputCheck
+from visualcnn_tf.export.saved_model_verification import _compare
 from visualcnn_tf.export.tflite_verification import _judge
-from visualcnn_tf.export.verification import _compare
 
 HEATMAP, PREDICTIONS = tf.ones((1, 4, 4)), tf.ones((1, 4))
 

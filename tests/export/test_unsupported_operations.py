@@ -13,7 +13,8 @@ from support.model_kinds import small_cnn_layers
 import visualcnn_tf as vc
 from visualcnn_tf.errors import UnsupportedOperationError
 from visualcnn_tf.export import tflite
-from visualcnn_tf.export.report import ExportReport, count_ops, foreign_ops
+from visualcnn_tf.export.report import ExportReport
+from visualcnn_tf.export.tflite_operations import count_ops, foreign_ops
 
 
 def cnn() -> Any:

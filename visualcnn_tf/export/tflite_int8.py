@@ -21,7 +21,8 @@ from tensorflow.lite.tools import flatbuffer_utils
 
 from visualcnn_tf._utils.checks import bad_value, check_choice, quoted
 from visualcnn_tf.export.examples import Arrays, batches, given_examples
-from visualcnn_tf.export.report import IO_DTYPES, interpreter
+from visualcnn_tf.export.tflite_interpreter import interpreter
+from visualcnn_tf.export.tflite_operations import IO_DTYPES
 
 _FEW = 10
 

@@ -355,6 +355,6 @@ def test_a_class_index_is_no_second_image(tmp_path: Path):
 
 
 def _inputs(path: Path) -> Any:
-    from visualcnn_tf.export.report import interpreter
+    from visualcnn_tf.export.tflite_interpreter import interpreter
 
     return interpreter(path.read_bytes()).get_signature_runner("serving_default").get_input_details().values()
