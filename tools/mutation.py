@@ -46,11 +46,11 @@ TESTS: dict[str, tuple[str, ...]] = {
     "ops/fast/extremes.py": ("ops/test_finish.py",),
     "ops/fast/finish.py": ("ops/test_finish.py",),
     "gradients/rules/": (
-        *("gradients/test_backward.py", "gradients/test_backward_sizes.py", "gradients/test_backward_spatial.py"),
-        *("gradients/test_vjp.py", "gradients/test_backward_fallbacks.py", "gradients/test_backward_gelu.py"),
+        *("gradients/test_rules.py", "gradients/test_rules_unknown_sizes.py", "gradients/test_rules_spatial.py"),
+        *("gradients/test_backward_pass.py", "gradients/test_fallbacks.py", "gradients/test_rules_gelu.py"),
     ),
 }
-#: Which cases of ``test_backward.py`` try a file of rules; the others would only take time.
+#: Which cases of ``test_rules.py`` try a file of rules; the others would only take time.
 CASES = {
     "_products": "convolution or pooling or linear or spatial_layers",
     "_windows": "convolution or pooling",
@@ -163,8 +163,8 @@ def _makes_a_difference(mutant: Mutant) -> bool:
 def tests_of(module: str) -> list[str]:
     """What pytest is called with for a module."""
     files = max((prefix for prefix in TESTS if module.startswith(prefix)), key=len)
-    family = Path(module).stem if module.startswith("backward/rules/") else ""
-    chosen = ["-k", f"not test_backward.py or {CASES[family]}"] if family in CASES else []
+    family = Path(module).stem if module.startswith("gradients/rules/") else ""
+    chosen = ["-k", f"not test_rules.py or {CASES[family]}"] if family in CASES else []
     return [*(str(ROOT / "tests" / file) for file in TESTS[files]), *chosen]
 
 

@@ -1,4 +1,4 @@
-"""Of the last dense layer only the column of the explained class is worked out when a head runs often."""
+"""The logit of one class, computed from one column of the last dense layer."""
 
 from __future__ import annotations
 

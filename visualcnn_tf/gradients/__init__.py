@@ -1,1 +1,1 @@
-"""The derivative of a class score with respect to feature maps, in operations that TensorFlow Lite has natively."""
+"""Gradients of a score with respect to feature maps, computed by operations that TensorFlow Lite has."""

@@ -10,7 +10,8 @@ from typing import Any
 import tensorflow as tf
 
 from visualcnn_tf.errors import ExpensiveMethodWarning, NoFeatureMapError, NoGradientError, NoPlaceWarning
-from visualcnn_tf.gradients.vjp import connected, downstream_of, vjp
+from visualcnn_tf.gradients.backward import backward_pass
+from visualcnn_tf.gradients.graph_paths import connected, downstream_of
 from visualcnn_tf.introspect.outputs import flat_outputs
 from visualcnn_tf.introspect.trace import LayerCall, Trace
 from visualcnn_tf.methods import is_discriminative, is_perturbation, needs_gradients
@@ -55,7 +56,7 @@ def check_reachable(
                     )
             sources = [call.tensor for call, tap in wanted if needs_gradients(tap.method)]
             if sources:
-                found |= dict.fromkeys(vjp([scores.result], [scores.seed(column)], sources).fallbacks)
+                found |= dict.fromkeys(backward_pass([scores.result], [scores.seed(column)], sources).fallbacks)
     return tuple(found)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from visualcnn_tf.errors import NoGradientError
-from visualcnn_tf.gradients.vjp import vjp
+from visualcnn_tf.gradients.backward import backward_pass
 from visualcnn_tf.heatmap.combine import combine_maps
 from visualcnn_tf.heatmap.layer import FeatureMapFusion
 from visualcnn_tf.introspect.fused_blocks import FusedBlock, FusedBlockRecorder
@@ -128,14 +128,14 @@ def _scores(output: Any, plan: Plan, options: Options, class_index: Any) -> Scor
 
 
 def _gradients(run: _Run, taps: Sequence[Tap]) -> dict[tuple[int, Any], Any]:
-    """One walk back for each explained class, for all taps together."""
+    """Run one backward pass for each explained class, for all taps together."""
     found: dict[tuple[int, Any], Any] = {}
     for column in sorted({tap.column for tap in taps if needs_gradients(tap.method)}):
         wanted = [tap for tap in taps if needs_gradients(tap.method) and tap.column == column]
         sources = {tensor.ref(): tensor for tap in wanted for tensor in run.tensors(tap)}
         seed, classes = run.scores.seed(column), run.scores.one_hot(column)
-        walked = vjp([run.scores.result], [seed], list(sources.values()), classes)
-        found |= {(column, source): gradient for source, gradient in zip(sources, walked.of, strict=True)}
+        result = backward_pass([run.scores.result], [seed], list(sources.values()), classes)
+        found |= {(column, source): gradient for source, gradient in zip(sources, result.of, strict=True)}
     return found
 
 

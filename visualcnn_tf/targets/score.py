@@ -15,9 +15,9 @@ import tensorflow as tf
 
 from visualcnn_tf._utils.checks import bad_value, is_count
 from visualcnn_tf.errors import InvalidArgumentError
-from visualcnn_tf.gradients.inline import inlined_call
+from visualcnn_tf.gradients.inline import inline_call
 from visualcnn_tf.gradients.last_layer import last_layer
-from visualcnn_tf.gradients.node import TRANSPARENT, backward_dtype, value
+from visualcnn_tf.gradients.tensors import PASS_THROUGH, gradient_dtype, to_gradient_dtype
 
 Target: TypeAlias = str | int | Sequence[int] | Callable[..., Any]
 
@@ -112,10 +112,10 @@ def find_head(output: Any) -> Head:
             return Head(output, op.inputs[0], "softmax")
         if op.type == "Sigmoid":
             return Head(output, op.inputs[0], "sigmoid")
-        inner = inlined_call(op)
+        inner = inline_call(op)
         if inner is not None:
             tensor = inner[1][tensor.value_index]
-        elif op.type in TRANSPARENT or (op.type in ("Reshape", "Squeeze") and _same_units(op.inputs[0], output)):
+        elif op.type in PASS_THROUGH or (op.type in ("Reshape", "Squeeze") and _same_units(op.inputs[0], output)):
             tensor = op.inputs[0]
         else:
             return Head(output, output, "linear")
@@ -180,7 +180,7 @@ class Scores:
         """The likeliest classes, ``(B, count)``."""
         # From what the model returns: a reader of the logits would keep TensorFlow from fusing their layer with its
         # activation, and so change the last bits of the predictions.
-        output = value(self.head.output)
+        output = to_gradient_dtype(self.head.output)
         if self.head.is_binary:
             first = tf.cast(output > 0.5, tf.int32)
             return tf.concat([first, 1 - first], 1)[:, :count]
@@ -196,9 +196,9 @@ class Scores:
     def seed(self, column: int) -> Any:
         """The derivative of the score of one column with respect to :attr:`result`, in float32."""
         if callable(self.target):
-            return tf.ones_like(value(self.result))
+            return tf.ones_like(to_gradient_dtype(self.result))
         logits = self.head.logits
-        signs = self._signs(self.classes[:, column : column + 1], backward_dtype(logits.dtype))
+        signs = self._signs(self.classes[:, column : column + 1], gradient_dtype(logits.dtype))
         return signs if logits.shape.rank == 2 else tf.reshape(signs, [-1, *logits.shape[1:]])
 
     def one_hot(self, column: int) -> Any:
@@ -216,13 +216,13 @@ class Scores:
     def of(self, output: Any, column: int, repeats: int) -> Any:
         """The scores ``(B, repeats)`` in what the model returned for each image ``repeats`` times in a row."""
         if callable(self.target):
-            scores = value(_checked(self.target(output), output))
+            scores = to_gradient_dtype(_checked(self.target(output), output))
         else:
             head, classes = find_head(output), self.classes[:, column : column + 1]
             last = None if head.is_binary else last_layer(head.logits)
             if last is not None:
                 return last.scores(classes, repeats)
-            logits = value(head.logits)
+            logits = to_gradient_dtype(head.logits)
             signs = self._signs(classes, logits.dtype)
             return tf.reduce_sum(tf.reshape(logits, [-1, repeats, logits.shape[-1]]) * signs[:, tf.newaxis], -1)
         return tf.reshape(scores, [-1, repeats])

@@ -1,7 +1,7 @@
-"""How a rule of the backward walk is checked: against TensorFlow's own gradient, finite differences, and in LiteRT.
+"""Check a gradient rule: against TensorFlow's own gradient, against finite differences, and in LiteRT.
 
-A case is a small forward function; its file declares which types of operations it covers, and ``test_backward.py``
-fails for a rule without a case.
+A case is a small forward function and the types of the operations that it covers; ``test_rules.py`` fails for a rule
+without a case.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from visualcnn_tf.export.tflite_interpreter import interpreter
 from visualcnn_tf.export.tflite_operations import count_ops, foreign_ops
-from visualcnn_tf.gradients.vjp import vjp
+from visualcnn_tf.gradients.backward import backward_pass
 
 TOLERANCE = 2e-6
 #: The runtime has exponentials and roots of its own.
@@ -48,19 +48,19 @@ def arrays(case: Case, dtype: str = "float32") -> list[np.ndarray]:
     return [case.draw(rng, shape).astype(dtype) for shape in case.shapes]
 
 
-def traced(case: Case, unknown_batch: bool, dtype: str = "float32", own: bool = True) -> tuple[Any, list[Any]]:
-    """A seed and inputs to the output and its gradients, by the walk or by TensorFlow; and the walk's fallbacks."""
+def traced(case: Case, unknown_batch: bool, dtype: str = "float32", by_rules: bool = True) -> tuple[Any, list[Any]]:
+    """Trace ``(output_gradient, *inputs) -> (output, gradients)``; also return the list that its fallbacks go to."""
     fallbacks: list[Any] = []
 
     def gradients(seed: Any, *inputs: Any) -> tuple[Any, list[Any]]:
-        # Sources that are no placeholders: a tap never is one.
+        # No placeholders as sources: a tap never is one.
         inputs = [tf.identity(x) for x in inputs]
         output = case.function(*inputs)
         types = {op.type for op in output.graph.get_operations()}
         assert set(case.ops) <= types, f"the case does not use {set(case.ops) - types}: {sorted(types)}"
-        if not own:
+        if not by_rules:
             return output, [tf.convert_to_tensor(g) for g in tf.gradients(output, inputs, grad_ys=seed)]
-        found = vjp([output], [seed], inputs)
+        found = backward_pass([output], [seed], inputs)
         fallbacks.extend(found.fallbacks)
         return output, found.of
 
@@ -85,9 +85,9 @@ def relative(got: Any, want: Any) -> float:
 
 def check_against_tensorflow(case: Case, unknown_batch: bool) -> None:
     inputs, seed = arrays(case), seed_of(case)
-    walk, fallbacks = traced(case, unknown_batch)
-    truth, _ = traced(case, unknown_batch, own=False)
-    (_, found), (_, wanted) = walk(seed, *inputs), truth(seed, *inputs)
+    function, fallbacks = traced(case, unknown_batch)
+    truth, _ = traced(case, unknown_batch, by_rules=False)
+    (_, found), (_, wanted) = function(seed, *inputs), truth(seed, *inputs)
     assert not fallbacks, fallbacks
     for got, want in zip(found, wanted, strict=True):
         assert np.abs(want).max() > 0, "the gradient is zero"
@@ -96,14 +96,14 @@ def check_against_tensorflow(case: Case, unknown_batch: bool) -> None:
 
 def check_finite_differences(case: Case) -> None:
     inputs, seed = arrays(case, "float64"), seed_of(case, "float64")
-    walk, _ = traced(case, False, "float64")
-    _, gradients = walk(seed, *inputs)
+    function, _ = traced(case, False, "float64")
+    _, gradients = function(seed, *inputs)
     step, rng = 1e-6, np.random.default_rng(3)
-    for place, gradient in enumerate(gradients):
-        direction = rng.normal(size=inputs[place].shape)
+    for index, gradient in enumerate(gradients):
+        direction = rng.normal(size=inputs[index].shape)
         ends = []
         for sign in (1, -1):
-            moved = [x + sign * step * direction if i == place else x for i, x in enumerate(inputs)]
+            moved = [x + sign * step * direction if i == index else x for i, x in enumerate(inputs)]
             ends.append(np.sum(case.function(*map(tf.constant, moved)).numpy() * seed))
         slope = np.sum(gradient.numpy() * direction)
         assert abs((ends[0] - ends[1]) / (2 * step) - slope) <= 1e-6 * max(1.0, abs(slope))
@@ -111,15 +111,15 @@ def check_finite_differences(case: Case) -> None:
 
 def check_in_tflite(cases: Mapping[str, Case]) -> None:
     """Several cases in one file: batches of a fixed size, builtin operations only, equal to TensorFlow."""
-    walks = {name: traced(case, False)[0] for name, case in cases.items()}
+    functions = {name: traced(case, False)[0] for name, case in cases.items()}
     values = {name: [seed_of(case), *arrays(case)] for name, case in cases.items()}
     flat = {f"{name}_{i}": value for name, group in values.items() for i, value in enumerate(group)}
 
     def together(*inputs: Any) -> dict[str, Any]:
         rest, outputs = list(inputs), {}
         for name, group in values.items():
-            own, rest = rest[: len(group)], rest[len(group) :]
-            output, gradients = walks[name].python_function(*own)
+            arguments, rest = rest[: len(group)], rest[len(group) :]
+            output, gradients = functions[name].python_function(*arguments)
             outputs |= {f"{name}_gradient_{i}": gradient for i, gradient in enumerate(gradients)}
             outputs[f"{name}_output"] = output
         return outputs

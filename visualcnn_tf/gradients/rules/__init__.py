@@ -1,12 +1,12 @@
-"""The rules of the backward walk by the type of the operation: the extension point for further operations.
+"""The gradient rules by the type of the operation: the extension point for further operations.
 
-A rule is a function from a :class:`~visualcnn_tf.gradients.node.Node` to one gradient for each input. To add one,
-write it in the file of its family, and add its row to the table there.
+A rule is a function from a :class:`~visualcnn_tf.gradients.node.Node` to the gradient of each input. To add one, write
+it in the file of its family, and add its row to the table ``RULES`` there.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import tensorflow as tf
 
 from visualcnn_tf.gradients.node import Node, Rule
 from visualcnn_tf.gradients.rules import (
@@ -39,9 +39,15 @@ RULES: dict[str, Rule] = {
     **resize.RULES,
     **gather.RULES,
 }
-FLAT = elementwise.FLAT
+#: Operations whose derivative is zero, or is defined to be: no gradient passes through them.
+ZERO_GRADIENT = elementwise.ZERO_GRADIENT
 
 
-def shortcut(node: Node) -> tuple[Any, Any]:
-    """For the last operation of a pattern that must stay whole, what it reads and the gradient; else (None, None)."""
+def composite_gradient(node: Node) -> tuple[tf.Tensor, tf.Tensor] | None:
+    """Differentiate a function that the graph computes in several operations as a whole, given the last of them.
+
+    Returns:
+        The input of the function and its gradient; None if the operation does not end such a function. GELU is the
+        only one.
+    """
     return gelu_gradient(node.op.outputs[0], node.gradient)

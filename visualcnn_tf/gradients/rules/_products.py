@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 
-def weighed(values: Any, weights: Any) -> Any:
+def matmul_last_axis(values: Any, weights: Any) -> Any:
     """``values @ weights``, over the last axis of values of which no other size but the batch is unknown.
 
     The weights stand on the right, as quantization to integers spoils them on the left; and both factors are

@@ -7,8 +7,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from visualcnn_tf.gradients.node import Node, Rule, mask
+from visualcnn_tf.gradients.node import Node, Rule
 from visualcnn_tf.gradients.rules.elementwise import unary
+from visualcnn_tf.gradients.tensors import mask
 
 # Klambauer et al., Self-Normalizing Neural Networks, arXiv 1706.02515.
 _SELU_SCALE, _SELU_ALPHA = 1.0507009873554805, 1.6732632423543772

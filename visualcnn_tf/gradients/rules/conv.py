@@ -7,16 +7,17 @@ from typing import Any
 
 import tensorflow as tf
 
-from visualcnn_tf.gradients.node import Node, Rule, value
+from visualcnn_tf.gradients.node import Node, Rule
 from visualcnn_tf.gradients.rules._windows import Window, padded, read_by_windows, spread, windows
 from visualcnn_tf.gradients.rules.depthwise import depthwise_gradient
+from visualcnn_tf.gradients.tensors import to_gradient_dtype
 
 
 def _conv(node: Node) -> Any:
-    kernel = value(node.op.inputs[1])
+    kernel = to_gradient_dtype(node.op.inputs[1])
     *sizes, depth, filters = kernel.shape
     axes = windows(node.op, sizes)
-    if node.wanted[1] or axes is None or None in (depth, filters):
+    if node.needs_gradient[1] or axes is None or None in (depth, filters):
         return NotImplemented
     groups = node.op.inputs[0].shape[-1] // depth
     if groups == 1 and len(axes) == 2 and all(axis.kernel == 1 for axis in axes):
@@ -68,14 +69,15 @@ def _flipped(node: Node, kernel: Any, groups: int, axes: Sequence[Window]) -> An
 
 def _transposed_conv(node: Node) -> Any:
     """The gradient of a transposed convolution is the convolution."""
-    if node.wanted[1]:
+    if node.needs_gradient[1]:
         return NotImplemented
     padding: Any = node.attribute("padding")
     if padding == "EXPLICIT":
         flat = node.attribute("explicit_paddings")
         padding = [flat[i : i + 2] for i in range(0, len(flat), 2)]
     conv = tf.nn.conv3d if node.op.type == "Conv3DBackpropInputV2" else tf.nn.conv2d
-    kernel, attributes = value(node.op.inputs[1]), {name: node.attribute(name) for name in ("strides", "dilations")}
+    kernel = to_gradient_dtype(node.op.inputs[1])
+    attributes = {name: node.attribute(name) for name in ("strides", "dilations")}
     found = conv(node.gradient, kernel, padding=padding, data_format=node.attribute("data_format"), **attributes)
     return [None, None, found]
 

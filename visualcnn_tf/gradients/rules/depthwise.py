@@ -7,14 +7,15 @@ from typing import Any
 
 import tensorflow as tf
 
-from visualcnn_tf.gradients.node import Node, Rule, value
+from visualcnn_tf.gradients.node import Node, Rule
 from visualcnn_tf.gradients.rules._windows import Window, read_by_windows, spread, windows
+from visualcnn_tf.gradients.tensors import to_gradient_dtype
 
 
 def _depthwise(node: Node) -> Any:
-    kernel = value(node.op.inputs[1])
+    kernel = to_gradient_dtype(node.op.inputs[1])
     axes = windows(node.op, kernel.shape[:2])
-    if node.wanted[1] or axes is None or None in kernel.shape:
+    if node.needs_gradient[1] or axes is None or None in kernel.shape:
         return NotImplemented
     return [depthwise_gradient(node.gradient, kernel, axes), None]
 

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from visualcnn_tf.gradients.node import Node, Rule, backward_dtype, mask, static, summed_to
+from visualcnn_tf.gradients.node import Node, Rule
 from visualcnn_tf.gradients.rules.patterns import is_silu
+from visualcnn_tf.gradients.tensors import gradient_dtype, mask, static_value, unbroadcast
 
 #: Operations that are constant almost everywhere, or say that they have no gradient: no walk goes through them.
-FLAT = frozenset(["Ceil", "Floor", "OnesLike", "Rint", "Round", "Sign", "StopGradient", "ZerosLike"])
+ZERO_GRADIENT = frozenset(["Ceil", "Floor", "OnesLike", "Rint", "Round", "Sign", "StopGradient", "ZerosLike"])
 
 
 def unary(derivative: Callable[[Any, Any], Any]) -> Rule:
@@ -26,8 +27,8 @@ def binary(first: Callable[..., Any], second: Callable[..., Any]) -> Rule:
     def rule(node: Node) -> list[Any]:
         values = (node.gradient, *node.inputs, node.output)
         return [
-            summed_to(of_operand(*values), operand, node.output) if wanted else None
-            for of_operand, operand, wanted in zip((first, second), node.inputs, node.wanted, strict=True)
+            unbroadcast(of_operand(*values), operand, node.output) if wanted else None
+            for of_operand, operand, wanted in zip((first, second), node.inputs, node.needs_gradient, strict=True)
         ]
 
     return rule
@@ -48,11 +49,11 @@ def _identity_n(node: Node) -> Any:
 
 
 def _cast(node: Node) -> list[Any]:
-    return [tf.cast(node.gradient, backward_dtype(node.op.inputs[0].dtype))]
+    return [tf.cast(node.gradient, gradient_dtype(node.op.inputs[0].dtype))]
 
 
 def _power_of_base(g: Any, x: Any, y: Any, result: Any) -> Any:
-    exponent = static(y)
+    exponent = static_value(y)
     if exponent is not None and np.all(exponent == 2):
         return 2.0 * g * x
     return g * y * tf.pow(x, y - 1.0)
@@ -69,12 +70,12 @@ def _select(node: Node) -> Any:
         return NotImplemented  # a vector there selects whole rows
     chosen = node.gradient * mask(condition, node.gradient)
     parts = (chosen, node.gradient - chosen)
-    return [None] + [summed_to(part, operand, node.output) for part, operand in zip(parts, operands, strict=True)]
+    return [None] + [unbroadcast(part, operand, node.output) for part, operand in zip(parts, operands, strict=True)]
 
 
 def _clip(node: Node) -> Any:
     x, low, high = node.inputs
-    if any(node.wanted[1:]):
+    if any(node.needs_gradient[1:]):
         return NotImplemented
     inside = tf.logical_and(x >= low, x <= high)
     return [node.gradient * mask(inside, node.gradient), None, None]

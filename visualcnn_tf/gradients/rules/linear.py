@@ -6,21 +6,22 @@ from typing import Any
 
 import tensorflow as tf
 
-from visualcnn_tf.gradients.node import Node, Rule, mask, reshaped_like, summed_to
+from visualcnn_tf.gradients.node import Node, Rule
+from visualcnn_tf.gradients.tensors import mask, reshape_like, unbroadcast
 from visualcnn_tf.ops.exporting import freezes_weights
 
 
 def _matmul(node: Node) -> list[Any]:
     transposed = [node.attribute("transpose_a"), node.attribute("transpose_b")]
-    if node.classes is not None and not any(transposed) and not node.wanted[1]:
-        return [_of_classes(node), None]
+    if node.classes is not None and not any(transposed) and not node.needs_gradient[1]:
+        return [_of_classes(node, node.classes), None]
     return _product(node, *transposed)
 
 
-def _of_classes(node: Node) -> Any:
+def _of_classes(node: Node, classes: tf.Tensor) -> tf.Tensor:
     """A product with a one-hot matrix: columns, without reading all others."""
-    columns = columns_of(node.op.inputs[1], node.classes)
-    return tf.cast(columns, node.gradient.dtype) * mask(node.classes >= 0, node.gradient)
+    columns = columns_of(node.op.inputs[1], classes)
+    return tf.cast(columns, node.gradient.dtype) * mask(classes >= 0, node.gradient)
 
 
 def columns_of(matrix: Any, classes: Any) -> Any:
@@ -39,8 +40,8 @@ def _batch_matmul(node: Node) -> list[Any]:
 def _product(node: Node, transpose_a: bool, transpose_b: bool) -> list[Any]:
     a, b = node.inputs
     return [
-        _of_first(node.gradient, a, b, transpose_a, transpose_b) if node.wanted[0] else None,
-        _of_second(node.gradient, a, b, transpose_a, transpose_b) if node.wanted[1] else None,
+        _of_first(node.gradient, a, b, transpose_a, transpose_b) if node.needs_gradient[0] else None,
+        _of_second(node.gradient, a, b, transpose_a, transpose_b) if node.needs_gradient[1] else None,
     ]
 
 
@@ -51,10 +52,10 @@ def _of_first(g: Any, a: Any, b: Any, transpose_a: bool, transpose_b: bool) -> A
         # With oneDNN, TensorFlow 2.21 writes out of bounds in a product of rank 4 and rank 2 that has a batch axis
         # of size 1 (tensorflow/tensorflow#117700); the flat product is not slower anywhere.
         flat = tf.reshape(g, [-1, b.shape[0 if transpose_b else 1]])
-        return reshaped_like(tf.matmul(flat, b, transpose_b=not transpose_b), a)
+        return reshape_like(tf.matmul(flat, b, transpose_b=not transpose_b), a)
     else:
         found = tf.matmul(g, b, transpose_b=not transpose_b)
-    return found if found.shape.rank == 2 else summed_to(found, a, found)
+    return found if found.shape.rank == 2 else unbroadcast(found, a, found)
 
 
 def _of_second(g: Any, a: Any, b: Any, transpose_a: bool, transpose_b: bool) -> Any:
@@ -62,7 +63,7 @@ def _of_second(g: Any, a: Any, b: Any, transpose_a: bool, transpose_b: bool) -> 
         found = tf.matmul(g, a, transpose_a=True, transpose_b=transpose_a)
     else:
         found = tf.matmul(a, g, transpose_a=not transpose_a)
-    return found if found.shape.rank == 2 else summed_to(found, b, found)
+    return found if found.shape.rank == 2 else unbroadcast(found, b, found)
 
 
 def _einsum(node: Node) -> Any:
@@ -74,7 +75,7 @@ def _einsum(node: Node) -> Any:
     found: list[Any] = []
     for place, own in enumerate(labels):
         others = [result, *labels[:place], *labels[place + 1 :]]
-        if not node.wanted[place]:
+        if not node.needs_gradient[place]:
             found.append(None)
         elif set(own) - set("".join(others)) or _broadcasts(own, others):
             return NotImplemented
@@ -95,7 +96,7 @@ def _broadcasts(own: str, others: list[str]) -> bool:
 
 
 def _bias_add(node: Node) -> Any:
-    return NotImplemented if node.wanted[1] else [node.gradient, None]
+    return NotImplemented if node.needs_gradient[1] else [node.gradient, None]
 
 
 def _cumsum(node: Node) -> list[Any]:

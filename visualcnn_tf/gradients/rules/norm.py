@@ -10,7 +10,7 @@ from visualcnn_tf.gradients.node import Node, Rule
 
 
 def _fused_batch_norm(node: Node) -> Any:
-    if node.attribute("is_training") or any(node.wanted[1:]):
+    if node.attribute("is_training") or any(node.needs_gradient[1:]):
         return NotImplemented
     _, scale, _, _, variance = node.inputs
     factor = scale * tf.math.rsqrt(variance + node.attribute("epsilon"))

@@ -1,44 +1,55 @@
-"""Functions that the forward graph spells out in several operations."""
+"""Recognize functions that TensorFlow computes in several operations, such as SiLU, by their operations.
+
+A pattern describes the operations that lead to a tensor:
+
+- ``(type, pattern, …)``: an operation of this type, and a pattern for each of its inputs;
+- a float: a constant of about this value;
+- :data:`INPUT`: the input of the function, the same tensor wherever it occurs;
+- :data:`ANY`: any tensor.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
+import tensorflow as tf
 
-from visualcnn_tf.gradients.node import static
+from visualcnn_tf.gradients.tensors import static_value
 
-#: Stand for the input of the function, the same wherever it occurs, and for any tensor.
+Pattern: TypeAlias = "str | float | tuple[Pattern, ...]"
+
 INPUT, ANY = "input", "any"
 
-#: A pattern: one of the above, a constant, or a type of operation with the patterns of what it reads.
 _SILU = ("Mul", INPUT, ("Sigmoid", ("Mul", ANY, INPUT)))
 
 
-def input_of(tensor: Any, pattern: Any) -> Any:
-    """What the function reads whose result the tensor is, or None where it is no such function's result."""
-    inputs: list[Any] = []
-    if _matches(tensor, pattern, inputs) and len({found.ref() for found in inputs}) == 1:
+def match_input(result: tf.Tensor, pattern: Pattern) -> tf.Tensor | None:
+    """Return the input of the function that computes ``result``; None if the pattern does not match."""
+    inputs: list[tf.Tensor] = []
+    if _matches(result, pattern, inputs) and len({tensor.ref() for tensor in inputs}) == 1:
         return inputs[0]
     return None
 
 
-def is_silu(tensor: Any) -> bool:
-    """Whether the tensor is what ``tf.nn.silu`` computes."""
-    return input_of(tensor, _SILU) is not None
+def is_silu(result: tf.Tensor) -> bool:
+    """Return whether ``tf.nn.silu`` computes the tensor."""
+    return match_input(result, _SILU) is not None
 
 
-def _matches(tensor: Any, pattern: Any, inputs: list[Any]) -> bool:
-    if pattern == ANY:
-        return True
-    if pattern == INPUT:
-        inputs.append(tensor)
-        return True
+def _matches(tensor: tf.Tensor, pattern: Pattern, inputs: list[tf.Tensor]) -> bool:
+    """Match a pattern, and append each tensor that stands for the input of the function."""
+    if isinstance(pattern, tuple):
+        kind, *parts = pattern
+        return (
+            tensor.op.type == kind
+            and len(tensor.op.inputs) == len(parts)
+            and all(_matches(x, part, inputs) for x, part in zip(tensor.op.inputs, parts, strict=True))
+        )
     if isinstance(pattern, float):
-        constant = static(tensor)
+        constant = static_value(tensor)
         # Bfloat16 rounds to three digits.
         return constant is not None and bool(np.allclose(constant.astype(np.float64), pattern, rtol=1e-2))
-    kind, *read = pattern
-    if tensor.op.type != kind or len(tensor.op.inputs) != len(read):
-        return False
-    return all(_matches(x, part, inputs) for x, part in zip(tensor.op.inputs, read, strict=True))
+    if pattern == INPUT:
+        inputs.append(tensor)
+    return True

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from visualcnn_tf.gradients.node import Node, Rule, mask, value
+from visualcnn_tf.gradients.node import Node, Rule
 from visualcnn_tf.gradients.rules._windows import Window, padded, spread, windows
+from visualcnn_tf.gradients.tensors import mask, to_gradient_dtype
 
 
 def _max_pool(node: Node) -> Any:
@@ -26,7 +27,7 @@ def _max_pool(node: Node) -> Any:
     if axes is None or node.attribute("padding") == "EXPLICIT":
         return NotImplemented
     rows, columns = axes
-    x = value(node.op.inputs[0])
+    x = to_gradient_dtype(node.op.inputs[0])
     of_rows = tf.nn.max_pool2d(x, [1, columns.kernel], [1, columns.stride], node.attribute("padding"))
     gradient = _to_first_maximum(node.gradient, of_rows, node.output, rows, 1)
     return [_to_first_maximum(gradient, x, of_rows, columns, 2)]

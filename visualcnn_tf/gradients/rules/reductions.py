@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from visualcnn_tf.gradients.node import Node, Rule, mask, static
+from visualcnn_tf.gradients.node import Node, Rule
+from visualcnn_tf.gradients.tensors import mask, static_value
 
 
 def _axes(node: Node) -> list[int] | None:
     """The reduced axes, None where they are known at run time only."""
-    axes, rank = static(node.op.inputs[1]), node.op.inputs[0].shape.rank
+    axes, rank = static_value(node.op.inputs[1]), node.op.inputs[0].shape.rank
     return None if axes is None else sorted(int(axis) % rank for axis in np.atleast_1d(axes))
 
 
@@ -51,7 +52,7 @@ def _mean(node: Node) -> Any:
         count = tf.cast(tf.reduce_prod([tf.shape(x)[axis] for axis in axes]), x.dtype)
     else:
         count = float(np.prod(sizes))
-    return [_spread(Node(node.op, [node.gradient / count], node.wanted), axes), None]
+    return [_spread(Node(node.op, [node.gradient / count], node.needs_gradient), axes), None]
 
 
 def _extremum(node: Node) -> Any:

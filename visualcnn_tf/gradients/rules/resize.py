@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from visualcnn_tf.gradients.node import Node, Rule, backward_dtype
-from visualcnn_tf.gradients.rules._products import weighed
+from visualcnn_tf.gradients.node import Node, Rule
+from visualcnn_tf.gradients.rules._products import matmul_last_axis
+from visualcnn_tf.gradients.tensors import gradient_dtype
 
 
 def _resize(node: Node) -> Any:
@@ -18,13 +19,13 @@ def _resize(node: Node) -> Any:
     planned = _nearest if node.op.type == "ResizeNearestNeighbor" else _bilinear
     options = [node.attribute(name) for name in ("align_corners", "half_pixel_centers")]
     weights = [planned(after[axis], before[axis], *options) for axis in (1, 2)]
-    gradient = tf.cast(node.gradient, backward_dtype(node.op.inputs[0].dtype))
+    gradient = tf.cast(node.gradient, gradient_dtype(node.op.inputs[0].dtype))
     blocks = [after[axis] // before[axis] for axis in (1, 2)]
     if all(map(_repeats, weights)):
         return [tf.nn.avg_pool2d(gradient, blocks, blocks, "VALID") * float(np.prod(blocks)), None]
     rows, columns = (tf.constant(plan, gradient.dtype) for plan in weights)
-    maps = weighed(tf.transpose(gradient, [0, 3, 1, 2]), columns)
-    maps = weighed(tf.transpose(maps, [0, 1, 3, 2]), rows)
+    maps = matmul_last_axis(tf.transpose(gradient, [0, 3, 1, 2]), columns)
+    maps = matmul_last_axis(tf.transpose(maps, [0, 1, 3, 2]), rows)
     return [tf.transpose(maps, [0, 3, 2, 1]), None]
 
 

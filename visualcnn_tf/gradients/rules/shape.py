@@ -8,26 +8,27 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from visualcnn_tf.gradients.node import Node, Rule, reshaped_like, static, summed_to
+from visualcnn_tf.gradients.node import Node, Rule
+from visualcnn_tf.gradients.tensors import reshape_like, static_value, unbroadcast
 
 
 def _reshape(node: Node) -> list[Any]:
-    return [reshaped_like(node.gradient, node.op.inputs[0])] + [None] * (len(node.wanted) - 1)
+    return [reshape_like(node.gradient, node.op.inputs[0])] + [None] * (len(node.needs_gradient) - 1)
 
 
 def _transpose(node: Node) -> Any:
-    order = static(node.op.inputs[1])
+    order = static_value(node.op.inputs[1])
     return NotImplemented if order is None else [tf.transpose(node.gradient, np.argsort(order)), None]
 
 
 def _concat(node: Node) -> Any:
-    axis = static(node.op.inputs[-1])
+    axis = static_value(node.op.inputs[-1])
     sizes = [] if axis is None else [x.shape[int(axis)] for x in node.op.inputs[:-1]]
     if axis is None or None in sizes:
         return NotImplemented
     rank = node.gradient.shape.rank
     found: list[Any] = []
-    for start, size, wanted in zip(np.cumsum([0, *sizes[:-1]]), sizes, node.wanted, strict=False):
+    for start, size, wanted in zip(np.cumsum([0, *sizes[:-1]]), sizes, node.needs_gradient, strict=False):
         begin, length = [0] * rank, [-1] * rank
         begin[int(axis)], length[int(axis)] = int(start), size
         found.append(tf.slice(node.gradient, begin, length) if wanted else None)
@@ -35,7 +36,7 @@ def _concat(node: Node) -> Any:
 
 
 def _pack(node: Node) -> list[Any]:
-    return list(tf.unstack(node.gradient, len(node.wanted), node.attribute("axis")))
+    return list(tf.unstack(node.gradient, len(node.needs_gradient), node.attribute("axis")))
 
 
 def _unpack(node: Node) -> list[Any]:
@@ -43,12 +44,12 @@ def _unpack(node: Node) -> list[Any]:
 
 
 def _split(node: Node) -> Any:
-    axis = static(node.op.inputs[0])
+    axis = static_value(node.op.inputs[0])
     return NotImplemented if axis is None else [None, tf.concat(_all_gradients(node), int(axis))]
 
 
 def _split_v(node: Node) -> Any:
-    axis = static(node.op.inputs[2])
+    axis = static_value(node.op.inputs[2])
     return NotImplemented if axis is None else [tf.concat(_all_gradients(node), int(axis)), None, None]
 
 
@@ -94,7 +95,7 @@ def _number(sizes: list[int | None]) -> int:
 
 
 def _broadcast_to(node: Node) -> list[Any]:
-    return [summed_to(node.gradient, node.op.inputs[0], node.op.outputs[0]), None]
+    return [unbroadcast(node.gradient, node.op.inputs[0], node.op.outputs[0]), None]
 
 
 def _reverse(node: Node) -> list[Any]:

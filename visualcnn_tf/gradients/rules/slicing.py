@@ -7,21 +7,22 @@ from typing import Any
 
 import tensorflow as tf
 
-from visualcnn_tf.gradients.node import Node, Rule, static
+from visualcnn_tf.gradients.node import Node, Rule
+from visualcnn_tf.gradients.tensors import static_value
 
 
 def _pad(node: Node) -> Any:
-    paddings = static(node.op.inputs[1])
+    paddings = static_value(node.op.inputs[1])
     if paddings is None:
         return NotImplemented
     ends = zip(paddings.tolist(), node.op.inputs[0].shape, strict=True)
     inner = [slice(before, -after or None if size is None else before + size) for (before, after), size in ends]
-    return [node.gradient[tuple(inner)]] + [None] * (len(node.wanted) - 1)
+    return [node.gradient[tuple(inner)]] + [None] * (len(node.needs_gradient) - 1)
 
 
 def _mirror_pad(node: Node) -> Any:
     """Axis by axis, each border is turned over and added to what it mirrors."""
-    paddings, sizes = static(node.op.inputs[1]), node.op.inputs[0].shape
+    paddings, sizes = static_value(node.op.inputs[1]), node.op.inputs[0].shape
     if paddings is None or any(size is None and any(ends) for ends, size in zip(paddings, sizes, strict=True)):
         return NotImplemented
     offset = 1 if node.attribute("mode") == "REFLECT" else 0
@@ -39,7 +40,7 @@ def _mirror_pad(node: Node) -> Any:
 
 def _slice(node: Node) -> list[Any]:
     x, begin, size = node.op.inputs
-    starts, lengths = static(begin), tf.get_static_value(size, partial=True)
+    starts, lengths = static_value(begin), tf.get_static_value(size, partial=True)
     paddings = []
     for axis, (before, after) in enumerate(zip(x.shape, node.op.outputs[0].shape, strict=True)):
         start = None if starts is None else int(starts[axis])

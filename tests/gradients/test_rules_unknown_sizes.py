@@ -1,4 +1,4 @@
-"""The backward walk over tensors of which more than the batch size is unknown, and over broadcasts."""
+"""Rules for tensors of which more than the batch size is unknown, and for broadcasts."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 import tensorflow as tf
 from support.gradient_cases.check import TOLERANCE, relative
 
-from visualcnn_tf.gradients.node import summed_to
-from visualcnn_tf.gradients.vjp import vjp
+from visualcnn_tf.gradients.backward import backward_pass
+from visualcnn_tf.gradients.tensors import unbroadcast
 
 IMAGES = np.random.default_rng(1).normal(size=(2, 5, 6, 4)).astype(np.float32)
 
@@ -26,9 +26,9 @@ def excited(x: Any) -> Any:
 
 
 def attended(x: Any) -> Any:
-    places = tf.reshape(x, [tf.shape(x)[0], -1, 4])
-    scores = tf.nn.softmax(tf.einsum("bik,bjk->bij", places, places))
-    return tf.reshape(tf.matmul(scores, places), tf.shape(x))
+    tokens = tf.reshape(x, [tf.shape(x)[0], -1, 4])
+    scores = tf.nn.softmax(tf.einsum("bik,bjk->bij", tokens, tokens))
+    return tf.reshape(tf.matmul(scores, tokens), tf.shape(x))
 
 
 FUNCTIONS: dict[str, Callable[[Any], Any]] = {
@@ -37,7 +37,7 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "borders": lambda x: tf.pad(x[:, 1:-1, :3, 1:], [[0, 0], [1, 1], [0, 2], [1, 0]]),
     "concatenation": lambda x: tf.concat([x, tf.square(x)], -1),
     "excitation": excited,
-    "first_place": lambda x: x[:, 0] * x[:, 0],
+    "first_row": lambda x: x[:, 0] * x[:, 0],
     "flattening": lambda x: tf.reshape(x, [-1, 4]) ** 3.0,
     "halves": lambda x: tf.multiply(*tf.split(x, 2, -1)),
     "normalization": normalized,
@@ -56,7 +56,7 @@ def test_unknown_height_and_width(name: str) -> None:
         y = FUNCTIONS[name](x)
         seed = tf.sin(tf.cast(tf.range(tf.size(y)), tf.float32))
         seed = tf.reshape(seed, tf.shape(y))
-        found = vjp([y], [seed], [x])
+        found = backward_pass([y], [seed], [x])
         assert not found.fallbacks, found.fallbacks
         return found.of[0], tf.gradients(y, x, seed)[0]
 
@@ -68,7 +68,7 @@ def test_unknown_rank_falls_back() -> None:
     def graph(x: Any) -> Any:
         x = tf.identity(x)
         y = tf.nn.relu(x) * 2.0
-        found = vjp([y], [tf.ones_like(y)], [x])
+        found = backward_pass([y], [tf.ones_like(y)], [x])
         assert found.fallbacks == [("Mul", "mul"), ("Relu", "Relu")]
         return found.of[0]
 
@@ -92,7 +92,7 @@ def test_unknown_rank_falls_back() -> None:
         ((None, 1, 3), (None, None, 3)),
     ],
 )
-def test_sums_over_what_was_broadcast(operand: Any, result: Any) -> None:
+def test_unbroadcast_sums_over_the_broadcast_axes(operand: Any, result: Any) -> None:
     shape = [4 if size is None else size for size in result]
     values = np.ones([4 if size is None else size for size in operand], np.float32)
     gradient = np.random.default_rng(2).normal(size=shape).astype(np.float32)
@@ -100,14 +100,14 @@ def test_sums_over_what_was_broadcast(operand: Any, result: Any) -> None:
         tape.watch(x := tf.constant(values))
         spread = tf.broadcast_to(x, shape)
     summed = tf.function(
-        lambda x, gradient: summed_to(gradient, x, gradient),
+        lambda x, gradient: unbroadcast(gradient, x, gradient),
         input_signature=[tf.TensorSpec(operand), tf.TensorSpec(result)],
         autograph=False,
     )
     assert relative(summed(values, gradient), tape.gradient(spread, x, gradient)) <= 1e-6
 
 
-def test_an_unknown_size_that_became_known_leaves_open_what_was_broadcast() -> None:
+def test_unbroadcast_refuses_an_unknown_size_that_became_known() -> None:
     with tf.Graph().as_default():
         x, y = (tf.raw_ops.Placeholder(dtype=tf.float32, shape=shape) for shape in [(None, 3), (5, 3)])
-        assert summed_to(y, x, y) is NotImplemented
+        assert unbroadcast(y, x, y) is NotImplemented

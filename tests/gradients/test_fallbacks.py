@@ -1,4 +1,4 @@
-"""Variants of operations that no rule covers: TensorFlow's own gradient takes over, and the walk tells."""
+"""Variants of operations that no rule covers: TensorFlow's own gradient is used, and reported as a fallback."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from visualcnn_tf.gradients.vjp import vjp
+from visualcnn_tf.gradients.backward import backward_pass
 
 #: Functions of ``x`` and of a number, 1, that is known at run time only; and the operation that falls back.
 FALLBACKS: dict[str, tuple[str, Callable[[Any, Any], Any]]] = {
@@ -37,7 +37,7 @@ FALLBACKS: dict[str, tuple[str, Callable[[Any, Any], Any]]] = {
     "any number of copies": ("Tile", lambda x, n: tf.tile(x, [1, n + 1, 1])),
     "any border": ("Pad", lambda x, n: tf.pad(x, [[0, 0], [n, 0], [0, n]])),
     "any mirrored border": ("MirrorPad", lambda x, n: tf.pad(x, [[0, 0], [n, n], [0, 0]], "REFLECT")),
-    "a slice from any place": ("StridedSlice", lambda x, n: x[:, n:]),
+    "a slice from any index": ("StridedSlice", lambda x, n: x[:, n:]),
     "a slice that is computed whole": (
         "StridedSlice",
         lambda x, n: tf.strided_slice(x, tf.fill([3], n), tf.fill([3], n + 1), tf.fill([3], n)),
@@ -51,14 +51,14 @@ def _normalized(x: Any) -> Any:
 
 
 def gradients(function: Callable[[Any, Any], Any], shape: list[int | None]) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Of a product with noise: by the walk, by TensorFlow, and what fell back."""
+    """The gradient of the product with noise by ``backward_pass`` and by TensorFlow, and the types of the fallbacks."""
     fallbacks: list[str] = []
 
     def both(x: Any, number: Any) -> tuple[Any, Any]:
         x = tf.identity(x)
         y = function(x, number)
         seed = tf.random.stateless_normal(tf.shape(y), [3, 4])
-        found = vjp([y], [seed], [x])
+        found = backward_pass([y], [seed], [x])
         fallbacks.extend(kind for kind, _ in found.fallbacks)
         return found.of[0], tf.convert_to_tensor(tf.gradients(y, x, grad_ys=seed)[0])
 

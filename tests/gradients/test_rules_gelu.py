@@ -1,4 +1,4 @@
-"""GELU, whose operations must stay alone in the graph."""
+"""The gradient of GELU, whose operations TensorFlow Lite fuses only if nothing else reads the tensors between them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from support.gradient_cases.check import relative
 
 from visualcnn_tf.export.tflite_interpreter import interpreter
 from visualcnn_tf.export.tflite_operations import count_ops
+from visualcnn_tf.gradients.backward import backward_pass
 from visualcnn_tf.gradients.node import Node
-from visualcnn_tf.gradients.rules import shortcut
-from visualcnn_tf.gradients.vjp import vjp
+from visualcnn_tf.gradients.rules import composite_gradient
 
 X = np.linspace(-1.0, 2.0, 12, dtype=np.float32).reshape(3, 4)
 
@@ -24,7 +24,7 @@ def test_gelu_stays_one_operation_in_tflite(approximate: bool) -> None:
     def graph(x: Any) -> dict[str, Any]:
         y = tf.nn.gelu(x * 2.0, approximate)
         result = tf.nn.gelu(y * y, approximate)
-        return {"result": result, "gradient": vjp([result], [tf.ones_like(result)], [x]).of[0]}
+        return {"result": result, "gradient": backward_pass([result], [tf.ones_like(result)], [x]).of[0]}
 
     converter = tf.lite.TFLiteConverter.from_concrete_functions([graph.get_concrete_function()], tf.Module())
     content = converter.convert()
@@ -34,12 +34,12 @@ def test_gelu_stays_one_operation_in_tflite(approximate: bool) -> None:
     assert relative(got["gradient"], want["gradient"]) <= 2e-6
 
 
-def test_what_looks_like_gelu_is_not_taken_for_it() -> None:
+def test_a_function_similar_to_gelu_is_not_taken_for_gelu() -> None:
     @tf.function(autograph=False)
     def graph(x: Any) -> list[Any]:
         x = tf.identity(x)
         y = 0.5 * x * tf.math.erfc(-x * 0.9)
-        assert shortcut(Node(y.op, [tf.ones_like(y)], [True, True])) == (None, None)
-        return [vjp([y], [tf.ones_like(y)], [x]).of[0], tf.gradients(y, x)[0]]
+        assert composite_gradient(Node(y.op, [tf.ones_like(y)], [True, True])) is None
+        return [backward_pass([y], [tf.ones_like(y)], [x]).of[0], tf.gradients(y, x)[0]]
 
     assert relative(*graph(X)) <= 2e-6

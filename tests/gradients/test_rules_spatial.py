@@ -1,4 +1,4 @@
-"""What the rules for convolution, pooling and resizing leave to TensorFlow, and cases that need more than one call."""
+"""Variants of convolution, pooling and resizing that fall back on TensorFlow, and tests of several rules at once."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from support.gradient_cases.check import TOLERANCE, check_finite_differences, re
 from support.gradient_cases.convolution import EXPLICIT, conv, weights
 from support.gradient_cases.pooling import with_ties
 
-from visualcnn_tf.gradients.vjp import vjp
+from visualcnn_tf.gradients.backward import backward_pass
 
 
 def gradients(function: Callable[[Any], Any], x: np.ndarray, spec: tf.TensorSpec) -> tuple[Any, Any, list[str]]:
-    """By the walk and by TensorFlow, and the types of the fallbacks."""
+    """The gradient by ``backward_pass`` and by TensorFlow, and the types of the fallbacks."""
     fallbacks: list[str] = []
 
     @tf.function(autograph=False, input_signature=[spec])
@@ -26,7 +26,7 @@ def gradients(function: Callable[[Any], Any], x: np.ndarray, spec: tf.TensorSpec
         output = function(x)
         seed = tf.cast(tf.cos(tf.range(tf.size(output), dtype=tf.float32)), tf.float32)
         seed = tf.reshape(seed, tf.shape(output))
-        found = vjp([output], [seed], [x])
+        found = backward_pass([output], [seed], [x])
         fallbacks.extend(op for op, _ in found.fallbacks)
         return found.of[0], tf.gradients(output, x, tf.cast(seed, output.dtype))[0]
 
@@ -37,7 +37,7 @@ def image(*shape: int) -> np.ndarray:
     return with_ties(np.random.default_rng(5), shape).astype("float32")
 
 
-LEFT_TO_TENSORFLOW: dict[str, tuple[Callable[[Any], Any], tuple[int, ...], list[int | None]]] = {
+FALLBACKS: dict[str, tuple[Callable[[Any], Any], tuple[int, ...], list[int | None]]] = {
     "MaxPool3D": (keras.layers.MaxPooling3D(2), (2, 4, 5, 6, 2), [2, 4, 5, 6, 2]),
     "AvgPool3D": (keras.layers.AveragePooling3D(2), (2, 4, 5, 6, 2), [2, 4, 5, 6, 2]),
     "MaxPool": (lambda x: tf.nn.max_pool2d(x, 3, 2, "SAME"), (2, 5, 6, 3), [None, None, 6, 3]),
@@ -53,9 +53,9 @@ LEFT_TO_TENSORFLOW: dict[str, tuple[Callable[[Any], Any], tuple[int, ...], list[
 }
 
 
-@pytest.mark.parametrize("op", LEFT_TO_TENSORFLOW)
-def test_unknown_sizes_and_pooling_of_volumes_are_left_to_tensorflow(op: str) -> None:
-    function, shape, known = LEFT_TO_TENSORFLOW[op]
+@pytest.mark.parametrize("op", FALLBACKS)
+def test_unknown_sizes_and_3d_pooling_fall_back(op: str) -> None:
+    function, shape, known = FALLBACKS[op]
     got, want, fallbacks = gradients(function, image(*shape), tf.TensorSpec(known))
     assert fallbacks == [op]
     assert relative(got, want) <= TOLERANCE
@@ -74,7 +74,7 @@ def test_a_transposed_convolution_of_unknown_size() -> None:
 
 
 @pytest.mark.parametrize("op", ["Conv2D", "Conv2DBackpropInput", "DepthwiseConv2dNative"])
-def test_with_respect_to_the_kernel_is_left_to_tensorflow(op: str) -> None:
+def test_gradients_with_respect_to_the_kernel_fall_back(op: str) -> None:
     x = tf.constant(image(2, 5, 6, 3))
     functions = {
         "Conv2D": lambda kernel: tf.nn.conv2d(x, kernel, 1, "SAME"),
@@ -109,7 +109,7 @@ def test_half_precision_has_gradients_in_float32(dtype: str) -> None:
 
 
 def test_xla() -> None:
-    """Windows, strides, dilations and groups compile, to the same gradients."""
+    """Gradients of windows, strides, dilations and groups are the same when XLA compiles them."""
 
     def network(x: Any) -> Any:
         x = tf.nn.conv2d(x, tf.constant(weights(3, 3, 4, 4), tf.float32), 2, "SAME")
@@ -121,7 +121,7 @@ def test_xla() -> None:
     def gradient(x: Any) -> Any:
         x = tf.identity(x)
         output = network(x)
-        return vjp([output], [tf.ones(output.shape)], [x]).of[0]
+        return backward_pass([output], [tf.ones(output.shape)], [x]).of[0]
 
     x = np.random.default_rng(0).normal(size=(2, 16, 15, 4)).astype("float32")
     plain, compiled = (tf.function(gradient, jit_compile=compile)(x) for compile in (False, True))

@@ -1,4 +1,4 @@
-"""The rules of the backward walk, each against TensorFlow, finite differences and in LiteRT."""
+"""Each gradient rule, compared with TensorFlow's own gradient and finite differences, and run by LiteRT."""
 
 from __future__ import annotations
 
@@ -6,29 +6,31 @@ import re
 from pathlib import Path
 
 import pytest
-from support.gradient_cases import activations as backward_cases_activations
-from support.gradient_cases import convolution as backward_cases_convolution
-from support.gradient_cases import elementwise as backward_cases_elementwise
-from support.gradient_cases import layers as backward_cases_layers
-from support.gradient_cases import linear as backward_cases_linear
-from support.gradient_cases import pooling as backward_cases_pooling
-from support.gradient_cases import shape as backward_cases_shape
-from support.gradient_cases import spatial_layers as backward_cases_spatial_layers
+from support.gradient_cases import (
+    activations,
+    convolution,
+    elementwise,
+    layers,
+    linear,
+    pooling,
+    shape,
+    spatial_layers,
+)
 from support.gradient_cases.check import Case, check_against_tensorflow, check_finite_differences, check_in_tflite
 
-from visualcnn_tf.gradients.rules import FLAT, RULES
+from visualcnn_tf.gradients.rules import RULES, ZERO_GRADIENT
 
-PAGE = Path(__file__).parents[2] / "docs" / "backward.md"
+PAGE = Path(__file__).parents[2] / "docs" / "gradients.md"
 
 FAMILIES: dict[str, dict[str, Case]] = {
-    "convolution": backward_cases_convolution.CASES,
-    "activations": backward_cases_activations.CASES,
-    "elementwise": backward_cases_elementwise.CASES,
-    "layers": backward_cases_layers.CASES,
-    "linear": backward_cases_linear.CASES,
-    "pooling": backward_cases_pooling.CASES,
-    "shape": backward_cases_shape.CASES,
-    "spatial_layers": backward_cases_spatial_layers.CASES,
+    "convolution": convolution.CASES,
+    "activations": activations.CASES,
+    "elementwise": elementwise.CASES,
+    "layers": layers.CASES,
+    "linear": linear.CASES,
+    "pooling": pooling.CASES,
+    "shape": shape.CASES,
+    "spatial_layers": spatial_layers.CASES,
 }
 CASES = {f"{family}-{name}": case for family, cases in FAMILIES.items() for name, case in cases.items()}
 BATCHES = {
@@ -56,10 +58,10 @@ def test_in_tflite(name: str) -> None:
 
 
 def test_every_rule_has_a_case() -> None:
-    assert (set(RULES) | FLAT) - {op for case in CASES.values() for op in case.ops} == set()
+    assert (set(RULES) | ZERO_GRADIENT) - {op for case in CASES.values() for op in case.ops} == set()
 
 
 def test_the_page_lists_every_rule() -> None:
     rows = [line for line in PAGE.read_text().splitlines() if line.startswith("| ")]
     named = [name for row in rows for name in re.findall(r"`([A-Z]\w*)`", row.split("|")[2])]
-    assert sorted(named) == sorted(set(RULES) | FLAT)
+    assert sorted(named) == sorted(set(RULES) | ZERO_GRADIENT)

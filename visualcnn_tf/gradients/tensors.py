@@ -1,0 +1,56 @@
+"""Helpers for the tensors of a backward pass: their dtype, static values and shapes."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+#: Operations that return their input unchanged, or in another dtype.
+PASS_THROUGH = ("Identity", "Snapshot", "EnsureShape", "Cast", "CheckNumerics")
+
+
+def gradient_dtype(dtype: tf.DType) -> tf.DType:
+    """Return the dtype of the gradient of a tensor: float32 for half precision, which would lose small gradients."""
+    return tf.float32 if dtype in (tf.float16, tf.bfloat16) else dtype
+
+
+def to_gradient_dtype(tensor: tf.Tensor) -> tf.Tensor:
+    """Cast a tensor of the forward pass to the dtype of its gradient."""
+    return tf.cast(tensor, gradient_dtype(tensor.dtype)) if tensor.dtype.is_floating else tensor
+
+
+def static_value(tensor: tf.Tensor) -> np.ndarray | None:
+    """Return the value of a tensor that is constant in the graph, else None."""
+    value: np.ndarray | None = tf.get_static_value(tensor)
+    return value
+
+
+def mask(condition: tf.Tensor, gradient: tf.Tensor) -> tf.Tensor:
+    """Return a condition as zeros and ones, in the dtype of a gradient."""
+    return tf.cast(condition, gradient.dtype)
+
+
+def reshape_like(gradient: tf.Tensor, tensor: tf.Tensor) -> tf.Tensor:
+    """Reshape a gradient to the shape of a tensor, which is a constant where at most one of its sizes is unknown."""
+    if tensor.shape.as_list().count(None) > 1:
+        return tf.reshape(gradient, tf.shape(tensor))
+    return tf.reshape(gradient, [-1 if size is None else size for size in tensor.shape])
+
+
+def unbroadcast(gradient: tf.Tensor, operand: tf.Tensor, result: tf.Tensor) -> tf.Tensor:
+    """Sum the gradient of ``result`` over the axes along which ``operand`` was broadcast to it.
+
+    A size that is unknown in both is assumed to be the same, as a batch size is, and so not to be broadcast.
+
+    Returns:
+        The gradient of the operand; ``NotImplemented`` where an unknown size became a known one other than 1, since
+        that may be a broadcast or not.
+    """
+    new_axes = result.shape.rank - operand.shape.rank
+    sizes = list(zip(operand.shape, result.shape[new_axes:], strict=True))
+    if any(before is None and after not in (None, 1) for before, after in sizes):
+        return NotImplemented
+    if new_axes:
+        gradient = tf.reduce_sum(gradient, list(range(new_axes)))
+    axes = [axis for axis, (before, after) in enumerate(sizes) if before == 1 and after != 1]
+    return tf.reduce_sum(gradient, axes, keepdims=True) if axes else gradient
