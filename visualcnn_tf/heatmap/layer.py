@@ -13,12 +13,12 @@ from visualcnn_tf._utils.checks import LONGEST_SIDE, as_tensor, bad_value, check
 from visualcnn_tf._utils.serialization import callable_from_config, callable_to_config
 from visualcnn_tf.errors import InputShapeError
 from visualcnn_tf.methods import Fusion, fuse, is_perturbation, needs_gradients, resolve_fusion
-from visualcnn_tf.ops.exporting import is_exporting
-from visualcnn_tf.ops.fast.finish import UNCHANGED, Finish
+from visualcnn_tf.ops.fast.postprocess import postprocess_all
 from visualcnn_tf.ops.fast.xla import Compiled
 from visualcnn_tf.ops.layout import to_channels_last
 from visualcnn_tf.ops.normalize import Normalization, check_dtype, check_normalize
-from visualcnn_tf.ops.resize import INTERPOLATIONS, is_known
+from visualcnn_tf.ops.postprocess import FusedMap, PostProcessing
+from visualcnn_tf.ops.resize import INTERPOLATIONS
 
 _AXES = {3: "(T,)", 4: "(H, W)", 5: "(D, H, W)"}
 
@@ -110,7 +110,6 @@ class FeatureMapFusion(keras.layers.Layer):
         self.jit_compile = jit_compile
         self.supports_jit = True
         self._fuse = Compiled(self._fused) if jit_compile else self._fused
-        self._finished = Compiled(lambda size, maps, finite: self._finish(size)(maps, finite))
 
     def build(self, activations_shape: Any = None, like_shape: Any = None) -> None:
         """Checks the rank; there are no weights."""
@@ -119,28 +118,19 @@ class FeatureMapFusion(keras.layers.Layer):
         self.built = True
 
     def call(self, activations: Any, like: Any = None) -> Any:
-        """Heatmaps of feature maps; see the class."""
-        maps, finite, finish = self.fuse_maps(activations, like)
-        return finish(maps, finite)
+        """Return the heatmaps of feature maps; see the class."""
+        return postprocess_all([self.fuse_maps(activations, like)])[0]
 
-    def fuse_maps(self, activations: Any, like: Any = None) -> tuple[Any, Any, Finish]:
-        """The first half of :meth:`call`: small float32 maps, and which images had finite ones only, ``(B, 1, 1)``.
-
-        The third is the second half, what makes heatmaps of them. Where XLA does that, too, nothing is left to it.
-        """
+    def fuse_maps(self, activations: Any, like: Any = None) -> FusedMap:
+        """Return the first half of :meth:`call`: fused maps, and how they become heatmaps."""
         given = [to_channels_last(one, self.data_format) for one in self._tensors(activations, like is not None)]
         size = None if self.size is None else self._target(given[0].shape.rank - 1, like)
+        settings = PostProcessing(size, self.interpolation, self.normalize, self.heatmap_dtype)
         maps, finite = self._fuse(*given)
-        if self.jit_compile and not is_exporting() and is_known(given[0].shape[1:-1]) and is_known(size or ()):
-            # A second program: in one with the fusion, of maps that are large and many, both take longer.
-            return self._finished(size, maps, finite), finite, UNCHANGED
-        return maps, finite, self._finish(size)
+        return FusedMap(maps, finite, settings, self.jit_compile)
 
     def _fused(self, activations: Any, gradients: Any = None) -> tuple[Any, Any]:
         return fuse(activations, self.method, gradients, self.relu)
-
-    def _finish(self, size: Sequence[Any] | None) -> Finish:
-        return Finish(size, self.interpolation, self.normalize, self.heatmap_dtype)
 
     def _tensors(self, activations: Any, has_like: bool) -> list[Any]:
         """The feature maps and, if the method needs them, the gradients."""

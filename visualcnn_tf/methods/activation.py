@@ -11,7 +11,7 @@ import operator
 
 import tensorflow as tf
 
-from visualcnn_tf.ops.fast.xla import channel_mean, spatial_mean
+from visualcnn_tf.ops.fast.means import channel_mean, spatial_mean
 
 # 2**7 = 128 powers: (σ₂/σ₁)² = 0.81 decays to 2e-12, below what float32 can tell from zero.
 _SQUARINGS = 7

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from visualcnn_tf.methods.activation import eigen
-from visualcnn_tf.ops.fast.xla import spatial_mean
+from visualcnn_tf.ops.fast.means import spatial_mean
 
 # A sum this much smaller than the sum of magnitudes is rounding alone.
 _CANCELED = 1e-6

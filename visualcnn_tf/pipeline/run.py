@@ -19,7 +19,7 @@ from visualcnn_tf.introspect.record import OutputRecorder, is_recording, recordi
 from visualcnn_tf.introspect.trace import inlined
 from visualcnn_tf.methods import FUSIONS, is_discriminative, is_perturbation, needs_gradients, rectified
 from visualcnn_tf.ops.exporting import is_exporting
-from visualcnn_tf.ops.fast.together import Fused, heatmaps_of
+from visualcnn_tf.ops.fast.postprocess import postprocess_all
 from visualcnn_tf.ops.layout import to_channels_last
 from visualcnn_tf.ops.normalize import cast_maps
 from visualcnn_tf.pipeline.options import Options
@@ -82,11 +82,13 @@ def explain(
         activations, count = _fused_from(model, tap, run, plan, options)
         like = tap.like(images) if options.size == "input" else None
         with tf.name_scope(fusion.name):
-            fused.append(Fused(*fusion.fuse_maps(activations, like), (tap.reference, tap.frames, tap.sequence)))
+            fused.append(fusion.fuse_maps(activations, like))
         steps.append(count)
+    # Taps with the same input and the same axis of time steps fold them into batches of one size.
+    batches = [(tap.reference, tap.frames, tap.sequence) for tap in plan.taps]
     heatmaps = [
         _of_known_classes(tap.unfold(heatmap, count), tap, run, options)
-        for tap, heatmap, count in zip(plan.taps, heatmaps_of(fused), steps, strict=True)
+        for tap, heatmap, count in zip(plan.taps, postprocess_all(fused, batches), steps, strict=True)
     ]
     is_cast = options.fused_dtype == options.dtype
     outputs = [*run.outputs, *told, *(heatmaps if is_cast else [cast_maps(one, options.dtype) for one in heatmaps])]

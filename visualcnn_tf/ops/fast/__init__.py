@@ -1,1 +1,1 @@
-"""The same results as the plain functions of ``ops``, sooner."""
+"""The same results as the plain functions of ``ops``, sooner. Each file holds one trick, and says what it buys."""

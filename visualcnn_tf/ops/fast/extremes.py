@@ -1,7 +1,8 @@
-"""The least and the largest value that maps have once they are resized, without resizing them.
+"""The smallest and the largest value that maps have once they are enlarged, without enlarging them.
 
-Between the centers of neighboring pixels of a map, the enlarged one is linear along each axis: of the samples there,
-the outermost ones, the corners, are the extremes. An enlargement by 8 needs a sixteenth of all samples.
+What it buys: the large map is not read for its extremes. Between the centers of neighboring pixels of a map, the
+enlarged one is linear along each axis, so the outermost samples there, the corners, are the extremes. An enlargement by
+8 needs a sixteenth of all samples.
 """
 
 from __future__ import annotations
@@ -9,34 +10,68 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from visualcnn_tf.ops.resize import grows, is_linear_in_xla, neighbors, planned_weights, product, rotated
+from visualcnn_tf._utils.types import AxisSize
+from visualcnn_tf.ops.fast.enlarge import grows, is_gathered, neighbors
+from visualcnn_tf.ops.fast.environment import Environment
+from visualcnn_tf.ops.resize import first_axis_last, planned_weights, product
 
 # Numbers in a matrix for all axes at once, up to which it costs less than to transpose the map between two products.
 _SMALL = 2**14
 
 
-def has_few_corners(before: Sequence[Any], after: Sequence[Any], interpolation: str) -> bool:
-    """Whether :func:`extremes` can tell those of resized maps, with less work than to look at all their samples."""
-    pairs = list(zip(before, after, strict=True))
+def has_few_corners(
+    before: Sequence[AxisSize | None], after: Sequence[AxisSize], interpolation: str, environment: Environment
+) -> bool:
+    """Return whether :func:`extremes` can find those of enlarged maps with less work than from all their samples."""
     if interpolation == "bicubic" or not grows(before, after):
         return False
-    if is_linear_in_xla(interpolation):
-        return any(small < large for small, large in pairs)
+    if is_gathered(interpolation, environment):
+        return True
+    pairs = zip(before, after, strict=True)
     return bool(2 * math.prod(_corner_weights(*pair, interpolation).shape[1] for pair in pairs) < math.prod(after))
 
 
-def extremes(maps: tf.Tensor, size: Sequence[int], interpolation: str) -> tuple[tf.Tensor, tf.Tensor]:
-    """The least and the largest value, each ``(B, 1, 1)``, of maps ``(B, h, w)`` enlarged to a size."""
-    if not is_linear_in_xla(interpolation):
-        found = _corners(maps, size, interpolation)
-        found = tf.reshape(found, [-1, found.shape[1:].num_elements(), *[1] * (maps.shape.rank - 2)])
-        return tf.reduce_min(found, 1, keepdims=True), tf.reduce_max(found, 1, keepdims=True)
-    # Worked out from neighbors in XLA's loop that looks for the extremes, they are never written.
+def extremes(
+    maps: tf.Tensor, size: Sequence[int], interpolation: str, environment: Environment
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return the smallest and the largest value, each ``(B, 1, 1)``, of maps ``(B, h, w)`` enlarged to a size."""
+    if is_gathered(interpolation, environment):
+        return _extremes_in_xla(maps, size)
+    found = _corners(maps, size, interpolation)
+    found = tf.reshape(found, [-1, found.shape[1:].num_elements(), *[1] * (maps.shape.rank - 2)])
+    return tf.reduce_min(found, 1, keepdims=True), tf.reduce_max(found, 1, keepdims=True)
+
+
+def _corners(maps: tf.Tensor, size: Sequence[int], interpolation: str) -> tf.Tensor:
+    """Return the corners ``(B, ...)`` of enlarged maps, by a product along each axis or one along all of them.
+
+    The axes may come out in another order.
+    """
+    weights = [_corner_weights(*pair, interpolation) for pair in zip(maps.shape[1:], size, strict=True)]
+    if math.prod(one.size for one in weights) <= _SMALL:
+        maps, weights = tf.reshape(maps, [-1, maps.shape[1:].num_elements()]), [functools.reduce(np.kron, weights)]
+    *others, last = weights
+    maps = product(maps, tf.constant(last))
+    for one in others:
+        maps = product(first_axis_last(maps), tf.constant(one))
+    return maps
+
+
+@functools.lru_cache(maxsize=256)
+def _corner_weights(size_in: int, size_out: int, interpolation: str) -> np.ndarray:
+    """Return the columns of the weight matrix for the first and the last sample between each two centers."""
+    between = np.floor((np.arange(size_out) + 0.5) * size_in / size_out - 0.5)
+    is_new = np.diff(between, prepend=-np.inf) > 0
+    is_last = np.diff(between, append=np.inf) > 0
+    return planned_weights(size_in, size_out, interpolation)[:, is_new | is_last]
+
+
+def _extremes_in_xla(maps: tf.Tensor, size: Sequence[int]) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return the extremes from neighbors, in XLA's loop that looks for them: the corners are never written."""
     samples = [maps]
     for axis, (before, after) in enumerate(zip(maps.shape[1:], size, strict=True), 1):
         if 1 < before < after:
@@ -46,21 +81,8 @@ def extremes(maps: tf.Tensor, size: Sequence[int], interpolation: str) -> tuple[
     return tf.reduce_min(low, space, keepdims=True), tf.reduce_max(high, space, keepdims=True)
 
 
-def _corners(maps: tf.Tensor, size: Sequence[int], interpolation: str) -> tf.Tensor:
-    """The corners ``(B, ...)`` of enlarged maps, the axes in another order: a product along each, or one along all."""
-    weights = [_corner_weights(*pair, interpolation) for pair in zip(maps.shape[1:], size, strict=True)]
-    if math.prod(one.size for one in weights) <= _SMALL:
-        maps, weights = tf.reshape(maps, [-1, maps.shape[1:].num_elements()]), [functools.reduce(np.kron, weights)]
-    *others, last = weights
-    maps = product(maps, tf.constant(last))
-    # The axes need not come to stand as before.
-    for one in others:
-        maps = product(rotated(maps), tf.constant(one))
-    return maps
-
-
 def _outermost(maps: tf.Tensor, axis: int, before: int, after: int) -> list[tf.Tensor]:
-    """The first and the last sample between each two pixels along an axis; there are none behind the last pixel."""
+    """Return the first and the last sample between each two pixels along an axis; none lie behind the last pixel."""
     pixel, _ = tf.split(maps, [before - 1, 1], axis)
     _, following = tf.split(maps, [1, before - 1], axis)
     shares = [share.reshape(-1, *[1] * (maps.shape.rank - axis - 1)) for share in _shares(before, after)]
@@ -69,19 +91,10 @@ def _outermost(maps: tf.Tensor, axis: int, before: int, after: int) -> list[tf.T
 
 @functools.lru_cache(maxsize=256)
 def _shares(size_in: int, size_out: int) -> tuple[np.ndarray, np.ndarray]:
-    """How far behind each pixel but the last the first and the last sample up to the next lie, ``(size_in - 1,)``."""
+    """Return how far behind each pixel but the last the first and the last sample before the next one lie."""
     pixel, share = neighbors(size_in, size_out)
     first, last = np.ones(size_in, np.float32), np.zeros(size_in, np.float32)
     np.minimum.at(first, pixel, share)
     np.maximum.at(last, pixel, share)
     last[-2] = 1.0  # samples beyond the center of the last pixel are that pixel
     return first[:-1], last[:-1]
-
-
-@functools.lru_cache(maxsize=256)
-def _corner_weights(size_in: int, size_out: int, interpolation: str) -> np.ndarray:
-    """The columns of the weight matrix for the first and the last sample between each two centers."""
-    between = np.floor((np.arange(size_out) + 0.5) * size_in / size_out - 0.5)
-    is_new = np.diff(between, prepend=-np.inf) > 0
-    is_last = np.diff(between, append=np.inf) > 0
-    return planned_weights(size_in, size_out, interpolation)[:, is_new | is_last]

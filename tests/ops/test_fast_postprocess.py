@@ -12,13 +12,12 @@ from hypothesis import strategies as st
 from support import oracle
 from support.oracle import assert_close
 
-from visualcnn_tf.ops.exporting import switched_on
-from visualcnn_tf.ops.fast import xla
+from visualcnn_tf.ops.fast.environment import Environment
 from visualcnn_tf.ops.fast.extremes import extremes, has_few_corners
-from visualcnn_tf.ops.fast.finish import Finish
-from visualcnn_tf.ops.fast.together import Fused, heatmaps_of
+from visualcnn_tf.ops.fast.postprocess import postprocess_all
 from visualcnn_tf.ops.fast.xla import Compiled
 from visualcnn_tf.ops.normalize import DTYPES
+from visualcnn_tf.ops.postprocess import FusedMap, PostProcessing
 from visualcnn_tf.ops.resize import INTERPOLATIONS, resize
 
 HOWS = ["minmax", "max", ("range", -0.5, 2.0), None]
@@ -28,10 +27,13 @@ CHOICES = [(how, dtype) for how in HOWS for dtype in DTYPES if (how, dtype) != (
 SAME = ((8, 8), (8, 8))
 SHRINKING = [((30, 20), (11, 13)), ((20, 5), (9, 60))]
 STEP = {"float32": 0.0, "float16": 2.0**-11}
+PLAIN = Environment(compiled=False, cpu=True, exporting=False)
+COMPILED = Environment(compiled=True, cpu=True, exporting=False)
 
 
 def finish(maps: Any, size: Any, interpolation: str, normalize: Any, dtype: str, finite: Any = None) -> Any:
-    return Finish(size, interpolation, normalize, dtype)(maps, finite)
+    finite = tf.ones_like(maps[(slice(None), *[slice(1)] * (maps.shape.rank - 1))], bool) if finite is None else finite
+    return postprocess_all([FusedMap(maps, finite, PostProcessing(size, interpolation, normalize, dtype))])[0]
 
 
 def maps_of(space: tuple[int, ...], seed: int = 0, offset: float = 0.3) -> Any:
@@ -56,7 +58,7 @@ def test_equals_the_oracle(before: Any, after: Any, interpolation: str, how: Any
 @pytest.mark.parametrize("interpolation", ["bilinear", "nearest", "area"])
 @pytest.mark.parametrize(("before", "after"), SIZES, ids=str)
 def test_the_ends_are_exact(before: Any, after: Any, interpolation: str, xla: bool) -> None:
-    assert has_few_corners(before, after, interpolation)
+    assert has_few_corners(before, after, interpolation, PLAIN)
     run = tf.function(lambda maps: finish(maps, after, interpolation, "minmax", "float32"), jit_compile=xla)
     for offset in (0.0, 1.0, -1000.0):
         heatmaps = run(tf.constant(maps_of(before, offset=offset))).numpy().reshape(3, -1)
@@ -79,7 +81,7 @@ def test_extremes_are_those_of_the_enlarged_map(pairs: list[tuple[int, int]], in
     maps = tf.constant(maps_of(before, seed))
     space = tuple(range(1, len(before) + 1))
     every = resize(maps, after, interpolation).numpy()
-    for run in (extremes, Compiled(extremes)):
+    for run in (lambda *given: extremes(*given, PLAIN), Compiled(lambda *given: extremes(*given, COMPILED))):
         low, high = run(maps, after, interpolation)
         np.testing.assert_allclose(low, every.min(space, keepdims=True), rtol=0, atol=1e-6)
         np.testing.assert_allclose(high, every.max(space, keepdims=True), rtol=0, atol=1e-6)
@@ -117,39 +119,40 @@ def test_what_is_not_finite_stays_black_in_a_range() -> None:
 
 
 def test_few_corners() -> None:
-    assert has_few_corners((7, 7), (224, 224), "bilinear")
-    assert not has_few_corners((112, 112), (224, 224), "bilinear")  # all of them
-    assert not has_few_corners((7, 7), (224, 224), "bicubic")  # it overshoots between the centers
-    assert not has_few_corners((7, 300), (224, 224), "bilinear")  # it shrinks
-    assert not has_few_corners((None, 7), (224, 224), "bilinear")
+    assert has_few_corners((7, 7), (224, 224), "bilinear", PLAIN)
+    assert not has_few_corners((112, 112), (224, 224), "bilinear", PLAIN)  # all of them
+    assert not has_few_corners((7, 7), (224, 224), "bicubic", PLAIN)  # it overshoots between the centers
+    assert not has_few_corners((7, 300), (224, 224), "bilinear", PLAIN)  # it shrinks
+    assert not has_few_corners((None, 7), (224, 224), "bilinear", PLAIN)
 
 
 def test_corners_that_are_not_written_may_be_many() -> None:
-    with switched_on(xla._compiling):  # on a machine without GPU
-        assert has_few_corners((112, 112), (224, 224), "bilinear")
-        assert has_few_corners((224, 112), (224, 113), "area")
-        assert not has_few_corners((224, 224), (224, 224), "bilinear")  # nothing is enlarged
-        assert not has_few_corners((112, 112), (224, 224), "nearest")
-        assert not has_few_corners((7, 7), (224, 224), "bicubic")
-        assert not has_few_corners((None, 7), (224, 224), "bilinear")
+    assert has_few_corners((112, 112), (224, 224), "bilinear", COMPILED)
+    assert has_few_corners((224, 112), (224, 113), "area", COMPILED)
+    assert not has_few_corners((224, 224), (224, 224), "bilinear", COMPILED)  # nothing is enlarged
+    assert not has_few_corners((112, 112), (224, 224), "nearest", COMPILED)
+    assert not has_few_corners((7, 7), (224, 224), "bicubic", COMPILED)
+    assert not has_few_corners((None, 7), (224, 224), "bilinear", COMPILED)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("how", HOWS[:3], ids=str)
 def test_together_as_alone(how: Any, dtype: str) -> None:
-    finish = Finish((56, 56), "bilinear", how, dtype)
-    fused = [
-        Fused(tf.constant(maps_of(space, seed)), tf.constant(finite)[:, tf.newaxis, tf.newaxis], finish, group)
-        for seed, (space, group, finite) in enumerate(
-            [
-                ((7, 7), "a", [True, True, True]),
-                ((14, 14), "a", [True, True, True]),
-                ((7, 7), "a", [True, False, True]),
-                ((7, 7), "b", [True, True, True]),
-                ((28, 28), "a", [True, True, True]),
-                ((14, 14), "a", [False, True, True]),
-            ]
-        )
+    settings = PostProcessing((56, 56), "bilinear", how, dtype)
+    shapes = [
+        ((7, 7), "a", [True, True, True]),
+        ((14, 14), "a", [True, True, True]),
+        ((7, 7), "a", [True, False, True]),
+        ((7, 7), "b", [True, True, True]),
+        ((28, 28), "a", [True, True, True]),
+        ((14, 14), "a", [False, True, True]),
     ]
-    for one, heatmap in zip(fused, heatmaps_of(fused), strict=True):
-        np.testing.assert_array_equal(heatmap, finish(one.maps, one.finite))
+    fused = [
+        FusedMap(tf.constant(maps_of(space, seed)), tf.constant(finite)[:, tf.newaxis, tf.newaxis], settings)
+        for seed, (space, _, finite) in enumerate(shapes)
+    ]
+    together = postprocess_all(fused, [batch for _, batch, _ in shapes])
+    for one, heatmap in zip(fused, together, strict=True):
+        # Products of batches of another size may round otherwise.
+        alone = postprocess_all([one])[0].numpy().astype(float)
+        np.testing.assert_allclose(heatmap.numpy().astype(float), alone, rtol=0, atol=1 if dtype == "uint8" else 1e-6)
