@@ -1,51 +1,44 @@
 """Makes a trained TensorFlow/Keras model explain itself: heatmaps as outputs of the model, computed in its graph."""
 
-from visualcnn_tf import errors
-from visualcnn_tf._attach import attach
-from visualcnn_tf._model import ExplainedModel
-from visualcnn_tf.compat.visualizer import Visualizer
-from visualcnn_tf.errors import (
-    Image1DError,
-    ImageTooSmallError,
-    IncompatibleModelError,
-    InvalidTypeError,
-    NanLayerOutputError,
-    OutputBiggerThanInputError,
-    SizeTooSmall,
-    SmallConvolutionWarning,
-    VisualCNNError,
-)
-from visualcnn_tf.export.saved_model import export_saved_model
-from visualcnn_tf.export.tflite import export_tflite
-from visualcnn_tf.heatmap.layer import FeatureMapFusion
-from visualcnn_tf.methods import FUSIONS
-from visualcnn_tf.pipeline.tap import Tap
-from visualcnn_tf.render.colormaps import COLORMAPS
-from visualcnn_tf.render.layers import BlurByImportance, Colorize, Overlay
-from visualcnn_tf.render.pictures import blur_by_importance, colorize, overlay
-from visualcnn_tf.training.callback import HeatmapCallback
-from visualcnn_tf.viz.figures import plot_heatmaps, plot_pages
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from visualcnn_tf.cli.invocation import is_command
+from visualcnn_tf.errors import *  # noqa: F403
 
 __version__ = "1.0.0"
 
-__all__ = [
+__all__ = [  # noqa: F405 - they come with the star imports
     "COLORMAPS",
     "FUSIONS",
     "BlurByImportance",
     "Colorize",
+    "ExpensiveMethodWarning",
     "ExplainedModel",
+    "ExportVerificationError",
     "FeatureMapFusion",
     "HeatmapCallback",
     "Image1DError",
+    "ImageReadError",
     "ImageTooSmallError",
     "IncompatibleModelError",
+    "InputShapeError",
+    "InvalidArgumentError",
     "InvalidTypeError",
+    "LayerNotFoundError",
+    "MissingExtraError",
     "NanLayerOutputError",
-    "OutputBiggerThanInputError",
+    "NoFeatureMapError",
+    "NoGradientError",
+    "NotBuiltError",
+    "NotSerializableWarning",
     "Overlay",
+    "PathNotWritableError",
     "SizeTooSmall",
     "SmallConvolutionWarning",
+    "SpatialAxesLostWarning",
     "Tap",
+    "UnsupportedOperationError",
     "VisualCNNError",
     "Visualizer",
     "attach",
@@ -58,3 +51,17 @@ __all__ = [
     "plot_heatmaps",
     "plot_pages",
 ]
+
+# Importing the package imports all of it, because Keras can load a saved model only when the classes in it are
+# registered. The command ``visualcnn`` alone waits until it has read its arguments: TensorFlow takes seconds to import,
+# and ``visualcnn --help`` should answer at once.
+if TYPE_CHECKING or not is_command():
+    from visualcnn_tf._public import *  # noqa: F403
+
+if not TYPE_CHECKING:  # a type checker would take every misspelled name for one that exists
+
+    def __getattr__(name: str) -> object:
+        """Return a public name in the process of the command, where none was imported at the start."""
+        if name in __all__:
+            return getattr(import_module("visualcnn_tf._public"), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

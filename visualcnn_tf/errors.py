@@ -4,8 +4,6 @@ Each error is a :class:`VisualCNNError` and also the built-in type that a caller
 ``except vc.VisualCNNError`` and ``except ValueError`` work.
 """
 
-from __future__ import annotations
-
 
 class VisualCNNError(Exception):
     """Base class of every error that this package raises."""
@@ -36,7 +34,7 @@ class InputShapeError(VisualCNNError, ValueError):
 
 
 class NotBuiltError(VisualCNNError, AttributeError, ValueError):
-    """Something was asked that is known only after the model's first call."""
+    """The model has to be built or called first: only then is the requested information known."""
 
 
 class NanLayerOutputError(VisualCNNError, ValueError):
@@ -44,15 +42,15 @@ class NanLayerOutputError(VisualCNNError, ValueError):
 
 
 class NoGradientError(VisualCNNError, ValueError):
-    """A method needs the gradient of the score, and none leads to the layer."""
+    """A method needs the gradient of the score, and the score does not depend on the layer's output differentiably."""
 
 
 class ExportVerificationError(VisualCNNError, ValueError):
-    """A written model does not give what the model gives."""
+    """The outputs of an exported model differ from those of the original model."""
 
 
 class UnsupportedOperationError(VisualCNNError, ValueError):
-    """An operation is not built into the format of an export."""
+    """The model needs an operation that the export format does not have built in."""
 
 
 class MissingExtraError(VisualCNNError, ImportError, ValueError):
@@ -60,40 +58,36 @@ class MissingExtraError(VisualCNNError, ImportError, ValueError):
 
 
 class PathNotWritableError(VisualCNNError, OSError, ValueError):
-    """A file or folder can't be written: no permission, a full disk, or a file where a folder should be."""
+    """A file or folder can't be written: no permission, a full disk, or a file where a folder is needed."""
 
 
 class ImageReadError(VisualCNNError, ValueError):
-    """A file is not an image that can be read."""
+    """A file can't be read as an image."""
 
 
 class ImageTooSmallError(VisualCNNError, ValueError):
-    """The image is smaller than the smallest layer that would be shown."""
+    """The image is smaller than 14×14, the smallest layer that ``Visualizer`` shows by default."""
 
 
 class Image1DError(VisualCNNError, ValueError):
-    """The image has one dimension; two or more are needed."""
-
-
-class OutputBiggerThanInputError(VisualCNNError, ValueError):
-    """Kept for callers that catch it: layers larger than the input are supported, so it is never raised."""
+    """The image has fewer than two dimensions."""
 
 
 class SizeTooSmall(VisualCNNError, ValueError):  # noqa: N818 - a name that existing callers catch
-    """The requested picture size is too small to be looked at."""
+    """The requested width of a picture is under 100 pixels."""
 
 
 class SmallConvolutionWarning(UserWarning):
-    """A layer smaller than 14×14 was left out."""
+    """``Visualizer`` left out a layer smaller than 14×14."""
 
 
 class NotSerializableWarning(UserWarning):
-    """The model is saved, but it will not load without help."""
+    """The model was saved, but loading it needs ``custom_objects``."""
 
 
 class ExpensiveMethodWarning(UserWarning):
-    """A method runs the model very often for each image."""
+    """A method runs the model very many times for each image."""
 
 
-class NoPlaceWarning(UserWarning):
-    """A layer comes after the spatial axes were lost, so its heatmap shows no places of the image."""
+class SpatialAxesLostWarning(UserWarning):
+    """A layer comes after the spatial axes were lost, so positions in its heatmap are not positions in the image."""

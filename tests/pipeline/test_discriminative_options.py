@@ -24,7 +24,7 @@ from visualcnn_tf.errors import (
     InvalidArgumentError,
     NoFeatureMapError,
     NoGradientError,
-    NoPlaceWarning,
+    SpatialAxesLostWarning,
 )
 from visualcnn_tf.methods import FUSIONS, GRADIENT_FUSIONS, PERTURBATIONS
 
@@ -228,7 +228,7 @@ def test_a_layer_after_the_flattening_shows_no_places() -> None:
     decoded = L.Conv2DTranspose(2, 3, name="decoded")(L.Reshape((2, 2, 3))(code))
     model = keras.Model(image, L.Dense(2)(L.Flatten()(decoded)))
     (warning,) = caught(model=model, layers="decoded", method="gradcam")
-    assert warning.category is NoPlaceWarning
+    assert warning.category is SpatialAxesLostWarning
     assert str(warning.message).startswith("`layers`: everything that 'decoded' sees was flattened")
     assert warning.filename == __file__
     assert caught(model=model, layers="seen", method="gradcam") == []

@@ -28,7 +28,7 @@ class WrongResultError(Exception):
 def attached(subject: Subject, layers: Any, method: Any, **options: Any) -> Any:
     """The explained model; of what ``attach`` warns, a deep layer says nothing new."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", vc.errors.NoPlaceWarning)
+        warnings.simplefilter("ignore", vc.errors.SpatialAxesLostWarning)
         return vc.attach(subject.model, layers, method=method, **{**subject.options, **options})
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from visualcnn_tf.errors import ExpensiveMethodWarning, NoFeatureMapError, NoGradientError, NoPlaceWarning
+from visualcnn_tf.errors import ExpensiveMethodWarning, NoFeatureMapError, NoGradientError, SpatialAxesLostWarning
 from visualcnn_tf.gradients.backward import backward_pass
 from visualcnn_tf.gradients.graph_paths import connected, downstream_of
 from visualcnn_tf.introspect.outputs import flat_outputs
@@ -51,7 +51,7 @@ def check_reachable(
                     warnings.warn(
                         f"`layers`: everything that {tap.path!r} sees was flattened or pooled before, so places in its "
                         "heatmap are not places in the image. Select a layer before the flattening.",
-                        NoPlaceWarning,
+                        SpatialAxesLostWarning,
                         stacklevel=4,
                     )
             sources = [call.tensor for call, tap in wanted if needs_gradients(tap.method)]

@@ -1,0 +1,24 @@
+"""The public names that need TensorFlow, each from its own module; ``visualcnn_tf`` offers them all.
+
+Importing this module registers every layer and model class of the package with Keras.
+"""
+
+from visualcnn_tf import errors as errors
+from visualcnn_tf._attach import attach as attach
+from visualcnn_tf._model import ExplainedModel as ExplainedModel
+from visualcnn_tf.compat.visualizer import Visualizer as Visualizer
+from visualcnn_tf.export.saved_model import export_saved_model as export_saved_model
+from visualcnn_tf.export.tflite import export_tflite as export_tflite
+from visualcnn_tf.heatmap.layer import FeatureMapFusion as FeatureMapFusion
+from visualcnn_tf.methods import FUSIONS as FUSIONS
+from visualcnn_tf.pipeline.tap import Tap as Tap
+from visualcnn_tf.render.colormaps import COLORMAPS as COLORMAPS
+from visualcnn_tf.render.layers import BlurByImportance as BlurByImportance
+from visualcnn_tf.render.layers import Colorize as Colorize
+from visualcnn_tf.render.layers import Overlay as Overlay
+from visualcnn_tf.render.pictures import blur_by_importance as blur_by_importance
+from visualcnn_tf.render.pictures import colorize as colorize
+from visualcnn_tf.render.pictures import overlay as overlay
+from visualcnn_tf.training.callback import HeatmapCallback as HeatmapCallback
+from visualcnn_tf.viz.figures import plot_heatmaps as plot_heatmaps
+from visualcnn_tf.viz.figures import plot_pages as plot_pages

@@ -1,0 +1,43 @@
+"""From arguments of the command line to options of ``attach``."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Sequence
+from typing import Any
+
+from visualcnn_tf._utils.checks import bad_value
+
+_LARGEST = 8192  # pixels: a heatmap of this height and width takes 256 MB
+
+
+def attach_options(arguments: Namespace) -> dict[str, Any]:
+    """Return the options of ``attach`` that the commands share.
+
+    Raises:
+        InvalidArgumentError: ``--size`` is not as described.
+    """
+    return {
+        "layers": _one_or_all(arguments.layers),
+        "method": arguments.method,
+        "size": _size(arguments.size),
+        "target": arguments.target,
+        "output": arguments.output,
+        "max_channels": arguments.max_channels,
+    }
+
+
+def _one_or_all(selectors: list[str | int] | None) -> str | int | list[str | int] | None:
+    """Return a single selector by itself, because only then may it be a preset."""
+    return selectors[0] if selectors and len(selectors) == 1 else selectors
+
+
+def _size(words: Sequence[str] | None) -> str | tuple[int, int] | None:
+    if words is None:
+        return "input"
+    if list(words) == ["native"]:
+        return None
+    if len(words) == 2 and all(word.isdecimal() and 0 < int(word) <= _LARGEST for word in words):
+        return int(words[0]), int(words[1])
+    allowed = f"'native' or a height and a width up to {_LARGEST}, such as 56 56"
+    raise bad_value("--size", allowed, " ".join(words))

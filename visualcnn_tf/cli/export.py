@@ -1,0 +1,61 @@
+"""``visualcnn export``: a model with its heatmaps as files for servers and devices."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from visualcnn_tf._attach import attach
+from visualcnn_tf._utils.checks import bad_value
+from visualcnn_tf.cli.attach_options import attach_options
+from visualcnn_tf.cli.files import load_model
+from visualcnn_tf.export.preprocess import check_preprocess
+from visualcnn_tf.export.saved_model import export_saved_model
+from visualcnn_tf.export.tflite import export_tflite
+from visualcnn_tf.introspect.inputs import image_inputs
+from visualcnn_tf.io.atomic import check_free
+from visualcnn_tf.io.images import read_images
+
+
+def run(arguments: Namespace) -> None:
+    """Write a SavedModel, a TensorFlow Lite file, or both."""
+    if arguments.saved_model is None and arguments.tflite is None:
+        raise bad_value("--saved-model", "given, or --tflite, or both", None, "Say what to write.")
+    if arguments.tflite is not None:
+        check_free(arguments.tflite, arguments.overwrite, "--tflite", "Add `--overwrite`")
+    model = load_model(arguments.model, arguments.trust_model)
+    explained = attach(model, dtype=arguments.dtype, **attach_options(arguments))
+    data = None
+    if arguments.calibrate is not None:
+        data = [_calibration_images(explained.model, arguments.calibrate, arguments.preprocess)]
+    if arguments.saved_model is not None:
+        folder = export_saved_model(
+            explained,
+            arguments.saved_model,
+            version="next",
+            preprocess=arguments.preprocess,
+            representative_data=data,
+        )
+        print(f"Wrote {folder}: a SavedModel, the same as the model.")
+    if arguments.tflite is not None:
+        report = export_tflite(
+            explained,
+            arguments.tflite,
+            quantize=arguments.quantize,
+            representative_data=data,
+            overwrite=arguments.overwrite,
+        )
+        print(report)
+
+
+def _calibration_images(model: keras.Model, folder: Path, preprocess: str | None) -> np.ndarray:
+    """Return all images of a folder, as the model takes them."""
+    spec = image_inputs(model).specs[0]
+    files = sorted(path for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
+    if not files:
+        advice = "It is empty." if folder.is_dir() else "There is no such folder."
+        raise bad_value("--calibrate", "a folder of images", str(folder), advice)
+    return np.asarray(check_preprocess(preprocess, spec)(read_images(files, spec.shape)))

@@ -1,0 +1,236 @@
+"""The arguments of the command line. Reading them needs neither TensorFlow nor NumPy, so that ``--help`` is quick."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import NoReturn
+
+from visualcnn_tf.cli.help_texts import HELP
+
+# The names that other modules, which import TensorFlow, allow; a test compares them.
+COLORMAPS = ("seed", "gray", "turbo", "viridis", "inferno", "cividis", "jet")
+BACKGROUNDS = ("light", "dark")
+DTYPES = ("float32", "float16", "uint8")
+PREPROCESS = ("0..1", "-1..1", "caffe")
+QUANTIZE = ("float16", "dynamic", "int8")
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that answers a mistake in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print what is wrong and where help is found; exit with code 2."""
+        self.exit(2, f"visualcnn: error: {message}. Run `{self.prog} --help` for help.\n")
+
+
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """Return the arguments; exit for a mistake, or after ``--help`` or ``--version``."""
+    return _parser().parse_args(_joined(words))
+
+
+def _parser() -> Parser:
+    parser = Parser(prog="visualcnn", description="Heatmaps of what the layers of a CNN respond to.")
+    parser.add_argument("--version", action="version", version=f"visualcnn-tf {_version()}")
+    _add_verbose(parser, default=False)
+    commands = parser.add_subparsers(dest="command", required=True, metavar=f"{{{','.join(HELP)}}}")
+    for name, add_arguments in {
+        "demo": _add_demo,
+        "layers": _add_model,
+        "show": _add_show,
+        "video": _add_video,
+        "export": _add_export,
+        "web": _add_web,
+    }.items():
+        command = commands.add_parser(
+            name,
+            help=HELP[name].summary,
+            description=HELP[name].description,
+            epilog=f"examples:\n{HELP[name].examples}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        add_arguments(command)
+        _add_verbose(command, default=argparse.SUPPRESS)
+    return parser
+
+
+def _add_verbose(parser: argparse.ArgumentParser, default: object) -> None:
+    """Add an option that may stand before the command and after it."""
+    parser.add_argument("--verbose", action="store_true", default=default, help="show the log messages of TensorFlow")
+
+
+def _add_demo(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=_path, default=Path("visualcnn_demo"), metavar="DIR", help="default: %(default)s")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the training; default: %(default)s")
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", type=_path, metavar="MODEL", help="a .keras or .h5 file")
+    parser.add_argument(
+        "--trust-model", action="store_true", help="run the code that MODEL holds (Lambda layers), unsafe if not yours"
+    )
+
+
+def _add_show(parser: argparse.ArgumentParser) -> None:
+    _add_model(parser)
+    parser.add_argument("images", type=_path, nargs="+", metavar="IMAGE", help="JPEG, PNG, BMP or GIF files")
+    _add_heatmaps(parser, classes="a class index, or top3 and the like")
+    parser.add_argument("--combine", action="store_true", help="add the mean of all heatmaps")
+    _add_pixels(parser)
+    parser.add_argument("--labels", type=_path, metavar="FILE", help="class names, one a line")
+    parser.add_argument("--background", choices=BACKGROUNDS, default="light", help="default: %(default)s")
+    parser.add_argument(
+        "-o",
+        "--out",
+        type=_path,
+        default=Path("heatmaps.png"),
+        metavar="FILE",
+        help="default: %(default)s; what does not fit on one page becomes heatmaps_1.png and so on",
+    )
+
+
+def _add_video(parser: argparse.ArgumentParser) -> None:
+    _add_model(parser)
+    parser.add_argument("frames", type=_path, metavar="FRAMES", help="a folder of pictures, or an animated GIF")
+    parser.add_argument("-o", "--out", type=_path, required=True, metavar="OUT", help="film.gif, or a folder for PNGs")
+    parser.add_argument(
+        "--layer", type=_number_or_text, default="last", metavar="L", help="one layer, or 'last'; default: %(default)s"
+    )
+    parser.add_argument("--method", default="gradcam", metavar="M", help="the fusion; default: %(default)s")
+    parser.add_argument(
+        "--range", type=float, nargs=2, metavar=("LOW", "HIGH"), help="raw values of the lowest and highest color"
+    )
+    parser.add_argument(
+        "--calibrate", type=int, default=30, metavar="N", help="frames that set the scale; default: %(default)s"
+    )
+    parser.add_argument(
+        "--colormap", choices=COLORMAPS, default="turbo", metavar="C", help=f"{_listed(COLORMAPS)}; default: turbo"
+    )
+    parser.add_argument("--alpha", type=float, default=0.5, metavar="A", help="opacity; default: %(default)s")
+    parser.add_argument("--weighted", action="store_true", help="make low values transparent")
+    parser.add_argument("--fps", type=float, metavar="N", help="frames a second; default: those of FRAMES, or 10")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing folder")
+    _add_pixels(parser)
+
+
+def _add_export(parser: argparse.ArgumentParser) -> None:
+    _add_model(parser)
+    _add_heatmaps(parser, classes="a class index, top3 and the like, or input for one that each request may choose")
+    parser.add_argument(
+        "--dtype", choices=DTYPES, default="float32", metavar="T", help=f"{_listed(DTYPES)}; of the heatmaps"
+    )
+    parser.add_argument(
+        "--saved-model", type=_path, metavar="DIR", help="write a SavedModel to the next free number in this folder"
+    )
+    parser.add_argument(
+        "--preprocess",
+        choices=PREPROCESS,
+        metavar="P",
+        help=f"of encoded and calibration images: {_listed(PREPROCESS)}; default: none",
+    )
+    parser.add_argument("--tflite", type=_path, metavar="FILE", help="write a TensorFlow Lite file")
+    parser.add_argument(
+        "--quantize", choices=QUANTIZE, metavar="Q", help=f"of the TensorFlow Lite file: {_listed(QUANTIZE)}"
+    )
+    parser.add_argument(
+        "--calibrate",
+        type=_path,
+        metavar="DIR",
+        help="images to compare with, as --preprocess says; int8 needs 100",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing TensorFlow Lite file")
+
+
+def _add_pixels(parser: argparse.ArgumentParser) -> None:
+    pixels = parser.add_mutually_exclusive_group()
+    pixels.add_argument(
+        "--scale",
+        choices=("none", "0..1", "-1..1"),
+        help="range of the pixel values that the model takes; default: none (0..255) for a model that "
+        "rescales them itself, 0..1 for others",
+    )
+    pixels.add_argument(
+        "--preprocess",
+        metavar="NAME",
+        help="preprocess as this module of keras.applications does, e.g. mobilenet_v2",
+    )
+
+
+def _add_heatmaps(parser: argparse.ArgumentParser, classes: str) -> None:
+    parser.add_argument(
+        "--layers",
+        type=_number_or_text,
+        nargs="+",
+        metavar="L",
+        help="a preset (conv, stages, last), or names, paths, patterns and indices; default: conv",
+    )
+    parser.add_argument("--method", default="deviation", metavar="M", help="the fusion; default: %(default)s")
+    parser.add_argument(
+        "--class",
+        dest="target",
+        type=_number_or_text,
+        default="predicted",
+        metavar="K",
+        help=f"what methods such as gradcam explain: {classes}; default: %(default)s",
+    )
+    parser.add_argument("--output", metavar="NAME", help="which of several outputs they explain")
+    parser.add_argument(
+        "--max-channels", type=int, metavar="N", help="scorecam and ablationcam: only the N channels that vary most"
+    )
+    parser.add_argument(
+        "--size",
+        nargs="+",
+        metavar="N",
+        help="height and width of the heatmaps, or 'native' for each layer's own; default: the input's",
+    )
+
+
+def _add_web(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", type=_path, metavar="MODEL", help="a .tflite file with heatmaps")
+    parser.add_argument("--port", type=int, default=8000, metavar="N", help="0 for any; default: %(default)s")
+    parser.add_argument(
+        "--preprocess", choices=("0..1", "-1..1", "0..255"), help="pixel values that the page starts with"
+    )
+    parser.add_argument("--no-browser", action="store_true", help="don't open the page")
+    parser.add_argument(
+        "--modules",
+        type=_path,
+        default=Path("node_modules"),
+        metavar="DIR",
+        help="the folder that holds LiteRT.js; default: %(default)s",
+    )
+
+
+def _joined(words: Sequence[str]) -> list[str]:
+    """Return the words with ``--scale -1..1`` as one, because argparse takes ``-1..1`` for an option."""
+    text = "\0".join(words)
+    for option in ("--scale", "--preprocess"):
+        text = text.replace(f"{option}\0-1..1", f"{option}=-1..1")
+    return text.split("\0") if words else []
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} or {names[-1]}"
+
+
+def _path(text: str) -> Path:
+    if not text:  # a shell variable that is not set: it would mean the current folder
+        raise argparse.ArgumentTypeError("must not be empty")
+    return Path(text)
+
+
+def _number_or_text(text: str) -> str | int:
+    """Return a layer or a class; what looks like a number is an index."""
+    try:
+        return int(text)
+    except ValueError:
+        return text
+
+
+def _version() -> str:
+    try:
+        return version("visualcnn-tf")
+    except PackageNotFoundError:
+        return "of a source checkout"
