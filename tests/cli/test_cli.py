@@ -12,9 +12,16 @@ from support.small_cnn import small_cnn
 
 import visualcnn_tf.cli.main
 from visualcnn_tf._attach import attach
-from visualcnn_tf.cli import commands
+from visualcnn_tf.cli import parser
+from visualcnn_tf.cli import show as show_command
+from visualcnn_tf.cli.help_texts import HELP
 from visualcnn_tf.cli.main import main
+from visualcnn_tf.export.preprocess import PREPROCESS
+from visualcnn_tf.export.tflite import QUANTIZATIONS
 from visualcnn_tf.io.images import read_images
+from visualcnn_tf.ops.normalize import DTYPES
+from visualcnn_tf.render.colormaps import COLORMAPS
+from visualcnn_tf.viz.gallery import BACKGROUNDS
 
 ROOT = Path(visualcnn_tf.cli.main.__file__).parents[2]
 layers = keras.layers
@@ -55,13 +62,13 @@ class Doubling(layers.Layer):
 def plotted(monkeypatch):
     """What ``show`` hands to plot_pages."""
     calls = []
-    original = commands.plot_pages
+    original = show_command.plot_pages
 
     def record(images, outputs, **options):
         calls.append((images, outputs, options))
         return original(images, outputs, **options)
 
-    monkeypatch.setattr(commands, "plot_pages", record)
+    monkeypatch.setattr(show_command, "plot_pages", record)
     return calls
 
 
@@ -164,7 +171,7 @@ def test_show_scales_pixels(folder, tmp_path, plotted, monkeypatch, words, model
             seen.append(images)
             return {"heatmap_x": np.zeros((1, 4, 4))}
 
-    monkeypatch.setattr(commands, "attach", lambda *_, **__: Explained())
+    monkeypatch.setattr(show_command, "attach", lambda *_, **__: Explained())
     show(folder, tmp_path, *words, model=model)
     pixels = tf.io.decode_image((folder / "a.png").read_bytes()).numpy()[None]
     np.testing.assert_allclose(seen[0], pixels / factor - offset, atol=1e-6)
@@ -213,7 +220,7 @@ def test_show_explains_a_class(folder, tmp_path, plotted, words, options, keys):
 
 def test_show_tells_the_class_in_the_titles(folder, tmp_path, monkeypatch):
     figures = []
-    monkeypatch.setattr(commands, "save_figure", lambda figure, path: figures.append(figure))
+    monkeypatch.setattr(show_command, "save_figure", lambda figure, path: figures.append(figure))
     words = ["--layers", "last", "--method", "gradcam", "--class", "2", "--labels", str(folder / "three.txt")]
     assert main(["show", str(folder / "model.keras"), str(folder / "a.png"), *words]) == 0
     assert "second\n4×4\nfor newt" in [ax.get_title() for ax in figures[0].axes]
@@ -320,6 +327,7 @@ def test_a_mistake_is_one_line_on_stderr_and_exit_code_2(folder, monkeypatch, ca
         (["draw"], "invalid choice: 'draw'"),
         (["show", "model.keras"], "IMAGE"),
         (["show", "model.keras", "a.png", "--scale", "0..255"], "argument --scale"),
+        (["video", "m", "f", "-o", "o.gif", "--colormap", "hot"], "argument --colormap: invalid choice: 'hot'"),
         (["show", "model.keras", "a.png", "--max-channels", "few"], "argument --max-channels"),
         (["show", "m", "i", "--scale", "none", "--preprocess", "vgg16"], "not allowed with"),
         (["demo", "--seed", "x"], "argument --seed"),
@@ -329,13 +337,31 @@ def test_a_wrong_command_line_exits_with_2(capsys, words, message):
     with pytest.raises(SystemExit) as stop:
         main(words)
     assert stop.value.code == 2
-    assert message in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert said.startswith("visualcnn: error: ")
+    assert said.count("\n") == 1
+    assert message in said
+    assert "--help` for help." in said
+
+
+@pytest.mark.parametrize(
+    ("offered", "allowed"),
+    [
+        (parser.COLORMAPS, COLORMAPS),
+        (parser.BACKGROUNDS, BACKGROUNDS),
+        (parser.DTYPES, DTYPES),
+        (parser.PREPROCESS, [name for name in PREPROCESS if name]),
+        (parser.QUANTIZE, [name for name in QUANTIZATIONS if name]),
+    ],
+)
+def test_the_choices_of_the_parser_are_those_of_the_package(offered, allowed):
+    assert offered == tuple(allowed)
 
 
 # Help, version, start -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", ["demo", "layers", "show"])
+@pytest.mark.parametrize("command", HELP)
 def test_help_has_examples(capsys, command):
     with pytest.raises(SystemExit) as stop:
         main([command, "--help"])

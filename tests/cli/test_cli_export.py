@@ -111,11 +111,9 @@ def test_an_existing_file_is_an_error_before_anything_is_written(model_file: Pat
     ("words", "message"),
     [
         ([], "`--saved-model` must be given, or --tflite"),
-        (["--tflite", "OUT/m.tflite", "--quantize", "int3"], "`quantize` must be one of"),
         (["--tflite", "OUT/m.tflite", "--layers", "nope"], "'nope'"),
         (["--tflite", "OUT/m.tflite", "--method", "gradcam", "--class", "99"], "within the model's"),
         (["--tflite", "OUT/m.tflite", "--class", "input"], "Use a method such as 'gradcam'"),
-        (["--saved-model", "OUT/s", "--preprocess", "imagenet"], "`preprocess` must be one of"),
     ],
 )
 def test_mistakes(model_file: Path, tmp_path: Path, capsys: Any, words: list[str], message: str) -> None:
@@ -124,4 +122,21 @@ def test_mistakes(model_file: Path, tmp_path: Path, capsys: Any, words: list[str
     captured = capsys.readouterr()
     assert message in captured.err
     assert captured.err.startswith("visualcnn: error: ")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--tflite", "OUT/m.tflite", "--quantize", "int3"], "argument --quantize: invalid choice: 'int3'"),
+        (["--saved-model", "OUT/s", "--preprocess", "imagenet"], "argument --preprocess: invalid choice: 'imagenet'"),
+        (["--saved-model", "OUT/s", "--dtype", "float64"], "argument --dtype: invalid choice: 'float64'"),
+    ],
+)
+def test_wrong_choices(model_file: Path, tmp_path: Path, capsys: Any, words: list[str], message: str) -> None:
+    words = [word.replace("OUT", str(tmp_path)) for word in words]
+    with pytest.raises(SystemExit) as stop:
+        main(["export", str(model_file), *words])
+    assert stop.value.code == 2
+    assert capsys.readouterr().err.startswith(f"visualcnn: error: {message}")
     assert not list(tmp_path.iterdir())

@@ -1,7 +1,9 @@
 """The demo, with a network that is not trained unless the test is marked slow."""
 
 import shlex
+import subprocess
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -13,6 +15,8 @@ from visualcnn_tf.cli import demo
 from visualcnn_tf.cli.main import main
 from visualcnn_tf.data.digits import build_cnn
 from visualcnn_tf.viz.figures import plot_heatmaps
+
+ROOT = Path(demo.__file__).parents[2]
 
 
 def test_demo_writes_models_and_pictures(tmp_path, monkeypatch, capsys):
@@ -79,3 +83,30 @@ def test_the_real_demo_reads_95_percent(tmp_path, capsys):
     assert main(["demo", "--out", str(tmp_path)]) == 0
     said = capsys.readouterr().out
     assert float(said.split("Test accuracy ")[1].split("%")[0]) >= 95
+
+
+@pytest.mark.slow
+def test_the_printed_commands_work_as_printed(tmp_path):
+    """From the shell, with a program that is not on the PATH."""
+    program = tmp_path / "env" / "bin" / "visualcnn"
+    program.parent.mkdir(parents=True)
+    program.write_text(f"""#!{sys.executable}
+import sys
+sys.path.insert(0, {str(ROOT)!r})
+from visualcnn_tf.cli.main import main
+sys.exit(main())
+""")
+    program.chmod(0o755)
+
+    def shell(line):
+        done = subprocess.run(["sh", "-c", line], cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert done.stderr == ""
+        return done.stdout
+
+    printed = shell("env/bin/visualcnn demo --out 'my demo'").split("Try next:\n")[1].splitlines()
+    assert len(printed) == 3
+    for line in printed:
+        assert line.startswith("  env/bin/visualcnn ")
+        assert shell(line)
+    assert (tmp_path / "heatmaps.png").exists()

@@ -27,7 +27,6 @@ from visualcnn_tf.errors import (
     InvalidTypeError,
     MissingExtraError,
     NanLayerOutputError,
-    OutputBiggerThanInputError,
     SizeTooSmall,
     SmallConvolutionWarning,
     VisualCNNError,
@@ -365,7 +364,6 @@ def test_the_seeds_errors_are_ours_and_pythons() -> None:
         ImageTooSmallError,
         NanLayerOutputError,
         SizeTooSmall,
-        OutputBiggerThanInputError,
     ):
         assert issubclass(error, VisualCNNError)
         assert issubclass(error, ValueError)

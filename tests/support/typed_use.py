@@ -30,7 +30,7 @@ vc.attach(model, "last", target=[3, 7], normalize=("range", 0.0, 2.0), combine="
 vc.attach(model, method=lambda activations: activations[..., 0], render=vc.Overlay(0.5))
 
 heatmap = vc.FeatureMapFusion("l2", size="input")
-assert_type(heatmap.method, "str | vc.fusion.Fusion")
+assert_type(heatmap.method, "str | vc.methods.Fusion")
 
 folder = vc.export_saved_model(explained, Path("models/explained"), version="next", preprocess="0..1")
 assert_type(folder, Path)

@@ -36,7 +36,7 @@ def command_line(words: Sequence[str]) -> str:
 def _program() -> list[str]:
     """Return the words that start this program from the working folder, as short as the user could type them."""
     program = Path(*sys.argv[:1])
-    if program.name == "__main__.py":
+    if program.parts[-2:] == (_PACKAGE, "__main__.py"):
         return [sys.orig_argv[0], "-m", _PACKAGE]
     if program.name not in _FILES or _is_on_path(program):
         return [NAME]
