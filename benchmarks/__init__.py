@@ -1,1 +1,1 @@
-"""What heatmaps cost, measured. ``python -m benchmarks.overhead`` prints every table again."""
+"""Measure what heatmaps cost: ``python -m benchmarks`` runs every benchmark and writes its report."""

@@ -1,9 +1,9 @@
-"""Every table, one after the other, each in a process of its own: ``python -m benchmarks``.
+"""Run the benchmarks, one after the other, each in a process of its own: ``python -m benchmarks``.
 
-python -m benchmarks                          all of it, about an hour on two cores
-python -m benchmarks --quick                  does everything work? In minutes
-python -m benchmarks --only overhead,tflite   some tables, and the targets
-python -m benchmarks --docs                   writes the kept tables into README.md and docs/
+python -m benchmarks                          all of them, about an hour on two cores
+python -m benchmarks --quick                  check in minutes that everything works
+python -m benchmarks --only overhead,tflite   some of them, and the targets
+python -m benchmarks --docs                   write the kept tables into README.md and docs/
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from collections.abc import Sequence
 from benchmarks import docs
 from benchmarks.report import ROOT, parser
 
-#: In this order, with the seconds after which something must be wrong; `targets` reads what the others wrote.
-TABLES = {
+#: The benchmarks in the order of a run, with a time limit in seconds; `targets` reads what the others wrote.
+BENCHMARKS = {
     "overhead": 2400,
     "fusions": 600,
     "classes": 900,
@@ -33,14 +33,14 @@ TABLES = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the tables; 1 when one of them fails."""
+    """Run the benchmarks; return 1 when one of them fails."""
     options = _parser().parse_args(arguments)
     if options.docs:
         return docs.main(options.out)
-    names = options.only.split(",") if options.only else list(TABLES)
-    unknown = [name for name in names if name not in TABLES]
+    names = options.only.split(",") if options.only else list(BENCHMARKS)
+    unknown = [name for name in names if name not in BENCHMARKS]
     if unknown:
-        print(f"`--only` takes {', '.join(TABLES)}. Received: {', '.join(unknown)}.", file=sys.stderr)
+        print(f"`--only` takes {', '.join(BENCHMARKS)}. Received: {', '.join(unknown)}.", file=sys.stderr)
         return 2
     if "targets" not in names:
         names.append("targets")
@@ -56,11 +56,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(name: str, arguments: Sequence[str]) -> bool:
+    """Run one benchmark; return whether it succeeded."""
     try:
         command = [sys.executable, "-m", f"benchmarks.{name}", *arguments]
-        return subprocess.run(command, cwd=ROOT, timeout=TABLES[name]).returncode == 0
+        return subprocess.run(command, cwd=ROOT, timeout=BENCHMARKS[name]).returncode == 0
     except subprocess.TimeoutExpired:
-        print(f"{name}: stopped after {TABLES[name]} s", file=sys.stderr)
+        print(f"{name}: stopped after {BENCHMARKS[name]} s", file=sys.stderr)
         return False
 
 
@@ -68,8 +69,8 @@ def _parser() -> argparse.ArgumentParser:
     made = parser("benchmarks", __doc__ or "")
     made.prog = "python -m benchmarks"
     made.formatter_class = argparse.RawDescriptionHelpFormatter
-    made.add_argument("--only", default="", help="names of tables with commas between them")
-    made.add_argument("--docs", action="store_true", help="writes the kept tables into the documents")
+    made.add_argument("--only", default="", help="names of benchmarks, separated by commas")
+    made.add_argument("--docs", action="store_true", help="write the kept tables into the documents")
     return made
 
 

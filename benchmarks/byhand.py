@@ -1,4 +1,4 @@
-"""What one writes without a library: a model of the taps, ``predict``, and NumPy and SciPy for the rest."""
+"""Heatmaps without a library: a model of the tapped layers, ``predict``, and NumPy and SciPy for the rest."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from scipy import ndimage
 
 
 class ByHand:
-    """Deviation of some layers, enlarged to the input and scaled.
+    """Compute ``deviation`` of some layers, enlarged to the input's size and scaled to [0, 1].
 
     Args:
-        model: the network.
-        paths: of the layers.
+        model: The network.
+        paths: The names of the layers.
     """
 
     def __init__(self, model: keras.Model, paths: Sequence[str]) -> None:
@@ -23,7 +23,7 @@ class ByHand:
         self._model = keras.Model(model.inputs, [*model.outputs, *outputs])
 
     def predict(self, data: Any, edge: int, batch_size: int | None = None) -> tuple[np.ndarray, list[np.ndarray]]:
-        """Predictions, and heatmaps ``(N, edge, edge)`` of each layer."""
+        """Return the predictions, and heatmaps ``(N, edge, edge)`` of each layer."""
         predictions, *maps = self._model.predict(data, batch_size=batch_size, verbose=0)
         return predictions, [_heatmaps(activations, edge) for activations in maps]
 
@@ -31,7 +31,7 @@ class ByHand:
 def _heatmaps(activations: np.ndarray, edge: int) -> np.ndarray:
     raw = np.abs(activations - activations.mean((1, 2), keepdims=True)).mean(-1)
     zoom = edge / np.array(raw.shape[1:])
-    # Half-pixel centers and a nearest edge, as in `tf.image.resize`.
+    # Half-pixel centers, and the edge pixel repeated, as in `tf.image.resize`.
     large = ndimage.zoom(raw, (1, *zoom), order=1, mode="nearest", grid_mode=True)
     low, high = large.min((1, 2), keepdims=True), large.max((1, 2), keepdims=True)
     return (large - low) / np.maximum(high - low, 1e-12)

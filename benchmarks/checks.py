@@ -1,4 +1,4 @@
-"""Is what is timed right? The outputs against the bare model and a plain NumPy float64 version of the heatmap."""
+"""Check what is timed: compare it with the bare model and with heatmaps computed plainly in NumPy float64."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import numpy as np
 
 from visualcnn_tf import ExplainedModel
 
-#: Half a step of uint8.
+#: How far rounding moves a heatmap: half a step of uint8.
 ROUNDING = {"float32": 0.0, "uint8": 0.5 / 255}
 
 
 class MismatchError(Exception):
-    """A timed output is wrong, so its time means nothing."""
+    """An output that is timed is wrong, so its time means nothing."""
 
 
 def difference(what: str, got: Any, want: Any, tolerance: float) -> float:
-    """The largest difference.
+    """Return the largest absolute difference.
 
     Raises:
-        MismatchError: It is above the tolerance, or not a number.
+        MismatchError: The shapes differ, or the difference is above the tolerance or NaN.
     """
     got, want = (np.asarray(values).astype(np.float64) for values in (got, want))
     if got.shape != want.shape:
@@ -34,13 +34,13 @@ def difference(what: str, got: Any, want: Any, tolerance: float) -> float:
 
 
 def require_variety(what: str, values: Any) -> None:
-    """Raises unless some value differs between images by much more than a wrong one may: else checks are blind."""
+    """Raise unless values differ between images: otherwise a comparison would miss mixed-up images."""
     spread = float(np.max(np.ptp(np.asarray(values), axis=0)))
     if not spread > 1e-4:
         raise MismatchError(f"{what}: the same for all images but for {spread:.2g}.")
 
 
-#: Raw maps ``(h, w)`` of ``(h, w, C)``, float64, as plainly as possible. ``eigen`` but for its sign.
+#: The raw map ``(h, w)`` of activations ``(h, w, C)``, as plainly as possible. ``eigen`` is checked elsewhere.
 FUSIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "deviation": lambda a: np.abs(a - a.mean((0, 1))).mean(-1),
     "mean": lambda a: a.mean(-1),
@@ -54,7 +54,7 @@ FUSIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 def expected_heatmaps(
     explained: ExplainedModel, image: np.ndarray, method: str = "deviation", enlarge: bool = True
 ) -> dict[str, np.ndarray]:
-    """What the heatmaps ``(H, W)`` of one image ``(H, W, C)`` should be, by their keys."""
+    """Return the expected heatmaps ``(H, W)`` of one image ``(H, W, C)`` by output key."""
     found = activations(explained, image)
     return {
         key: expected_heatmap(maps, image.shape[:2] if enlarge else maps.shape[:2], method)
@@ -63,9 +63,9 @@ def expected_heatmaps(
 
 
 def activations(explained: ExplainedModel, image: np.ndarray) -> dict[str, np.ndarray]:
-    """What the taps of one image ``(H, W, C)`` are, ``(h, w, C)`` float64, by the keys of their heatmaps.
+    """Return the tapped activations ``(h, w, C)`` of one image ``(H, W, C)`` in float64, by output key.
 
-    They are read through a model of Keras's own, so that no code of the package is trusted.
+    A plain Keras model computes them, so that the check does not rely on the package.
     """
     model, taps = explained.model, explained.taps
     outputs = [model.get_layer(tap.path).output for tap in taps]
@@ -74,18 +74,18 @@ def activations(explained: ExplainedModel, image: np.ndarray) -> dict[str, np.nd
 
 
 def expected_heatmap(activations: np.ndarray, size: Sequence[int], method: str = "deviation") -> np.ndarray:
-    """One fusion of ``(h, w, C)``, bilinear enlargement with half-pixel centers, min–max; zeros for a constant map."""
+    """Fuse ``(h, w, C)``, enlarge bilinearly with half-pixel centers and scale to [0, 1]."""
     return scaled(enlarged(FUSIONS[method](activations.astype(np.float64)), size))
 
 
 def scaled(heatmap: np.ndarray) -> np.ndarray:
-    """To [0, 1]; zeros for a constant map."""
+    """Scale to [0, 1] by minimum and maximum; a constant map becomes zeros."""
     low, high = heatmap.min(), heatmap.max()
     return (heatmap - low) / (high - low) if high > low else np.zeros_like(heatmap)
 
 
 def enlarged(heatmap: np.ndarray, size: Sequence[int]) -> np.ndarray:
-    """``(h, w)`` to a larger size, bilinear with half-pixel centers."""
+    """Enlarge ``(h, w)`` bilinearly with half-pixel centers."""
     for axis in (0, 1):
         heatmap = np.apply_along_axis(_enlarged, axis, heatmap, size[axis])
     return heatmap
@@ -93,6 +93,6 @@ def enlarged(heatmap: np.ndarray, size: Sequence[int]) -> np.ndarray:
 
 def _enlarged(line: np.ndarray, size: int) -> np.ndarray:
     if size < len(line):
-        raise ValueError(f"Only an enlargement is known here. Received: {len(line)} to {size}.")
-    places = (np.arange(size) + 0.5) * len(line) / size - 0.5
-    return np.interp(places, np.arange(len(line)), line)
+        raise ValueError(f"Maps can only be enlarged here. Received: {len(line)} to {size}.")
+    positions = (np.arange(size) + 0.5) * len(line) / size - 0.5
+    return np.interp(positions, np.arange(len(line)), line)

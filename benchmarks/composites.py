@@ -1,4 +1,4 @@
-"""Two handwritten digits at random places of one canvas, and small networks that tell which two they are."""
+"""Two handwritten digits at random positions on one canvas, and small networks that classify both."""
 
 from __future__ import annotations
 
@@ -14,14 +14,17 @@ SIZE = 56
 BOX = 20
 CLASSES = 10
 _BATCH = 32
-#: What stands between the last feature map and the ten sigmoid units.
+#: The layer between the last feature map and the ten sigmoid units.
 HEADS = {"global pooling": keras.layers.GlobalAveragePooling2D, "Flatten": keras.layers.Flatten}
 
 
 class Composites(NamedTuple):
-    """Canvases ``(N, 56, 56, 1)``, the two different digits on each ``(N, 2)``, and their boxes.
+    """Canvases with two different digits each.
 
-    ``corners`` ``(N, 2, 2)`` are the row and column of the upper left corner of each digit's 20×20 box.
+    Attributes:
+        images: The canvases ``(N, 56, 56, 1)``.
+        digits: The two digits on each ``(N, 2)``.
+        corners: Row and column of the upper left corner of each digit's 20×20 box, ``(N, 2, 2)``.
     """
 
     images: np.ndarray
@@ -30,20 +33,20 @@ class Composites(NamedTuple):
 
     @property
     def labels(self) -> np.ndarray:
-        """``(N, 10)``: 1 for each of the two digits."""
+        """The labels ``(N, 10)``: 1 for each of the two digits."""
         labels = np.zeros((len(self.digits), CLASSES), np.float32)
         np.put_along_axis(labels, self.digits, 1.0, axis=1)
         return labels
 
 
 def compose(pictures: np.ndarray, labels: np.ndarray, count: int, rng: np.random.Generator) -> Composites:
-    """Pairs of different digits at places that do not overlap.
+    """Draw pairs of different digits that do not overlap.
 
     Args:
-        pictures: single digits, ``(N, 28, 28, 1)`` with a black border of 4 pixels, which is cut off.
-        labels: what they show, ``(N,)``.
-        count: how many composites.
-        rng: chooses the digits and the places.
+        pictures: Single digits ``(N, 28, 28, 1)`` with a black border of 4 pixels, which is cut off.
+        labels: The digits that they show, ``(N,)``.
+        count: How many canvases to draw.
+        rng: Chooses the digits and their positions.
     """
     border = (pictures.shape[1] - BOX) // 2
     images = np.zeros((count, SIZE, SIZE, 1), np.float32)
@@ -51,15 +54,15 @@ def compose(pictures: np.ndarray, labels: np.ndarray, count: int, rng: np.random
     for i in range(count):
         first = rng.integers(len(labels))
         chosen[i] = first, rng.choice(np.flatnonzero(labels != labels[first]))
-        corners[i] = _apart(rng)
+        corners[i] = _separate_boxes(rng)
         for picture, (top, left) in zip(pictures[chosen[i]], corners[i], strict=True):
             inner = picture[border : border + BOX, border : border + BOX]
             images[i, top : top + BOX, left : left + BOX] = inner
     return Composites(images, labels[chosen], corners)
 
 
-def _apart(rng: np.random.Generator) -> np.ndarray:
-    """Corners of two boxes that do not overlap."""
+def _separate_boxes(rng: np.random.Generator) -> np.ndarray:
+    """Return the corners of two boxes that do not overlap."""
     while True:
         corners = rng.integers(0, SIZE - BOX + 1, (2, 2))
         if np.abs(corners[0] - corners[1]).max() >= BOX:
@@ -67,13 +70,13 @@ def _apart(rng: np.random.Generator) -> np.ndarray:
 
 
 def held_out(count: int) -> Composites:
-    """Composites of digits that no network was trained on; the same ones each time."""
+    """Return canvases of digits that no network was trained on, the same each time."""
     digits = load_digits()
     return compose(digits.test_images, digits.test_labels, count, np.random.default_rng(1))
 
 
 def build(head: str) -> keras.Model:
-    """Four convolutions down to 14×14, a head, ten sigmoid units."""
+    """Build a network of four convolutions down to 14×14, a head, and ten sigmoid units."""
     layers = keras.layers
 
     def block(filters: int) -> list[keras.layers.Layer]:
@@ -88,20 +91,20 @@ def build(head: str) -> keras.Model:
 
 
 def train(head: str, *, epochs: int, count: int, seed: int = 0) -> keras.Model:
-    """Trains a network, multi-label, on composites that are made anew in each epoch.
+    """Train a multi-label network on canvases that are drawn anew in each epoch.
 
     Args:
-        head: one of ``HEADS``.
-        epochs: how many.
-        count: composites in each.
-        seed: of everything random.
+        head: A key of ``HEADS``.
+        epochs: The number of epochs.
+        count: The number of canvases in each.
+        seed: The random seed.
     """
     keras.utils.set_random_seed(seed)
     rng = np.random.default_rng(seed)
     digits = load_digits()
     model = build(head)
     optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(3e-3, epochs * math.ceil(count / _BATCH)))
-    model.compile(optimizer, "binary_crossentropy", jit_compile=False)  # XLA would compile longer than it saves
+    model.compile(optimizer, "binary_crossentropy", jit_compile=False)  # XLA would take longer to compile than it saves
     for _ in range(epochs):
         pairs = compose(digits.train_images, digits.train_labels, count, rng)
         model.fit(pairs.images, pairs.labels, batch_size=_BATCH, verbose=0)
@@ -109,6 +112,6 @@ def train(head: str, *, epochs: int, count: int, seed: int = 0) -> keras.Model:
 
 
 def accuracy(model: keras.Model, pairs: Composites) -> float:
-    """The share of composites whose two likeliest digits are the two that are there."""
+    """Return the share of canvases whose two most probable digits are the two on it."""
     guesses = np.argsort(model.predict(pairs.images, verbose=0), axis=1)[:, -2:]
     return float(np.mean((np.sort(guesses, 1) == np.sort(pairs.digits, 1)).all(axis=1)))

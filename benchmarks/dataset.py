@@ -1,4 +1,4 @@
-"""Images per second, end to end, by ``predict`` on a ``tf.data`` dataset: ``python -m benchmarks.dataset``."""
+"""Measure the images per second of ``predict`` on a ``tf.data`` dataset: ``python -m benchmarks.dataset``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,14 @@ from benchmarks.timing import Samples, progress, take_turns
 
 @dataclass(frozen=True)
 class Size:
-    """The network with its batch size, how many images, how many of them tf-keras-vis gets, and the rounds."""
+    """How much is measured.
+
+    Attributes:
+        subject: The network with its batch size.
+        images: The number of images.
+        subset: How many of them tf-keras-vis gets.
+        rounds: The number of rounds.
+    """
 
     subject: Subject
     images: int
@@ -39,7 +46,7 @@ _HAND = "`deviation` of stages, by hand"
 
 
 def check(outputs: dict[str, Any], scene: Scene, explained: vc.ExplainedModel, report: Report) -> None:
-    """By hand against ours, image by image, and the dataset in its order."""
+    """Compare our heatmaps with those made by hand, and the classes with those of the images in their order."""
     predictions, maps = outputs[_HAND]
     ours = outputs["`deviation` of stages"]
     report.note("predictions", checks.difference("dataset, predictions", ours["predictions"], predictions, 1e-5))
@@ -51,7 +58,7 @@ def check(outputs: dict[str, Any], scene: Scene, explained: vc.ExplainedModel, r
 
 
 def measure(quick: bool) -> Report:
-    """Images per second over a dataset."""
+    """Measure the images per second over a dataset."""
     size = QUICK if quick else FULL
     report = Report("Images per second over a dataset")
     scene = Scene(size.subject)
@@ -85,20 +92,20 @@ def measure(quick: bool) -> Report:
     ]
     report.sections = [
         f"{scene.name}, {size.images} images in batches of {batch}, `predict` on a `tf.data` dataset, heatmaps of the "
-        f"input's size kept in memory. {peer.NAME} gets {size.subset} of the images; its time is extrapolated from "
-        "them. Medians (and quartiles) of the ratios within rounds.",
-        Table("dataset", ["", "images per second", "time × bare"], lines),
+        f"input's size kept in memory. {peer.NAME} gets {size.subset} of the images; its time is extrapolated to all. "
+        "Medians (and quartiles) of the ratios within rounds.",
+        Table("dataset", ["", "images per second", "× bare"], lines),
     ]
     return report
 
 
 def extrapolated(samples: Samples, factor: float) -> Samples:
-    """With the peer's time for all images."""
+    """Return the samples with the other package's times multiplied by a factor."""
     return Samples({**samples.seconds, _PEER: [seconds * factor for seconds in samples.seconds[_PEER]]})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Prints the report and writes it."""
+    """Print the report and write it."""
     return command("dataset", measure, arguments)
 
 

@@ -1,7 +1,7 @@
-"""The least that heatmaps can cost: memory has to be read and written at the speed that the machine copies at.
+"""The memory floor: the least time that heatmaps can take on a machine that copies memory at a given speed.
 
-Each tapped map is read once and each heatmap is written once; everything else could be avoided. The bandwidth is that
-of copying between two blocks that are in memory already, on all cores: pages fresh from the system are slower.
+Each tapped feature map is read once and each heatmap is written once; everything else could be avoided. The bandwidth
+is that of copying between two allocated blocks, on all cores; newly allocated pages are slower.
 """
 
 from __future__ import annotations
@@ -24,7 +24,13 @@ _FLOAT32 = 4
 
 @dataclass(frozen=True)
 class Machine:
-    """What this machine can do, measured: bytes copied (read plus written) and multiply-adds of a matmul, a second."""
+    """What the machine can do in a second: bytes copied (read plus written), and multiply-adds of a matmul.
+
+    Attributes:
+        bandwidth: Bytes copied between allocated blocks.
+        fresh: Bytes copied into newly allocated pages.
+        multiplications: Multiply-adds of a matmul.
+    """
 
     bandwidth: float
     fresh: float
@@ -32,11 +38,11 @@ class Machine:
 
     @classmethod
     def measured(cls, size: int = 2**28, rounds: int = 9) -> Machine:
-        """Medians.
+        """Measure this machine; the results are medians.
 
         Args:
-            size: bytes of the block that is copied, more than caches hold.
-            rounds: how often.
+            size: How many bytes to copy, more than the processor's caches hold.
+            rounds: How often to copy them.
         """
         source, target = (np.ones(size, np.uint8) for _ in range(2))
         parts = list(zip(np.array_split(source, cores()), np.array_split(target, cores()), strict=True))
@@ -66,7 +72,7 @@ def _median(run: Callable[[], Any], rounds: int) -> float:
 
 
 def tapped_shapes(explained: ExplainedModel, images: np.ndarray) -> list[tuple[int, ...]]:
-    """``(B, h, w, C)`` of each tapped map, found by a model of Keras's own."""
+    """Return ``(B, h, w, C)`` of each tapped feature map, as a plain Keras model computes it."""
     outputs = [explained.model.get_layer(tap.path).output for tap in explained.taps]
     found = keras.tree.flatten(keras.Model(explained.model.inputs, outputs).compute_output_spec(_spec(images)))
     return [tuple(map(int, spec.shape)) for spec in found]
@@ -83,25 +89,28 @@ def seconds(
     dtype: str = "float32",
     reads: int = 1,
 ) -> float:
-    """The floor: tapped maps read, heatmaps written.
+    """Return the memory floor: the time to read the tapped maps and to write the heatmaps.
 
     Args:
-        machine: its bandwidth.
-        shapes: of the tapped maps.
-        size: of the heatmaps, None for the maps' own.
-        dtype: of the heatmaps.
-        reads: how often each map has to be read.
+        machine: The machine, which has the bandwidth.
+        shapes: The shapes of the tapped maps.
+        size: Height and width of the heatmaps, None for those of the maps.
+        dtype: The dtype of the heatmaps.
+        reads: How often each map has to be read.
     """
     read = sum(int(np.prod(shape)) * _FLOAT32 for shape in shapes) * reads
-    places = sum(shape[0] * int(np.prod(shape[1:-1] if size is None else size)) for shape in shapes)
-    return (read + places * np.dtype(dtype).itemsize) / machine.bandwidth
+    pixels = sum(shape[0] * int(np.prod(shape[1:-1] if size is None else size)) for shape in shapes)
+    return (read + pixels * np.dtype(dtype).itemsize) / machine.bandwidth
 
 
 def eigen_multiplications(shapes: Sequence[tuple[int, ...]], squarings: int = 7) -> int:
-    """Of Eigen-CAM: the smaller Gram matrix of each image, squared so often, and two products with a vector."""
+    """Return the multiply-adds of Eigen-CAM.
+
+    They are those of the smaller Gram matrix of each image, of squaring it, and of two products with a vector.
+    """
     total = 0
     for batch, *space, channels in shapes:
-        places = int(np.prod(space))
-        small = min(places, channels)
-        total += batch * (places * channels * small + squarings * small**3 + 2 * places * channels)
+        positions = int(np.prod(space))
+        smaller = min(positions, channels)
+        total += batch * (positions * channels * smaller + squarings * smaller**3 + 2 * positions * channels)
     return total

@@ -1,4 +1,4 @@
-"""Every fusion that explains no class, over the floor of memory: ``python -m benchmarks.fusions``."""
+"""Measure every method of activations beside the memory floor: ``python -m benchmarks.fusions``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import visualcnn_tf as vc
 from benchmarks import checks, floor
 from benchmarks.calls import BARE, by_function
-from benchmarks.grids import SEED, subject
+from benchmarks.grids import EARLIER_CNN, PLAIN, XLA, subject
 from benchmarks.models import Subject
 from benchmarks.overhead import check_outputs, over_floor
 from benchmarks.reads import READS, Reads
@@ -18,15 +18,15 @@ from benchmarks.report import Report, Table, command, ms
 from benchmarks.timing import progress, take_turns
 from visualcnn_tf.methods import ACTIVATION_FUSIONS
 
-#: A mean has to be known before deviations from it can be taken; a maximum may skip NaN, which a mean shows.
+#: Methods that read the maps twice: deviations need the mean first; `max` computes a mean as well, to find NaN.
 TWO_READS = ("deviation", "std", "max")
-WAYS = {"plain": None, "XLA": "fusion"}
+WAYS = {PLAIN: None, XLA: "fusion"}
 
 
 def measure_method(
     name: str, method: str, model: object, images: np.ndarray, machine: floor.Machine, rounds: int, report: Report
 ) -> list[str]:
-    """One line: bare, plain and compiled take turns."""
+    """Return one row: bare, plain and compiled take turns."""
     explained = {
         way: vc.attach(model, "stages", method=method, jit_compile=jit_compile) for way, jit_compile in WAYS.items()
     }
@@ -37,27 +37,28 @@ def measure_method(
         check_outputs(f"{name}, {method}, {way}", contenders[way](), bare, one, images, report)
     samples = take_turns(contenders, rounds)
     report.raw[method] = samples
-    shapes = floor.tapped_shapes(explained["plain"], images)
+    shapes = floor.tapped_shapes(explained[PLAIN], images)
     edge = images.shape[1:3]
     least = floor.seconds(machine, shapes, edge)
     overheads = {way: over_floor(samples, way, least) for way in WAYS}
     best = min(overheads, key=lambda way: overheads[way].median)
     alone = over_floor(samples, READS, least)
-    other, remark = "", f"{best}; {READS}: {alone}"
+    other = ""
     if method in TWO_READS:
         twice = floor.seconds(machine, shapes, edge, reads=2)
         other = f"two reads: {ms(twice)}, {over_floor(samples, best, twice)}"
     elif method == "eigen":
         multiply = floor.eigen_multiplications(shapes) / machine.multiplications
         other = f"multiplications: {ms(multiply)}, {over_floor(samples, best, least + multiply)}"
-    report.reach[f"over the floor, {method}"] = (overheads[best], f"{remark}{'; ' + other if other else ''}")
+    remark = "; ".join(filter(None, [best, f"{READS}: {alone}", other]))
+    report.for_targets[f"over the floor, {method}"] = (overheads[best], remark)
     progress(method)
     cells = [str(samples.ratio(way, over=BARE)) for way in WAYS] + [str(overheads[way]) for way in WAYS]
     return [f"`{method}`", ms(samples.time(BARE)), *cells, str(alone), ms(least), other]
 
 
 def check_eigen(model: object, images: np.ndarray, report: Report) -> None:
-    """The first image's ``eigen`` maps against NumPy's singular vectors, up to the sign."""
+    """Compare the first image's ``eigen`` maps with NumPy's singular vectors, up to the sign."""
     raw = vc.attach(model, "stages", method="eigen", size=None, normalize=None)
     outputs = raw(images[:1])
     arrays = checks.activations(raw, images[0])
@@ -71,8 +72,8 @@ def check_eigen(model: object, images: np.ndarray, report: Report) -> None:
 
 
 def report_on(one: Subject, rounds: int, copied: int) -> Report:
-    """All fusions of one model's stages."""
-    report = Report("Every fusion that explains no class, over the floor")
+    """Measure all methods on one model's stages."""
+    report = Report("Every method of activations beside the memory floor")
     machine = floor.Machine.measured(copied)
     report.notes["copying"] = str(machine)
     report.raw["machine"] = machine
@@ -83,30 +84,30 @@ def report_on(one: Subject, rounds: int, copied: int) -> Report:
         "method",
         "bare",
         *(f"× bare, {way}" for way in WAYS),
-        *(f"over the floor, {way}" for way in (*WAYS, READS)),
+        *(f"overhead, × floor, {way}" for way in (*WAYS, READS)),
     ]
     report.sections = [
-        f"{one.name}, {one.batch} images, `stages`, float32 heatmaps of the input's size, as a `tf.function`; *XLA*: "
-        '`jit_compile="fusion"`. The floor: each map read once, each heatmap written once. `deviation` and `std` '
-        "need a mean before they can take deviations from it, and `max` reads maps once more to find NaN: beside them "
-        "the floor with two reads. `eigen` is bound by arithmetic: beside it the floor with its multiplications at the "
-        "speed of a matmul. "
-        f"*{READS}*: XLA sums each map over its places, for a second read looks for the largest there, too, and the "
-        "heatmaps are filled with one number; nothing else is done. Medians (and quartiles).",
-        Table("fusions", [*header, "floor", "another floor, and what is over it"], lines),
+        f"{one.name}, {one.batch} images, `stages`, float32 heatmaps of the input's size, as a `tf.function`. "
+        f'*{XLA}*: `jit_compile="fusion"`. The floor: each feature map read once, each heatmap written once. '
+        "`deviation` and `std` need the mean before they can compute deviations from it, and `max` reads the maps once "
+        "more to find NaN: the last column has the floor with two reads. The time of `eigen` is that of its "
+        "multiplications: the last column has the floor plus these, at the speed of a matmul. "
+        f"*{READS}*: XLA sums each map over its positions (and takes the maximum, where two reads are needed) and "
+        "fills the heatmaps with one number; nothing else is computed. Medians (and quartiles).",
+        Table("fusions", [*header, "floor", "a higher floor, and the overhead as a multiple of it"], lines),
     ]
     return report
 
 
 def measure(quick: bool) -> Report:
-    """Every fusion that explains no class, over the floor."""
+    """Measure every method of activations beside the memory floor."""
     if quick:
-        return report_on(subject(SEED, 4), 3, 2**24)
+        return report_on(subject(EARLIER_CNN, 4), 3, 2**24)
     return report_on(subject("MobileNetV2", 16), 45, 2**28)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Prints the report and writes it."""
+    """Print the report and write it."""
     return command("fusions", measure, arguments)
 
 

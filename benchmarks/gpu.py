@@ -1,6 +1,6 @@
-"""The forward pass compiled with XLA, with and without heatmaps, on a GPU: ``python -m benchmarks.gpu``.
+"""Measure the forward pass on a GPU, compiled by XLA, with and without heatmaps: ``python -m benchmarks.gpu``.
 
-Where TensorFlow sees no GPU this is skipped, and says so. For a GPU machine without TensorFlow,
+The report says so if TensorFlow finds no GPU. For a GPU machine without TensorFlow,
 ``python -m benchmarks.gpu --export FOLDER`` writes the compiled programs with their weights and inputs, and
 ``python run_hlo.py FOLDER`` times them there, with JAX alone.
 """
@@ -21,7 +21,7 @@ import tensorflow as tf
 import visualcnn_tf as vc
 from benchmarks import checks
 from benchmarks.calls import BARE
-from benchmarks.grids import SEED, subject
+from benchmarks.grids import EARLIER_CNN, subject
 from benchmarks.models import Subject
 from benchmarks.report import Report, Table, command, ms
 from benchmarks.timing import take_turns
@@ -35,7 +35,7 @@ _CHOICES: dict[str, dict[str, Any]] = {
 
 
 def programs(model: Any) -> dict[str, Any]:
-    """The bare forward pass and those with heatmaps, each a compiled ``tf.function`` with a list of outputs."""
+    """Return the forward pass, bare and with heatmaps, each as a compiled ``tf.function`` with a list of outputs."""
     models = {BARE: model, **{name: vc.attach(model, **choice) for name, choice in _CHOICES.items()}}
 
     def compiled(one: Any) -> Any:
@@ -45,9 +45,9 @@ def programs(model: Any) -> dict[str, Any]:
 
 
 def export(one: Subject, folder: Path) -> None:
-    """Writes each program as an HLO module with its arguments and outputs, and the runner beside them.
+    """Write each program as an HLO module with its arguments and outputs, and the script that runs them.
 
-    A captured weight is an argument of the program, after the image.
+    The captured weights are arguments of the program, after the image.
     """
     model, images = one.make()
     folder.mkdir(parents=True, exist_ok=True)
@@ -63,7 +63,7 @@ def export(one: Subject, folder: Path) -> None:
 
 
 def _value(tensor: Any) -> Any:
-    """What a captured tensor holds: a resource is the handle of a variable."""
+    """Return the value of a captured tensor, which may be the handle of a variable."""
     if tensor.dtype != tf.resource:
         return tensor
     shape_and_type = tensor._handle_data.shape_and_type[0]
@@ -71,13 +71,13 @@ def _value(tensor: Any) -> Any:
 
 
 def measure_on_gpu(one: Subject, rounds: int, report: Report) -> list[list[str]]:
-    """A line for each program, on whatever device TensorFlow chooses."""
+    """Return a row for each program, on the device that TensorFlow chooses."""
     model, images = one.make()
     batch = tf.constant(images)
     functions = programs(model)
     bare = functions[BARE](batch)[0]
     for name, function in functions.items():
-        # TensorFloat-32 rounds to three digits.
+        # TensorFloat-32 has three significant digits.
         report.note("predictions", checks.difference(f"{name}, predictions", function(batch)[0], bare, 1e-3))
 
     def contender(function: Any) -> Any:
@@ -97,23 +97,23 @@ def measure_on_gpu(one: Subject, rounds: int, report: Report) -> list[list[str]]
 
 
 def measure(quick: bool) -> Report:
-    """The forward pass compiled with XLA, with and without heatmaps, on a GPU."""
-    report = Report("On a GPU, compiled with XLA")
+    """Measure the forward pass on a GPU, compiled by XLA, with and without heatmaps."""
+    report = Report("On a GPU, compiled by XLA")
     if not tf.config.list_physical_devices("GPU"):
-        report.sections = ["no GPU: skipped", Table("gpu", ["", ""], [["no GPU", "skipped"]])]
+        report.sections = ["TensorFlow found no GPU.", Table("gpu", ["", ""], [["no GPU", "skipped"]])]
         return report
-    subjects = [subject(SEED, 4)] if quick else [subject(name, 32) for name in ("MobileNetV2", "ResNet50")]
+    subjects = [subject(EARLIER_CNN, 4)] if quick else [subject(name, 32) for name in ("MobileNetV2", "ResNet50")]
     lines = [line for one in subjects for line in measure_on_gpu(one, 5 if quick else 51, report)]
     report.sections = [Table("gpu", ["model", "images", "", "time", "× bare"], lines)]
     return report
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Prints the report and writes it; or exports the programs."""
+    """Print the report and write it, or export the programs."""
     before = argparse.ArgumentParser(add_help=False)
-    before.add_argument("--export", type=Path, help="folder to write the compiled programs to")
-    before.add_argument("--model", default="MobileNetV2", help="what is exported")
-    before.add_argument("--batch", type=int, default=16, help="images at once in what is exported")
+    before.add_argument("--export", type=Path, help="write the compiled programs to this folder")
+    before.add_argument("--model", default="MobileNetV2", help="the network to export")
+    before.add_argument("--batch", type=int, default=16, help="its batch size")
     options, others = before.parse_known_args(arguments)
     if options.export is None:
         return command("gpu", measure, others)

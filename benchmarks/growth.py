@@ -1,4 +1,4 @@
-"""How time and memory grow, and whether in straight lines: ``python -m benchmarks.growth``."""
+"""Measure how time and memory grow, and whether linearly: ``python -m benchmarks.growth``."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ from benchmarks.report import Report, Table, command, mb, ms
 from benchmarks.timing import Spread, progress, take_turns
 
 EXPLAINED = "with heatmaps"
-#: Points whose time per unit is this far from the line's are said to bend.
-BEND = 1.25
+COLORS = {BARE: "#777777", EXPLAINED: "#d1495b"}
+#: A point is reported when its time differs from the line's by more than this factor.
+TOLERANCE = 1.25
 
 
 @dataclass(frozen=True)
 class Point:
-    """A network and its input: one value of each sweep is varied, the others stay."""
+    """A network and its input: a sweep varies one value, the others stay."""
 
     batch: int = 4
     edge: int = 96
@@ -32,7 +33,7 @@ class Point:
     channels: int = 16
 
     def model(self) -> keras.Model:
-        """So many convolutions at half the resolution of the input, each with as many channels."""
+        """Build one convolution for each tap, at half the resolution of the input."""
         keras.utils.set_random_seed(0)
         outputs = image = keras.Input((self.edge, self.edge, 3))
         outputs = keras.layers.Conv2D(self.channels, 3, strides=2, padding="same", activation="relu")(outputs)
@@ -41,20 +42,20 @@ class Point:
         return keras.Model(image, keras.layers.GlobalAveragePooling2D()(outputs))
 
     def images(self) -> np.ndarray:
-        """The same each time."""
+        """Return the images, the same each time."""
         return random_images(self.batch, self.edge, self.edge, 3)
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """One axis.
+    """The values of one axis.
 
     Attributes:
-        title: of the axis.
-        name: of the point's field.
-        values: what it gets.
-        unit: what the time should be proportional to, from a value.
-        remark: why a curve may bend.
+        title: The title of the axis.
+        name: The field of a point that is varied.
+        values: The values of that field.
+        unit: Computes from a value what the time should be proportional to.
+        remark: Why times may differ from a straight line.
     """
 
     title: str
@@ -74,23 +75,29 @@ SWEEPS = (
         "batch",
         (1, 2, 4, 8, 16, 32, 64, 128, 256),
         _same,
-        "A call has a price of its own, which weighs on small batches; maps of small batches stay in the caches.",
+        "Each call has a fixed cost, which matters for small batches; maps of small batches fit the caches.",
     ),
     Sweep(
         "resolution (million pixels)",
         "edge",
         (64, 128, 256, 512, 1024),
         lambda edge: edge**2 / 1e6,
-        "As with batches: the price of a call below, the end of the caches above.",
+        "Small images: the fixed cost of a call; large ones: maps that do not fit the caches.",
     ),
-    Sweep("taps", "taps", (1, 2, 5, 10, 20, 35, 50), _same, "Each tap costs the same; the first pays for the call."),
+    Sweep(
+        "taps",
+        "taps",
+        (1, 2, 5, 10, 20, 35, 50),
+        _same,
+        "Each tap costs the same; the first one includes the fixed cost of a call.",
+    ),
     Sweep(
         "channels",
         "channels",
         (4, 8, 16, 32, 64, 128),
         _same,
-        "Maps grow with the channels, but the heatmap that is written does not; the bare model's convolutions grow "
-        "with the square.",
+        "Maps grow with the channels, heatmaps do not; the cost of the bare model's convolutions grows with the "
+        "square.",
     ),
 )
 QUICK = tuple(Sweep(s.title, s.name, s.values[: 2 if s.name == "edge" else 3], s.unit, s.remark) for s in SWEEPS)
@@ -109,7 +116,7 @@ by_function(model, point.images()[:1])()
 
 @dataclass(frozen=True)
 class Measured:
-    """One point of a sweep: seconds, what heatmaps add, and more bytes at the peak; both without and with."""
+    """One point of a sweep: the seconds of the bare and the explained model, and the memory that each adds."""
 
     value: int
     unit: float
@@ -120,7 +127,7 @@ class Measured:
 
 
 def measure_point(sweep: Sweep, value: int, rounds: int, in_child: bool, report: Report) -> Measured:
-    """Bare and with heatmaps take turns."""
+    """Measure one point: the bare and the explained model take turns."""
     point = Point(**{sweep.name: value})
     model, images = point.model(), point.images()
     explained = vc.attach(model, "conv")
@@ -146,67 +153,69 @@ def measure_point(sweep: Sweep, value: int, rounds: int, in_child: bool, report:
 
 
 def line(units: Sequence[float], seconds: Sequence[float]) -> tuple[float, float]:
-    """Slope and start of the straight line with the least relative squares."""
+    """Return slope and intercept of the straight line that minimizes the squared relative errors."""
     weights = 1.0 / np.maximum(np.asarray(seconds), 1e-9)
-    slope, start = np.polyfit(units, seconds, 1, w=weights)
-    return float(slope), float(start)
+    slope, intercept = np.polyfit(units, seconds, 1, w=weights)
+    return float(slope), float(intercept)
 
 
-def bends(units: Sequence[float], seconds: Sequence[float]) -> list[int]:
-    """Which points are off the line by more than a quarter."""
-    slope, start = line(units, seconds)
-    expected = np.maximum(np.multiply(units, slope) + start, 1e-9)
+def off_the_line(units: Sequence[float], seconds: Sequence[float]) -> list[int]:
+    """Return the indices of the points that differ from the line by more than a quarter."""
+    slope, intercept = line(units, seconds)
+    expected = np.maximum(np.multiply(units, slope) + intercept, 1e-9)
     ratios = np.maximum(seconds, 1e-9) / expected
-    return [int(i) for i in np.flatnonzero((ratios > BEND) | (ratios < 1 / BEND))]
+    return [int(i) for i in np.flatnonzero((ratios > TOLERANCE) | (ratios < 1 / TOLERANCE))]
 
 
 def fit(sweep: Sweep, points: Sequence[Measured]) -> str:
-    """One sentence about the line, and one about where it bends."""
+    """Return a sentence about the line, and one about the points that are off it."""
     units, seconds = [p.unit for p in points], [p.explained.median for p in points]
-    slope, start = line(units, seconds)
-    text = f"With heatmaps: {start * 1e3:.2f} ms + {slope * 1e3:.3f} ms for each on the axis ({sweep.title})."
-    off = [str(points[i].value) for i in bends(units, seconds)]
+    slope, intercept = line(units, seconds)
+    text = f"With heatmaps: {intercept * 1e3:.2f} ms + {slope * 1e3:.3f} ms × {sweep.title}."
+    off = [str(points[i].value) for i in off_the_line(units, seconds)]
     if off:
-        return f"{text} More than a quarter off that line at {', '.join(off)}. {sweep.remark}"
-    return f"{text} No point is more than a quarter off that line."
+        return f"{text} Off that line by more than a quarter: {', '.join(off)}. {sweep.remark}"
+    return f"{text} No point is off that line by more than a quarter."
 
 
 def draw(sweeps: Sequence[Sweep], found: Sequence[Sequence[Measured]]) -> Any:
-    """Time above, memory below; a column for each sweep."""
+    """Plot time, and memory below it where it was measured; a column for each sweep."""
     from matplotlib.figure import Figure
 
     rows = 2 if found[0][0].memory else 1
     figure = Figure(figsize=(3.6 * len(sweeps), 3.0 * rows), layout="constrained")
     axes = figure.subplots(rows, len(sweeps), squeeze=False)
-    for column, (sweep, points) in enumerate(zip(sweeps, found, strict=True)):
-        units = [p.unit for p in points]
-        top = axes[0, column]
-        for label, name, color in ((BARE, "bare", "#777777"), (EXPLAINED, "explained", "#d1495b")):
-            spreads = [getattr(p, name) for p in points]
-            top.plot(units, [s.median * 1e3 for s in spreads], "o-", ms=4, label=label, color=color)
-            top.fill_between(
-                units, *([getattr(s, q) * 1e3 for s in spreads] for q in ("low", "high")), alpha=0.2, color=color
-            )
-        slope, start = line(units, [p.explained.median for p in points])
-        top.plot(units, [(slope * u + start) * 1e3 for u in units], "--", lw=1, color="black", label="straight line")
+    for column, sweep, points in zip(axes.T, sweeps, found, strict=True):
+        _plot_times(column[0], points)
         if rows == 2:
-            for label, color in ((BARE, "#777777"), (EXPLAINED, "#d1495b")):
-                axes[1, column].plot(units, [p.memory[label] / 1e6 for p in points], "o-", ms=4, color=color)
-        axes[-1, column].set_xlabel(sweep.title)
-        for axis in axes[:, column]:
+            units = [p.unit for p in points]
+            for label, color in COLORS.items():
+                column[1].plot(units, [p.memory[label] / 1e6 for p in points], "o-", ms=4, color=color)
+        column[-1].set_xlabel(sweep.title)
+        for axis in column:
             axis.set_ylim(bottom=0)
             axis.set_xlim(left=0)
             axis.locator_params(axis="x", nbins=5)
             axis.grid(alpha=0.3)
-    axes[0, 0].set_ylabel("ms a call")
-    if rows == 2:
-        axes[1, 0].set_ylabel("MB more at the peak")
+    for axis, label in zip(axes[:, 0], ("ms per call", "MB added at the peak"), strict=False):
+        axis.set_ylabel(label)
     axes[0, 0].legend(fontsize=8)
     return figure
 
 
+def _plot_times(axis: Any, points: Sequence[Measured]) -> None:
+    """Plot medians and quartiles of both models, and the straight line."""
+    units = [p.unit for p in points]
+    for label, spreads in ((BARE, [p.bare for p in points]), (EXPLAINED, [p.explained for p in points])):
+        axis.plot(units, [s.median * 1e3 for s in spreads], "o-", ms=4, label=label, color=COLORS[label])
+        low, high = ([getattr(s, quartile) * 1e3 for s in spreads] for quartile in ("low", "high"))
+        axis.fill_between(units, low, high, alpha=0.2, color=COLORS[label])
+    slope, intercept = line(units, [p.explained.median for p in points])
+    axis.plot(units, [(slope * u + intercept) * 1e3 for u in units], "--", lw=1, color="black", label="straight line")
+
+
 def measure(quick: bool) -> Report:
-    """How time and memory grow."""
+    """Measure how time and memory grow."""
     sweeps, rounds = (QUICK, 3) if quick else (SWEEPS, 11)
     report = Report("How time and memory grow")
     found = [[measure_point(s, value, rounds, not quick, report) for value in s.values] for s in sweeps]
@@ -214,8 +223,8 @@ def measure(quick: bool) -> Report:
     report.sections = [
         f"Convolutions of 3×3 at half the input's resolution, every one tapped, `deviation`, heatmaps of the input's "
         f"size. Unless varied: {point.batch} images of {point.edge}², {point.taps} taps, {point.channels} channels. "
-        "A `tf.function`; medians of calls in turns. Memory: by how much the peak of resident memory rises in the "
-        "first call, in a process of its own."
+        "A `tf.function`; medians of calls that take turns. Memory: by how much the peak of resident memory rises "
+        "during the first call, in a process of its own."
     ]
     for sweep, points in zip(sweeps, found, strict=True):
         lines = [
@@ -226,13 +235,13 @@ def measure(quick: bool) -> Report:
         header = [sweep.name, BARE, EXPLAINED, "added", f"memory, {BARE}", f"memory, {EXPLAINED}"]
         report.sections += [f"## {sweep.title}", Table(f"growth-{sweep.name}", header, lines), fit(sweep, points)]
     fits = [[sweep.title, fit(sweep, points)] for sweep, points in zip(sweeps, found, strict=True)]
-    report.sections += ["## In short", Table("growth", ["axis", "line"], fits)]
+    report.sections += ["## Summary", Table("growth", ["axis", "line"], fits)]
     report.pictures["growth"] = draw(sweeps, found)
     return report
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Prints the report and writes it."""
+    """Print the report and write it."""
     return command("growth", measure, arguments)
 
 

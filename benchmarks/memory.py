@@ -1,4 +1,4 @@
-"""Peak memory, each in a process of its own: what one leaves behind must not count for the next. On Linux only."""
+"""Measure peak memory, in a process of its own so that measurements do not affect each other. Linux only."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 
 from benchmarks.report import ROOT
 
-# `ru_maxrss` would not do: a child inherits its parent's. Writing 5 sets the peak back to what is resident now.
+# Not by `ru_maxrss`, which a child inherits. Writing 5 resets the peak to what is resident now.
 _CHILD = """
 import pathlib, re, sys
 def kilobytes(name):
@@ -22,7 +22,7 @@ print("peak", (kilobytes("VmHWM") - before) * 1024)
 
 
 def peak(prepare: str, work: str, timeout: float = 300) -> int:
-    """How many bytes the peak of resident memory rises while Python runs ``work``, after ``prepare``."""
+    """Return by how many bytes the peak of resident memory rises while Python runs ``work``, after ``prepare``."""
     done = subprocess.run(
         [sys.executable, "-c", _CHILD, prepare, work],
         cwd=ROOT,

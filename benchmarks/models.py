@@ -1,7 +1,7 @@
-"""Models with random weights that are as lively as trained ones, and images to look at.
+"""Models with random weights whose activations vary as those of trained ones, and images for them.
 
-Freshly made, MobileNetV2 gives every image the same predictions: its batch normalizations start with statistics
-that fit no layer, and the activations fade out. Nothing could be seen to go wrong there.
+A new MobileNetV2 gives every image the same predictions: its batch normalizations start with statistics that fit no
+layer, and the activations vanish. Checks on such a model would pass whatever happens.
 """
 
 from __future__ import annotations
@@ -17,29 +17,29 @@ _PATCHES = 7
 
 
 class Subject(NamedTuple):
-    """A model, and how many images it gets at once."""
+    """A model, and the size of its batches."""
 
     name: str
     build: Callable[[], keras.Model]
     batch: int
 
     def make(self) -> tuple[keras.Model, np.ndarray]:
-        """The model and its images ``(N, H, W, C)`` in [0, 1], the same each time."""
+        """Return the model and images ``(N, H, W, C)`` in [0, 1], the same each time."""
         keras.utils.set_random_seed(0)
         model = self.build()
         images = random_images(self.batch, *model.input_shape[1:])
-        awaken(model, images)
+        adapt_normalizations(model, images)
         return model, images
 
 
 def random_images(count: int, height: int, width: int, channels: int) -> np.ndarray:
-    """Soft patches of random color: unlike those of plain noise, no two such images look alike to a CNN."""
+    """Return images of soft, randomly colored patches, which a CNN can tell apart (unlike images of plain noise)."""
     patches = np.random.default_rng(0).random((count, _PATCHES, _PATCHES, channels), dtype=np.float32)
     return tf.image.resize(patches, (height, width)).numpy()
 
 
-def awaken(model: keras.Model, images: np.ndarray) -> None:
-    """Gives each batch normalization the statistics of these images, as training would."""
+def adapt_normalizations(model: keras.Model, images: np.ndarray) -> None:
+    """Set the statistics of each batch normalization to those of the images, as training would."""
     normalizations = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
     momenta = [layer.momentum for layer in normalizations]
     for layer in normalizations:

@@ -1,4 +1,4 @@
-"""The picture that the README opens with: one network, asked for each of the two digits on a canvas.
+"""Draw the first picture of the README: canvases of two digits, and the evidence for each of them.
 
 python -m benchmarks.opening
 """
@@ -20,29 +20,29 @@ from visualcnn_tf.viz.gallery import BACKGROUNDS, require_matplotlib
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-ROWS = (0, 2, 7)  # of the held-out canvases
+ROWS = (0, 2, 7)  # which of the held-out canvases are shown
 DPI = 150
-SIDE = 6 * SIZE  # pixels of a panel
-COLUMNS = ("image", "an early layer", "the last layer")  # then one for each of the two digits
+SIDE = 6 * SIZE  # height and width of a panel in pixels
+COLUMNS = ("image", "an early layer", "the last layer")  # followed by one column for each of the two digits
 _PANEL, _GAP, _TITLE, _FONT = 1.5, 0.08, 0.27, 10  # inches, and points
 
 
 def pictures(model: Any, pairs: Composites) -> list[np.ndarray]:
-    """One column after the other, ``(N, H, W, 3)``: the image, and what lies over it."""
+    """Return the columns ``(N, H, W, 3)``: the images, then the images under each heatmap."""
     large = tf.clip_by_value(tf.image.resize(pairs.images, (SIDE, SIDE), "bicubic"), 0.0, 1.0)
     activations = [layer.name for layer in model.layers if "re_lu" in layer.name]
-    seen = vc.attach(model, layers=[activations[0], activations[-1]], size=(SIDE, SIDE))
-    heatmaps = list(map(seen.predict(pairs.images, verbose=0).get, seen.heatmap_names))
-    ask = vc.attach(model, layers="last", method="gradcam", target="input", size=(SIDE, SIDE))
+    activity = vc.attach(model, layers=[activations[0], activations[-1]], size=(SIDE, SIDE))
+    heatmaps = list(map(activity.predict(pairs.images, verbose=0).get, activity.heatmap_names))
+    evidence = vc.attach(model, layers="last", method="gradcam", target="input", size=(SIDE, SIDE))
     for digit in pairs.digits.T.astype(np.int32):
-        outputs = ask.predict({"image": pairs.images, "class_index": digit}, verbose=0)
-        heatmaps.append(outputs[ask.heatmap_names[0]])
+        outputs = evidence.predict({"image": pairs.images, "class_index": digit}, verbose=0)
+        heatmaps.append(outputs[evidence.heatmap_names[0]])
     overlays = [vc.overlay(large, heatmap, alpha=0.85, weighted=True).numpy() for heatmap in heatmaps]
     return [vc.overlay(large, heatmaps[0], alpha=0).numpy(), *overlays]
 
 
 def draw(model: Any, pairs: Composites) -> Figure:
-    """One row for each canvas."""
+    """Draw one row for each canvas."""
     palette = BACKGROUNDS["dark"]
     width = (len(COLUMNS) + 2) * (_PANEL + _GAP) + _GAP
     height = len(pairs.images) * (_TITLE + _PANEL) + 2 * _GAP
@@ -50,8 +50,8 @@ def draw(model: Any, pairs: Composites) -> Figure:
     for column, shown in enumerate(pictures(model, pairs)):
         for row, picture in enumerate(shown):
             left, bottom = _GAP + column * (_PANEL + _GAP), height - _GAP - (row + 1) * (_TITLE + _PANEL)
-            place = (left / width, bottom / height, _PANEL / width, _PANEL / height)
-            axes = figure.add_axes(place, xticks=[], yticks=[], frame_on=False)
+            rectangle = (left / width, bottom / height, _PANEL / width, _PANEL / height)
+            axes = figure.add_axes(rectangle, xticks=[], yticks=[], frame_on=False)
             axes.imshow(picture)
             axes.set_title(_title(row, column, pairs), fontsize=_FONT, color=palette.ink, pad=4)
     return figure
@@ -64,10 +64,10 @@ def _title(row: int, column: int, pairs: Composites) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Trains the network and writes the picture."""
+    """Train the network and write the picture."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.opening", description=__doc__)
-    parser.add_argument("--epochs", type=int, default=10, help="of the training; default: %(default)s")
-    parser.add_argument("--count", type=int, default=2048, help="canvases in each; default: %(default)s")
+    parser.add_argument("--epochs", type=int, default=10, help="epochs of training; default: %(default)s")
+    parser.add_argument("--count", type=int, default=2048, help="canvases in each epoch; default: %(default)s")
     parser.add_argument("--out", type=Path, default=Path(__file__).parents[1] / "docs" / "opening.png")
     options = parser.parse_args(arguments)
     model = train("global pooling", epochs=options.epochs, count=options.count)

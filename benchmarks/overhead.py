@@ -1,4 +1,4 @@
-"""What heatmaps cost beside the bare model and beside the floor of memory: ``python -m benchmarks.overhead``."""
+"""Measure what heatmaps cost beside the bare model and the memory floor: ``python -m benchmarks.overhead``."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ import numpy as np
 import visualcnn_tf as vc
 from benchmarks import checks, floor
 from benchmarks.calls import BARE, by_function, by_predict
-from benchmarks.grids import FULL, QUICK, Case, Grid
+from benchmarks.grids import AFTER, AFTER_BLOCKS, AFTER_XLA, FULL, PLAIN, QUICK, XLA, Case, Grid
 from benchmarks.models import Subject
 from benchmarks.reads import READS, Reads
 from benchmarks.report import Report, Table, command, ms
-from benchmarks.timing import Samples, Spread, progress, take_turns
+from benchmarks.timing import Contender, Samples, Spread, progress, take_turns
 
 CALLERS = {"tf.function": by_function, "predict": by_predict}
-#: How heatmaps are asked for, the quickest last.
+#: The options of each way to ask for heatmaps, the fastest way last.
 WAYS: dict[str, dict[str, Any]] = {
-    "plain": {},
-    "after": {"after_activation": True},
-    "XLA": {"jit_compile": "fusion"},
-    "after, XLA": {"after_activation": True, "jit_compile": "fusion"},
-    "after, XLA+": {"after_activation": True, "jit_compile": "activation"},
+    PLAIN: {},
+    AFTER: {"after_activation": True},
+    XLA: {"jit_compile": "fusion"},
+    AFTER_XLA: {"after_activation": True, "jit_compile": "fusion"},
+    AFTER_BLOCKS: {"after_activation": True, "jit_compile": "activation"},
 }
 
 
@@ -35,10 +35,13 @@ class Row:
     """What one way of asking for heatmaps costs.
 
     Attributes:
-        floor: seconds.
-        twice: the floor with a second read of the maps.
-        overhead: what the heatmaps take over the bare model, as multiples of the floor.
-        reads: the ratio of a model whose maps are read twice and whose heatmaps are filled, measured beside targets.
+        heatmaps: How many there are.
+        bare: Seconds of the bare model.
+        ratio: The explained model's time over the bare one's.
+        floor: Seconds of the memory floor.
+        twice: Seconds of the memory floor with a second read of the feature maps.
+        overhead: The explained model's time less the bare one's, as a multiple of the floor.
+        reads: The ratio of a model that reads its maps twice and fills its heatmaps, measured for targets only.
     """
 
     case: Case
@@ -54,85 +57,94 @@ class Row:
 
     @property
     def least(self) -> float:
-        """The ratio that the floor allows."""
+        """The ratio of the bare time and the floor to the bare time."""
         return 1 + self.floor / self.bare.median
 
     @property
     def remark(self) -> str:
-        """For the table of targets."""
-        found = f"{self.way}; the floor alone: {self.least:.2f}"
+        """The remark in the table of targets."""
+        found = f"{self.way}; floor: {self.least:.2f}"
         if self.case.method != "deviation":
             return found
-        # It takes deviations from a mean, which it has to know before.
-        found += f", with the two reads that `deviation` needs: {1 + self.twice / self.bare.median:.2f}"
+        # The mean must be known before deviations from it can be computed.
+        found += f", with the two reads of `deviation`: {1 + self.twice / self.bare.median:.2f}"
         return found if self.reads is None else f"{found}; {READS}: {self.reads}"
 
     def cells(self) -> list[str]:
-        """Of the table."""
+        """Return the cells of the row."""
         case = self.case
         images = f"{case.subject.batch} × {case.edge}²"
-        size = "own" if case.size is None else "input"
-        what = [case.subject.name, images, f"{case.taps} ({self.heatmaps})", f"`{case.method}`", size, self.dtype]
+        size = "feature map" if case.size is None else "input"
+        what = [case.subject.name, images, f"{case.layers} ({self.heatmaps})", f"`{case.method}`", size, self.dtype]
         return [*what, self.way, ms(self.bare), str(self.ratio), f"{self.least:.3f}", f"{self.overhead.median:.1f}"]
 
 
 HEADER = [
-    *("model", "images", "taps (heatmaps)", "method", "size", "type"),
-    *("way", "bare", "× bare", "floor, × bare", "overhead over the floor"),
+    *("model", "images", "layers (heatmaps)", "method", "size", "dtype"),
+    *("how", "bare", "× bare", "floor, × bare", "overhead, × floor"),
 ]
 
 
-# What is timed ---------------------------------------------------------------------------------------------------
+# Measuring ---------------------------------------------------------------------------------------------------------
 
 
 def over_floor(samples: Samples, name: str, least: float) -> Spread:
-    """What a contender takes over the bare model, as multiples of the floor, within each round."""
+    """Return a contender's time less the bare model's, within each round, as a multiple of the floor."""
     return Spread.of(np.subtract(samples.seconds[name], samples.seconds[BARE]) / least)
 
 
 def measure_case(
     case: Case, model: Any, images: np.ndarray, machine: floor.Machine, report: Report
 ) -> tuple[list[Row], Samples]:
-    """A row for each way and type; they and the bare model take turns."""
+    """Return a row for each way and dtype, which take turns with the bare model, and the samples."""
     kinds = {f"{way}, {dtype}": (way, dtype) for way in case.ways for dtype in case.dtypes}
     explained = {
-        name: vc.attach(model, case.taps, method=case.method, size=case.size, dtype=dtype, **WAYS[way])
+        name: vc.attach(model, case.layers, method=case.method, size=case.size, dtype=dtype, **WAYS[way])
         for name, (way, dtype) in kinds.items()
     }
-    call = CALLERS[case.caller]
-    quickest = WAYS[max(case.ways, key=list(WAYS).index)]
-    read = {f"{READS}, {dtype}": Reads(model, case.taps, dtype, 2, **quickest) for dtype in case.dtypes if case.reach}
-    contenders = {name: call(one, images) for name, one in {BARE: model, **explained, **read}.items()}
-    what = f"{case.subject.name}, batch {len(images)}, {case.taps}, {case.method}"
-    bare = np.asarray(contenders[BARE]())
-    # Of the largest: without batch normalization random weights make a thousand nearly equal probabilities.
-    if len(bare) > 1:
-        checks.require_variety(f"{what}, bare, predictions", bare / np.max(np.abs(bare)))
-    for name, one in explained.items():
-        check_outputs(f"{what}, {name}", contenders[name](), bare, one, images, report)
-    for name in read:
-        checks.difference(f"{what}, {name}, predictions", contenders[name]()["predictions"], bare, 1e-6)
-    samples = take_turns(contenders, case.rounds)
+    fastest_way = WAYS[max(case.ways, key=list(WAYS).index)]
+    dtypes = case.dtypes if case.target else ()
+    reading = {f"{READS}, {dtype}": Reads(model, case.layers, dtype, 2, **fastest_way) for dtype in dtypes}
+    models = {BARE: model, **explained, **reading}
+    calls = {name: CALLERS[case.caller](one, images) for name, one in models.items()}
+    check_case(case, calls, explained, images, report)
+    samples = take_turns(calls, case.rounds)
+    size = images.shape[1:3] if case.size else None
     rows = []
     for name, (way, dtype) in kinds.items():
         shapes = floor.tapped_shapes(explained[name], images)
-        size = images.shape[1:3] if case.size else None
         least, twice = (floor.seconds(machine, shapes, size, dtype, reads) for reads in (1, 2))
         ratio, overhead = samples.ratio(name, over=BARE), over_floor(samples, name, least)
-        alone = samples.ratio(f"{READS}, {dtype}", over=BARE) if read else None
+        alone = samples.ratio(f"{READS}, {dtype}", over=BARE) if reading else None
         rows.append(Row(case, way, dtype, len(shapes), samples.time(BARE), ratio, least, twice, overhead, alone))
     return rows, samples
+
+
+def check_case(
+    case: Case, calls: Mapping[str, Contender], explained: Mapping[str, vc.ExplainedModel], images: Any, report: Report
+) -> None:
+    """Check the outputs of everything that is timed."""
+    what = f"{case.subject.name}, batch {len(images)}, {case.layers}, {case.method}"
+    bare = np.asarray(calls[BARE]())
+    # Relative to the largest: without batch normalization random weights give a thousand nearly equal probabilities.
+    if len(bare) > 1:
+        checks.require_variety(f"{what}, bare, predictions", bare / np.max(np.abs(bare)))
+    for name, call in calls.items():
+        if name in explained:
+            check_outputs(f"{what}, {name}", call(), bare, explained[name], images, report)
+        elif name != BARE:
+            checks.difference(f"{what}, {name}, predictions", call()["predictions"], bare, 1e-6)
 
 
 def check_outputs(
     what: str, outputs: Mapping[str, Any], bare: np.ndarray, explained: vc.ExplainedModel, images: Any, report: Report
 ) -> None:
-    """Predictions against the bare model's, and the first image's heatmaps against NumPy's."""
+    """Compare predictions with the bare model's, and the first image's heatmaps with NumPy's."""
     error = checks.difference(f"{what}, predictions", outputs["predictions"], bare, 1e-6)
     report.note("predictions", error)
     method, dtype = explained.options.method, explained.options.dtype
     if method not in checks.FUSIONS:
-        return  # the table of methods that explain a class checks these
+        return  # methods that explain a class are checked in `benchmarks.classes`
     expected = checks.expected_heatmaps(explained, images[0], method, explained.options.size is not None)
     scale = 255 if dtype == "uint8" else 1
     for key, want in expected.items():
@@ -144,39 +156,39 @@ def check_outputs(
 def measure_subject(
     subject: Subject, cases: Sequence[Case], machine: floor.Machine, report: Report
 ) -> dict[str, list[Row]]:
-    """The rows of each table for one model."""
+    """Return the rows of each table for one model."""
     model, images = subject.make()
     found: dict[str, list[Row]] = {}
     for case in cases:
         rows, samples = measure_case(case, model, images, machine, report)
         found.setdefault(case.table, []).extend(rows)
-        key = f"{case.table}, {subject.name}, {subject.batch}, {case.taps}, {case.method}, {case.size}, {case.caller}"
+        key = f"{case.table}, {subject.name}, {subject.batch}, {case.layers}, {case.method}, {case.size}, {case.caller}"
         report.raw[key] = samples
         progress(key)
         gc.collect()
     return found
 
 
-# What is reported ------------------------------------------------------------------------------------------------
+# Reporting ---------------------------------------------------------------------------------------------------------
 
 INTRODUCTION = (
-    "How many times as long as the bare model, which takes turns with it: medians (and quartiles) of the ratios "
-    "within each round. The weights are random, the call is a `tf.function` on a tensor unless the table says "
-    "`predict`. The **floor** is the time to read each tapped map once and to write each heatmap once, at the speed "
-    "at which this machine copies: {machine}. The last column is what the heatmaps add to the bare model's time, as a "
-    'multiple of the floor. The ways: *after*: `after_activation=True`; *XLA*: `jit_compile="fusion"`; *XLA+*: '
-    '`jit_compile="activation"`, which also compiles a part of the model itself: what it adds to the bare model may be '
-    "less than the floor, or less than nothing."
+    "The time of the explained model over that of the bare model, which take turns: medians (and quartiles) of the "
+    "ratios within each round. The weights are random; the call is a `tf.function` on a tensor, except in the table of "
+    "`predict`. The **floor** is the time to read each tapped feature map once and to write each heatmap once, at the "
+    "speed at which this machine copies memory: {machine}. The last column is the time that heatmaps add to the bare "
+    f'model\'s, as a multiple of the floor. *{AFTER}*: `after_activation=True`; *{XLA}*: `jit_compile="fusion"`; '
+    '*XLA for heatmaps and fused blocks*: `jit_compile="activation"`, which also compiles a part of the model itself, '
+    "so that it may add less than the floor, or even less than nothing."
 )
 
 
-def reach(rows: Sequence[Row]) -> dict[str, tuple[Spread, str]]:
-    """What has a target: the best of the ways, which the remark names."""
+def fastest(rows: Sequence[Row]) -> dict[str, tuple[Spread, str]]:
+    """Return the fastest way by the key of each target, with a remark that names it."""
     found = {}
     groups: dict[str, list[Row]] = {}
     for row in rows:
-        if row.case.reach:
-            groups.setdefault(f"{row.case.reach}, {row.dtype}", []).append(row)
+        if row.case.target:
+            groups.setdefault(f"{row.case.target}, {row.dtype}", []).append(row)
     for name, group in groups.items():
         best = min(group, key=lambda row: row.ratio.median)
         found[name] = (best.ratio, best.remark)
@@ -184,23 +196,23 @@ def reach(rows: Sequence[Row]) -> dict[str, tuple[Spread, str]]:
 
 
 def summary(rows: Sequence[Row]) -> Table:
-    """What the README shows: the fastest way for each model."""
+    """Return the table of the README: the fastest way for each model."""
     columns = [("last", "float32"), ("stages", "float32"), ("conv", "float32"), ("conv", "uint8")]
     subjects = dict.fromkeys(row.case.subject.name for row in rows)
     lines = []
     for name in subjects:
         cells = [name]
-        for taps, dtype in columns:
-            ways = [r for r in rows if (r.case.subject.name, r.case.taps, r.dtype) == (name, taps, dtype)]
+        for layers, dtype in columns:
+            ways = [r for r in rows if (r.case.subject.name, r.case.layers, r.dtype) == (name, layers, dtype)]
             best = min(ways, key=lambda row: row.ratio.median, default=None)
             cells.append(f"{best.ratio.median:.2f} ({best.way})" if best else "")
         lines.append(cells)
-    header = ["model", *(f'`"{taps}"`, {dtype}' for taps, dtype in columns)]
+    header = ["model", *(f'`"{layers}"`, {dtype}' for layers, dtype in columns)]
     return Table("overhead-summary", header, lines)
 
 
 def measure_grid(grid: Grid) -> Report:
-    """All tables of a grid."""
+    """Measure all cases of a grid."""
     report = Report("What heatmaps cost beside the bare model")
     machine = floor.Machine.measured(grid.copied)
     report.notes["copying"] = str(machine)
@@ -208,22 +220,22 @@ def measure_grid(grid: Grid) -> Report:
     for subject, cases in grid.by_subject():
         for name, found in measure_subject(subject, cases, machine, report).items():
             rows.setdefault(name, []).extend(found)
-    report.reach = reach([row for found in rows.values() for row in found])
+    report.for_targets = fastest([row for found in rows.values() for row in found])
     report.sections = [INTRODUCTION.format(machine=machine)]
     for name, title in grid.tables.items():
         report.sections += [f"## {title}", Table(f"overhead-{name}", HEADER, [row.cells() for row in rows[name]])]
-    report.sections += ["## The fastest way of each", summary(rows["main"])]
+    report.sections += ["## The fastest way for each model", summary(rows["main"])]
     report.raw["machine"] = machine
     return report
 
 
 def measure(quick: bool) -> Report:
-    """What heatmaps cost beside the bare model and the floor."""
+    """Measure what heatmaps cost beside the bare model and the memory floor."""
     return measure_grid(QUICK if quick else FULL)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Prints the report and writes it."""
+    """Print the report and write it."""
     return command("overhead", measure, arguments)
 
 

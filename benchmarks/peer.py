@@ -1,4 +1,4 @@
-"""tf-keras-vis, called as its users do: the explainer is made once, on the network's logits."""
+"""tf-keras-vis, used as its documentation says: one explainer for all calls, on the network's logits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks.timing import Contender
 
 NAME = "tf-keras-vis"
-#: Our method, and the module and class of theirs.
+#: The module and class of tf-keras-vis for each of our methods.
 KINDS = {
     "gradcam": ("gradcam", "Gradcam"),
     "gradcam++": ("gradcam_plus_plus", "GradcamPlusPlus"),
@@ -25,14 +25,14 @@ class Explainer:
     """One method at one layer.
 
     Args:
-        method: as we call it.
-        model: the network.
-        path: name of the layer.
+        method: Our name of the method.
+        model: The network.
+        path: The name of the layer.
     """
 
     def __init__(self, method: str, model: keras.Model, path: str) -> None:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # it imports zoom from where SciPy had it
+            warnings.simplefilter("ignore", DeprecationWarning)  # it imports `zoom` from a deprecated module of SciPy
             module, name = KINDS[method]
             kind = getattr(importlib.import_module(f"tf_keras_vis.{module}"), name)
             from tf_keras_vis.utils.model_modifiers import ReplaceToLinear
@@ -41,11 +41,11 @@ class Explainer:
         self._layer = {"penultimate_layer": path, "seek_penultimate_conv_layer": False}
 
     def caller(self, images: np.ndarray, classes: np.ndarray, **options: Any) -> Contender:
-        """The maps of these images, each of its class."""
+        """Return a call that computes the maps of these images for these classes."""
         score = self._score(classes[: len(images)].tolist())
 
         def call() -> Any:
-            keras.utils.disable_interactive_logging()  # Score-CAM's `predict` draws a progress bar
+            keras.utils.disable_interactive_logging()  # Score-CAM calls `predict`, which prints a progress bar
             try:
                 with warnings.catch_warnings():
                     warnings.filterwarnings("ignore", "The structure of `inputs`", UserWarning)  # it passes a list

@@ -1,6 +1,6 @@
-"""Beside what one would use instead: ``python -m benchmarks.peers``.
+"""Compare with other ways to the same maps: ``python -m benchmarks.peers``.
 
-tf-keras-vis, a pipeline by hand, the earlier package ("the seed"), and xplique where it works.
+These are tf-keras-vis, NumPy and SciPy by hand, and the algorithm of the earlier package.
 """
 
 from __future__ import annotations
@@ -15,24 +15,36 @@ import keras
 import numpy as np
 
 import visualcnn_tf as vc
-from benchmarks import checks, closed_form, memory, peer, seed
+from benchmarks import checks, closed_form, earlier, memory, peer
 from benchmarks.byhand import ByHand
 from benchmarks.calls import by_function, to_arrays
 from benchmarks.classes import SMALL, check_heatmaps, heatmap
-from benchmarks.grids import SEED, subject
+from benchmarks.grids import EARLIER_CNN, subject
 from benchmarks.models import Subject
 from benchmarks.report import Report, Table, command, mb, ms
 from benchmarks.scene import Scene
 from benchmarks.timing import progress, take_turns
 
 THEIRS, OURS = peer.NAME, "`tf.function(explained)`"
+EARLIER = "the earlier package"
 CALLS = ("`explained.predict`", "`explained(images)`", OURS)
-HEADER = ["method", "model", "images", THEIRS, OURS, *(f"as fast as {THEIRS}: {call}" for call in CALLS)]
+HEADER = ["method", "model", "images", THEIRS, OURS, *(f"times as fast as {THEIRS}: {call}" for call in CALLS)]
 
 
 @dataclass(frozen=True)
 class Size:
-    """The network, the rounds of each batch, what Score-CAM gets, and the batch of the seed's CNN."""
+    """How much is measured.
+
+    Attributes:
+        subject: The network.
+        rounds: The number of rounds for each batch size.
+        others: The number of rounds of all methods but Grad-CAM.
+        channels: How many channels Score-CAM uses.
+        score_subject: The network for Score-CAM with all channels.
+        score_rounds: The number of its rounds.
+        earlier_batch: The batch size for the CNN of the earlier package.
+        memory: Whether memory is measured.
+    """
 
     subject: Subject
     rounds: Mapping[int, int]
@@ -40,7 +52,7 @@ class Size:
     channels: int
     score_subject: Subject
     score_rounds: int
-    seed_batch: int
+    earlier_batch: int
     memory: bool
 
 
@@ -53,7 +65,7 @@ FULL = Size(
         "MobileNetV2 at 96²", lambda: keras.applications.MobileNetV2(weights=None, input_shape=(96, 96, 3)), 2
     ),
     score_rounds=3,
-    seed_batch=256,
+    earlier_batch=256,
     memory=True,
 )
 QUICK = Size(SMALL, {1: 3, 4: 3}, 3, 4, SMALL, 3, 4, memory=False)
@@ -63,7 +75,7 @@ QUICK = Size(SMALL, {1: 3, 4: 3}, 3, 4, SMALL, 3, 4, memory=False)
 
 
 def against(method: str, scene: Scene, batch: int, rounds: int, report: Report, **limit: Any) -> list[str]:
-    """One line: the same method, layer, classes and images, from arrays to arrays."""
+    """Return a row: the same method, layer, classes and images, from arrays to arrays."""
     images = scene.images[:batch]
     explained = scene.explained(method, **limit)
     options = {"max_N": limit["max_channels"]} if limit else {}
@@ -77,7 +89,7 @@ def against(method: str, scene: Scene, batch: int, rounds: int, report: Report, 
     what = f"{method}{' of some channels' if limit else ''}, {scene.name}, {batch}"
     report.raw[what] = samples
     faster = [samples.ratio(THEIRS, over=name) for name in CALLS]
-    report.reach[f"{THEIRS}, {what}"] = (faster[-1], CALLS[-1])
+    report.for_targets[f"{THEIRS}, {what}"] = (faster[-1], CALLS[-1])
     progress(what)
     label = f"`{method}`" + (f", {limit['max_channels']} channels" if limit else "")
     times = [ms(samples.time(name)) for name in (THEIRS, OURS)]
@@ -85,7 +97,7 @@ def against(method: str, scene: Scene, batch: int, rounds: int, report: Report, 
 
 
 def compare(method: str, scene: Scene, batch: int, report: Report, **limit: Any) -> None:
-    """Raw maps of both at the layer's own size: equal up to a factor, or alike where the formulas differ."""
+    """Compare the raw maps of both, which are equal up to a factor unless the formulas differ."""
     images = scene.images[: min(batch, 2)]
     options = {"max_N": limit["max_channels"]} if limit else {}
     theirs = peer.Explainer(method, scene.model, scene.path).caller(
@@ -94,7 +106,7 @@ def compare(method: str, scene: Scene, batch: int, report: Report, **limit: Any)
     ours = heatmap(scene.explained(method, size=None, normalize=None, **limit).predict(images, verbose=0))
     what = f"{scene.name}, `{method}` and {THEIRS}"
     if method in ("gradcam", "layercam"):
-        # Each is a mean or a sum over channels of the same products.
+        # One sums the same products over channels, the other takes their mean.
         ours, theirs = (maps / np.max(np.abs(maps)) for maps in (ours, np.asarray(theirs)))
         report.note(f"`{method}` against {THEIRS}", checks.difference(what, ours, theirs, 1e-4))
     elif method == "scorecam":
@@ -106,24 +118,24 @@ def compare(method: str, scene: Scene, batch: int, report: Report, **limit: Any)
 def check_scorecam(
     what: str, scene: Scene, theirs: np.ndarray, ours: np.ndarray, channels: int | None, report: Report
 ) -> None:
-    """Each against its own formula."""
-    of, count = scene.classes[0], channels or scene.activations.shape[-1]
+    """Compare the raw Score-CAM of each library with its own formula."""
+    class_index, count = scene.classes[0], channels or scene.activations.shape[-1]
     image, activations = scene.images[0], scene.activations[0]
     formulas = {
-        "ours": (ours, closed_form.over_channels(of), checks.enlarged),
-        THEIRS: (theirs, closed_form.over_classes(of), closed_form.corner_to_corner),
+        "ours": (ours, closed_form.over_channels(class_index), checks.enlarged),
+        THEIRS: (theirs, closed_form.over_classes(class_index), closed_form.corner_to_corner),
     }
-    for whose, (got, weigh, enlarge) in formulas.items():
+    for name, (got, weigh, enlarge) in formulas.items():
         want = scene.head.scorecam(image, activations, weigh, count, enlarge)
         scale = np.max(np.abs(want))
-        report.note(f"`scorecam`, {whose}", checks.difference(f"{what}, {whose}", got / scale, want / scale, 1e-3))
+        report.note(f"`scorecam`, {name}", checks.difference(f"{what}, {name}", got / scale, want / scale, 1e-3))
 
 
 # Beside the others -----------------------------------------------------------------------------------------------
 
 
 def measure_by_hand(subject: Subject, rounds: int, report: Report) -> list[str]:
-    """``deviation`` of the stages, from arrays to arrays."""
+    """Return a row of ``deviation`` of the stages, from arrays to arrays."""
     model, images = subject.make()
     explained = vc.attach(model, "stages")
     hand, edge = ByHand(model, [tap.path for tap in explained.taps]), images.shape[1]
@@ -144,22 +156,22 @@ def measure_by_hand(subject: Subject, rounds: int, report: Report) -> list[str]:
     return ["by hand, stages", subject.name, str(len(images)), *times, *ratios]
 
 
-def measure_seed(batch: int, rounds: int, report: Report) -> list[str]:
-    """Time per image: the seed takes one at a time, ours take a batch."""
-    model, images = subject(SEED, batch).make()
+def measure_earlier(batch: int, rounds: int, report: Report) -> list[str]:
+    """Return a row of the time per image: the earlier package takes one image at a time, ours a batch."""
+    model, images = subject(EARLIER_CNN, batch).make()
     explained = vc.attach(model, jit_compile="fusion")
-    contenders = {"the seed": lambda: seed.heatmaps(model, images[0]), "ours": by_function(explained, images)}
+    contenders = {EARLIER: lambda: earlier.heatmaps(model, images[0]), "ours": by_function(explained, images)}
     outputs = contenders["ours"]()
-    for tap, want in zip(explained.taps, contenders["the seed"](), strict=True):
-        error = checks.difference(f"The seed, {tap.key}", outputs[tap.key][0], want, 1e-3)
-        report.note("heatmaps against the seed's", error)
+    for tap, want in zip(explained.taps, contenders[EARLIER](), strict=True):
+        error = checks.difference(f"{EARLIER}, {tap.key}", outputs[tap.key][0], want, 1e-3)
+        report.note(f"heatmaps against {EARLIER}", error)
     samples = take_turns(contenders, rounds, ahead=1)
-    report.raw["seed"] = samples
-    ratio = samples.ratio("the seed", over="ours").times(batch)
-    report.reach["the seed over ours, per image"] = (ratio, f"batch {batch}")
-    progress("the seed")
+    report.raw[EARLIER] = samples
+    ratio = samples.ratio(EARLIER, over="ours").times(batch)
+    report.for_targets[f"{EARLIER} over ours, per image"] = (ratio, f"batch {batch}")
+    progress(EARLIER)
     per_image = f"{samples.time('ours').median / batch * 1e6:.0f} µs"
-    return [f"1 and {batch}", ms(samples.time("the seed")), per_image, str(ratio)]
+    return [f"1 and {batch}", ms(samples.time(EARLIER)), per_image, str(ratio)]
 
 
 _PREPARE = """
@@ -185,26 +197,26 @@ _WORK = {
 
 
 def measure_memory(batch: int, report: Report) -> Table:
-    """Peak memory over that of the loaded model after a first ``predict``, each in a process of its own."""
+    """Return the table of peak memory above that of the model after a first ``predict``, each in its own process."""
     peaks = {what: memory.peak(_PREPARE.format(batch=batch), work) for what, work in _WORK.items()}
     report.raw["memory"] = peaks
-    return Table("peers-memory", ["", "more at the peak"], [[what, mb(peak)] for what, peak in peaks.items()])
+    return Table("peers-memory", ["", "memory added at the peak"], [[what, mb(peak)] for what, peak in peaks.items()])
 
 
 def xplique() -> str:
-    """Whether xplique can be compared with here."""
+    """Return a sentence on why xplique is not measured."""
     if util.find_spec("xplique") is None:
         return (
-            "xplique is not measured: its release 2.0.2 asks for `tensorflow<=2.20` and `tensorflow-probability`, so "
-            "it does not install beside TensorFlow 2.21."
+            "xplique is not measured: its release 2.0.2 requires `tensorflow<=2.20` and `tensorflow-probability`, so "
+            "it cannot be installed with TensorFlow 2.21."
         )
     return f"xplique {metadata.version('xplique')} is installed, and not measured by this command."
 
 
 def measure(quick: bool) -> Report:
-    """Beside tf-keras-vis, a pipeline by hand and the seed."""
+    """Compare with tf-keras-vis, NumPy and SciPy by hand, and the earlier package."""
     size = QUICK if quick else FULL
-    report = Report("Beside what one would use instead", notes={peer.NAME: metadata.version(peer.NAME)})
+    report = Report("Beside other ways to the same maps", notes={peer.NAME: metadata.version(peer.NAME)})
     scene = Scene(size.subject)
     lines = [against("gradcam", scene, batch, rounds, report) for batch, rounds in size.rounds.items()]
     lines += [against(method, scene, 1, size.others, report) for method in ("gradcam++", "layercam")]
@@ -212,19 +224,19 @@ def measure(quick: bool) -> Report:
     every = Scene(size.score_subject)
     lines.append(against("scorecam", every, 1, size.score_rounds, report))
     hand = measure_by_hand(size.subject._replace(batch=min(size.subject.batch, 16)), size.others, report)
-    seeds = measure_seed(size.seed_batch, 6 * size.others, report)
+    earlier_row = measure_earlier(size.earlier_batch, 6 * size.others, report)
     report.sections = [
-        "Medians (and quartiles) of the ratios within rounds, in which contenders take turns. Each is timed right "
-        "behind an untimed call of its own, as a short one right behind a long one is slower. From arrays to arrays, "
-        f"the same layer, classes and images; how many times as fast as {THEIRS} each call is. With a limited number "
-        f"of channels {THEIRS} calls it Faster Score-CAM.",
+        "Medians (and quartiles) of the ratios within rounds, in which contenders take turns. Each timed call follows "
+        "an untimed call of the same contender, because a short call right after a long one of another is slower. From "
+        f"arrays to arrays, the same layer, classes and images. {THEIRS} calls Score-CAM with a limited number of "
+        "channels Faster Score-CAM.",
         Table("peers", HEADER, lines),
         "## By hand",
         "`keras.Model(inputs, taps).predict`, then NumPy and `scipy.ndimage.zoom`.",
         Table("peers-hand", [cell.replace(THEIRS, "by hand") for cell in HEADER], [hand]),
-        "## The seed",
-        "Its CNN and heatmaps of four layers; the seed takes one image at a time. Time per image.",
-        Table("peers-seed", ["images", "the seed", "ours, `tf.function`", "as fast as the seed"], [seeds]),
+        "## The earlier package",
+        "Its CNN, and heatmaps of four layers. It takes one image at a time; times are per image.",
+        Table("peers-earlier", ["images", EARLIER, "ours, `tf.function`", "times as fast"], [earlier_row]),
         xplique(),
     ]
     if size.memory:
@@ -233,7 +245,7 @@ def measure(quick: bool) -> Report:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Prints the report and writes it."""
+    """Print the report and write it."""
     return command("peers", measure, arguments)
 
 

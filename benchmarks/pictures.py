@@ -1,4 +1,4 @@
-"""Pictures of composites and of the maps of their digits."""
+"""Pictures of canvases with two digits, and of the maps of these digits."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 EXAMPLES = 6
 DPI = 150
-#: What stands side by side, and how it is called.
+#: The methods that are compared, and their titles.
 METHODS = {"deviation": "deviation", "gradcam": "Grad-CAM", "layercam": "LayerCAM", "reciprocam": "Recipro-CAM"}
-_COLOURS = ("#4cc9f0", "#b5e48c")  # of the first and the second digit's box
+_COLORS = ("#4cc9f0", "#b5e48c")  # of the boxes of the first and the second digit
 _PANEL, _GAP, _TITLE, _FONT = 1.35, 0.07, 0.24, 9  # inches, and points
-_SHOWN = 1  # the example that all methods are shown on
+_SHOWN = 1  # the canvas that all methods are shown on
 
 
 def examples(pairs: Composites, maps: Sequence[np.ndarray]) -> Figure:
-    """Composites, two in a row, each with the maps of its first and of its second digit."""
+    """Draw canvases, two in a row, each with the maps of its first and its second digit."""
     figure = _Panels(rows=(EXAMPLES + 1) // 2, columns=6, gaps={3: 3 * _GAP})
     for i in range(EXAMPLES):
         row, left = i // 2, 3 * (i % 2)
@@ -35,7 +35,7 @@ def examples(pairs: Composites, maps: Sequence[np.ndarray]) -> Figure:
 
 
 def methods(pairs: Composites, maps: Sequence[Mapping[str, np.ndarray]]) -> Figure:
-    """One composite, asked for its first and for its second digit, by each method."""
+    """Draw one canvas with the maps of its first and its second digit by each method."""
     figure = _Panels(rows=2, columns=1 + len(METHODS), gaps={1: 3 * _GAP}, label=0.75)
     for digit in (0, 1):
         label = f"“where is\nthe {pairs.digits[_SHOWN, digit]}?”"
@@ -47,7 +47,7 @@ def methods(pairs: Composites, maps: Sequence[Mapping[str, np.ndarray]]) -> Figu
 
 
 class _Panels:
-    """A figure of equal panels that is exactly as large as they are."""
+    """A figure of panels of equal size, without margins."""
 
     def __init__(self, rows: int, columns: int, gaps: Mapping[int, float], label: float = 0.0) -> None:
         self.gaps, self.label = gaps, label
@@ -58,7 +58,7 @@ class _Panels:
     def image(
         self, row: int, column: int, pairs: Composites, i: int, boxes: Sequence[int], title: str, label: str = ""
     ) -> None:
-        """A composite with the boxes of some of its digits."""
+        """Draw a canvas with the boxes of some of its digits."""
         axes = self._axes(row, column, title)
         axes.imshow(pairs.images[i, ..., 0], cmap="gray", vmin=0, vmax=1)
         axes.set_ylabel(label, fontsize=_FONT, rotation=0, ha="right", va="center")
@@ -68,7 +68,7 @@ class _Panels:
     def heatmap(
         self, row: int, column: int, heatmap: np.ndarray, pairs: Composites, i: int, digit: int, title: str
     ) -> None:
-        """The map of a digit, the strokes of the composite drawn into it, and the digit's box."""
+        """Draw the map of a digit, the outlines of both digits, and the explained digit's box."""
         axes = self._axes(row, column, title)
         axes.imshow(heatmap, cmap=COLORMAP, vmin=0, vmax=1)
         axes.contour(pairs.images[i, ..., 0], levels=[0.5], colors="white", linewidths=0.5, alpha=0.7)
@@ -76,8 +76,8 @@ class _Panels:
 
     def _axes(self, row: int, column: int, title: str) -> Any:
         bottom = 1 - (row + 1) * (_PANEL + _TITLE) / self.height
-        place = (self._left(column) / self.width, bottom, _PANEL / self.width, _PANEL / self.height)
-        axes = self.figure.add_axes(place, xticks=[], yticks=[])
+        rectangle = (self._left(column) / self.width, bottom, _PANEL / self.width, _PANEL / self.height)
+        axes = self.figure.add_axes(rectangle, xticks=[], yticks=[])
         axes.set_title(title, fontsize=_FONT, pad=3)
         return axes
 
@@ -90,6 +90,6 @@ def _box(axes: Any, pairs: Composites, i: int, digit: int) -> None:
     from matplotlib.patches import Rectangle
 
     top, left = pairs.corners[i, digit] - 0.5
-    box = Rectangle((left, top), BOX, BOX, fill=False, edgecolor=_COLOURS[digit], linewidth=1.2)
-    box.set_clip_on(False)  # at the border of the canvas, half of the line lies outside
+    box = Rectangle((left, top), BOX, BOX, fill=False, edgecolor=_COLORS[digit], linewidth=1.2)
+    box.set_clip_on(False)  # half of a line at the border of the canvas lies outside it
     axes.add_patch(box)

@@ -1,7 +1,7 @@
-"""Does the map of a digit point at that digit? Two digits on one canvas: ``python -m benchmarks.pointing``.
+"""Measure whether the map of a digit points at that digit, of two on a canvas: ``python -m benchmarks.pointing``.
 
-Small networks are trained here, multi-label, offline. Each composite of a held-out set is asked for its first digit;
-the pixel where the map is largest should lie in that digit's box. A map without any evidence points nowhere.
+Small multi-label networks are trained here, without a network connection. For each canvas of a held-out set, the first
+digit is explained; the largest value of the map should lie in that digit's box. A map of zeros points nowhere.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ METHODS = (
     "scorecam",
     "ablationcam",
 )
-#: What ``gradcam`` must reach with global pooling, where it is exact.
+#: The share that ``gradcam`` must reach with global pooling, where it is exact.
 REQUIRED = 0.95
 _ROOT = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)
 class Size:
-    """How much is measured: all of it, or only enough to see that it works."""
+    """How many canvases are explained, and how long the networks are trained on how many canvases."""
 
     composites: int
     epochs: int
@@ -57,20 +57,20 @@ QUICK = Size(composites=12, epochs=1, count=64)
 
 @dataclass(frozen=True)
 class Pointing:
-    """Where maps point, as shares of all: at the digit that was asked for, at the other one, anywhere else."""
+    """The shares of maps that point at the explained digit, at the other one, and elsewhere."""
 
-    asked: float
+    explained: float
     other: float
 
     @property
     def elsewhere(self) -> float:
-        """Outside of both boxes, or nowhere, because the map is all zeros."""
-        return max(0.0, 1.0 - self.asked - self.other)  # rounding may leave less than nothing
+        """The share outside both boxes, maps of zeros included."""
+        return max(0.0, 1.0 - self.explained - self.other)  # rounding may give less than 0
 
 
 @dataclass(frozen=True)
 class Head:
-    """One trained network: its accuracy, seconds of training, and where the maps of each method point."""
+    """One trained network: its accuracy, its seconds of training, and where the maps of each method point."""
 
     name: str
     accuracy: float
@@ -79,48 +79,48 @@ class Head:
 
 
 def hits(maps: np.ndarray, corners: np.ndarray) -> np.ndarray:
-    """Whether the largest value of each map ``(N, H, W)`` lies in the box with this upper left corner ``(N, 2)``."""
+    """Return whether the largest value of each map ``(N, H, W)`` lies in the box with this upper left corner."""
     rows, columns = np.divmod(maps.reshape(len(maps), -1).argmax(axis=1), maps.shape[2])
     offsets = np.stack([rows, columns], axis=1) - corners
     return ((offsets >= 0) & (offsets < BOX)).all(axis=1) & (maps.max(axis=(1, 2)) > 0)
 
 
 def pointing(maps: np.ndarray, pairs: Composites) -> Pointing:
-    """Where the maps of the first digit of each composite point."""
-    asked, other = (float(hits(maps, pairs.corners[:, digit]).mean()) for digit in (0, 1))
-    return Pointing(asked, other)
+    """Return where the maps of the first digit of each canvas point."""
+    explained, other = (float(hits(maps, pairs.corners[:, digit]).mean()) for digit in (0, 1))
+    return Pointing(explained, other)
 
 
-def ask(model: Any, pairs: Composites, digit: int, methods: Sequence[str] = METHODS) -> dict[str, np.ndarray]:
-    """The map of each method for the first (0) or second (1) digit of each composite."""
+def explain(model: Any, pairs: Composites, digit: int, methods: Sequence[str] = METHODS) -> dict[str, np.ndarray]:
+    """Return the maps of each method for the first (0) or second (1) digit of each canvas."""
     explained = vc.attach(model, layers="last", method=list(methods), target="input")
-    asked = pairs.digits[:, digit].astype(np.int32)
-    outputs = explained.predict({"image": pairs.images, "class_index": asked}, verbose=0)
-    np.testing.assert_array_equal(outputs["explained_class"], asked)
+    class_index = pairs.digits[:, digit].astype(np.int32)
+    outputs = explained.predict({"image": pairs.images, "class_index": class_index}, verbose=0)
+    np.testing.assert_array_equal(outputs["explained_class"], class_index)
     return {tap.method: outputs[tap.key] for tap in explained.taps}
 
 
 def measure(size: Size, seed: int) -> tuple[list[Head], dict[str, keras.Model]]:
-    """One row for each head, and the trained networks."""
+    """Return the results for each head, and the trained networks."""
     pairs = held_out(size.composites)
     heads, models = [], {}
     for name in HEADS:
         start = time.perf_counter()
         models[name] = train(name, epochs=size.epochs, count=size.count, seed=seed)
         seconds = time.perf_counter() - start
-        methods = {method: pointing(maps, pairs) for method, maps in ask(models[name], pairs, 0).items()}
+        methods = {method: pointing(maps, pairs) for method, maps in explain(models[name], pairs, 0).items()}
         heads.append(Head(name, accuracy(models[name], pairs), seconds, methods))
-        print(f"{name}: done", file=sys.stderr)
+        print(f"{name}: measured", file=sys.stderr)
     return heads, models
 
 
 def report(heads: Sequence[Head], size: Size, before: dict[str, str]) -> str:
-    """The Markdown report."""
+    """Return the Markdown report."""
     chance = (BOX / SIZE) ** 2
     networks = "; ".join(
-        f"{head.name}: both digits right in {head.accuracy:.1%}, trained in {head.seconds:.0f} s" for head in heads
+        f"{head.name}: both digits correct in {head.accuracy:.1%}, trained in {head.seconds:.0f} s" for head in heads
     )
-    header = ["method"] + [f"{head.name}: {where}" for head in heads for where in ("asked", "other", "elsewhere")]
+    header = ["method"] + [f"{head.name}: {where}" for head in heads for where in ("explained", "other", "elsewhere")]
     lines = [
         [f"`{method}`", *(f"{share:.1%}" for head in heads for share in _shares(head.methods[method]))]
         for method in METHODS
@@ -128,11 +128,12 @@ def report(heads: Sequence[Head], size: Size, before: dict[str, str]) -> str:
     sections = [
         "# Where the maps of a class point",
         "\n".join(f"- {name}: {value}" for name, value in before.items()),
-        f"Two different handwritten digits in boxes of {BOX}×{BOX} at random places of a canvas of {SIZE}×{SIZE}, and "
-        f"the last feature map, 14×14, of a small CNN that was trained to name both. {size.composites} composites of "
-        'digits that it has not seen, each asked for its first digit (`target="input"`, `class_index`): the share of '
-        "maps whose largest value lies in the box of the digit that was asked for, in that of the other one, and "
-        f"elsewhere. A random pixel lies in a box in {chance:.0%}. `{BASELINE}` knows no classes.",
+        f"Two different handwritten digits in boxes of {BOX}×{BOX} at random positions on a canvas of {SIZE}×{SIZE}, "
+        "and the last feature map, 14×14, of a small CNN that was trained to classify both. For each of "
+        f'{size.composites} canvases of digits that it has not seen, the first digit is explained (`target="input"`, '
+        "`class_index`). The table has the share of maps whose largest value lies in the box of the explained digit, "
+        f"in that of the other one, and elsewhere. A random pixel lies in a box with a probability of {chance:.0%}. "
+        f"`{BASELINE}` explains no class.",
         f"The networks: {networks}.",
         table(header, lines),
     ]
@@ -140,14 +141,14 @@ def report(heads: Sequence[Head], size: Size, before: dict[str, str]) -> str:
 
 
 def _shares(found: Pointing) -> tuple[float, float, float]:
-    return found.asked, found.other, found.elsewhere
+    return found.explained, found.other, found.elsewhere
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Prints the report, writes it and the pictures; 1 when Grad-CAM misses what it must reach."""
+    """Print the report, write it and the pictures; return 1 if Grad-CAM points at too few digits."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.pointing", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="hardly trained, few composites: does it work?")
-    parser.add_argument("--seed", type=int, default=0, help="of the training; default: %(default)s")
+    parser.add_argument("--quick", action="store_true", help="little training, few canvases: only check that it works")
+    parser.add_argument("--seed", type=int, default=0, help="random seed of the training; default: %(default)s")
     parser.add_argument("--out", type=Path, default=_ROOT / "benchmarks" / "results", help="folder of the report")
     parser.add_argument("--docs", type=Path, default=_ROOT / "docs", help="folder of the pictures")
     options = parser.parse_args(arguments)
@@ -157,13 +158,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     markdown = report(heads, size, before)
     print(markdown)
     options.out.mkdir(parents=True, exist_ok=True)
-    # A name of its own: a quick run must not replace what is kept.
+    # A quick run must not replace the kept files.
     stem = "pointing-quick" if options.quick else "pointing"
     (options.out / f"{stem}.md").write_text(markdown, encoding="utf-8")
     raw = {"conditions": before, "heads": [asdict(head) for head in heads]}
     (options.out / f"{stem}.json").write_text(json.dumps(raw, indent=1), encoding="utf-8")
     draw(models[next(iter(HEADS))], (options.out if options.quick else options.docs), stem)
-    reached = heads[0].methods["gradcam"].asked
+    reached = heads[0].methods["gradcam"].explained
     if reached < REQUIRED and not options.quick:
         print(f"gradcam points at the digit in {reached:.1%}, required {REQUIRED:.0%}.", file=sys.stderr)
         return 1
@@ -171,10 +172,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def draw(model: Any, folder: Path, stem: str) -> None:
-    """The pictures of the documents: six examples of Grad-CAM, and four methods on one of them."""
+    """Write the pictures of the documents: six examples of Grad-CAM, and four methods on one of them."""
     folder.mkdir(parents=True, exist_ok=True)
     pairs = held_out(pictures.EXAMPLES)
-    maps = [ask(model, pairs, digit, pictures.METHODS) for digit in (0, 1)]
+    maps = [explain(model, pairs, digit, pictures.METHODS) for digit in (0, 1)]
     pictures.examples(pairs, [found["gradcam"] for found in maps]).savefig(folder / f"{stem}.png", dpi=pictures.DPI)
     pictures.methods(pairs, maps).savefig(folder / f"{stem.replace('pointing', 'classes')}.png", dpi=pictures.DPI)
 

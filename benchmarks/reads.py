@@ -1,8 +1,8 @@
-"""What TensorFlow needs to read maps and to write heatmaps on this machine, whatever is done with them.
+"""Time only the reading of feature maps and the writing of heatmaps, by TensorFlow on this machine.
 
-The floor of :mod:`benchmarks.floor` is reckoned from the speed of copying. This one runs: XLA sums each map over its
-places and looks for the largest there, the quickest ways to read that were found, and each heatmap is filled with one
-number. A method that has to read its maps twice, by TensorFlow's operations, can hardly take less.
+The floor of :mod:`benchmarks.floor` is computed from the speed of copying. This one is run: XLA sums each feature map
+over its positions and takes the maximum, the fastest ways to read that were found, and each heatmap is filled with one
+number. A method that reads its maps twice, in TensorFlow operations, can hardly take less time.
 """
 
 from __future__ import annotations
@@ -13,34 +13,34 @@ import tensorflow as tf
 
 import visualcnn_tf as vc
 
-READS = "reads alone"
+READS = "reading only"
 
 
 def read_once(activations: tf.Tensor) -> tf.Tensor:
-    """``(B, h, w)`` of one number an image, for which its map is read once."""
+    """Return ``(B, h, w)`` filled with one number for each image, for which its map is read once."""
     space = list(range(1, activations.shape.rank - 1))
-    return _spread(tf.reduce_sum(activations, space), activations)
+    return _filled(tf.reduce_sum(activations, space), activations)
 
 
 def read_twice(activations: tf.Tensor) -> tf.Tensor:
-    """``(B, h, w)`` of one number an image, for which its map is read twice."""
+    """Return ``(B, h, w)`` filled with one number for each image, for which its map is read twice."""
     space = list(range(1, activations.shape.rank - 1))
-    return _spread(tf.reduce_sum(activations, space) + tf.reduce_max(activations, space), activations)
+    return _filled(tf.reduce_sum(activations, space) + tf.reduce_max(activations, space), activations)
 
 
-def _spread(found: tf.Tensor, activations: tf.Tensor) -> tf.Tensor:
+def _filled(found: tf.Tensor, activations: tf.Tensor) -> tf.Tensor:
     number = tf.reshape(tf.reduce_mean(found, -1), [-1, *[1] * (activations.shape.rank - 2)])
     return tf.broadcast_to(number, tf.shape(activations)[:-1])
 
 
 class Reads:
-    """A model whose maps are read and whose heatmaps are filled, to be called as an explained one.
+    """A model whose feature maps are read and whose heatmaps are filled; it is called like an explained model.
 
     Args:
-        model: the bare model.
-        layers: what is tapped.
-        dtype: of the heatmaps, which are as large as the input.
-        reads: how often each map is read, once or twice.
+        model: The bare model.
+        layers: What ``attach`` gets as ``layers``.
+        dtype: The dtype of the heatmaps, which are as large as the input.
+        reads: How often each map is read, once or twice.
         **options: ``after_activation`` and ``jit_compile`` of ``attach``.
     """
 
@@ -51,10 +51,10 @@ class Reads:
         self.dtype = dtype
 
     def __call__(self, images: Any, training: bool = False) -> dict[str, Any]:
-        """What the model predicts, and the filled heatmaps."""
+        """Return the predictions and the filled heatmaps."""
         outputs = dict(self.read(images, training=training))
         shape = tf.shape(images)[:-1]
         for tap in self.read.taps:
-            # Of a number of the map: TensorFlow makes a constant of what hangs on no input, before it is timed.
+            # Filled with a number of the map: TensorFlow would fold what depends on no input into a constant.
             outputs[tap.key] = tf.fill(shape, tf.saturate_cast(tf.reshape(outputs[tap.key], [-1])[0], self.dtype))
         return outputs

@@ -1,6 +1,6 @@
-"""Times programs that ``python -m benchmarks.gpu --export FOLDER`` wrote, with JAX alone: ``python run_hlo.py FOLDER``.
+"""Time the programs of ``python -m benchmarks.gpu --export FOLDER`` with JAX alone: ``python run_hlo.py FOLDER``.
 
-TensorFlow is not needed where this runs, and neither is visualcnn_tf: copy the folder and go.
+Neither TensorFlow nor visualcnn_tf is needed where this runs: copy the folder there.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from jax._src.interpreters import mlir
 from jax._src.lib import xla_client
 
 ROUNDS = 51
-TOLERANCE = 1e-2  # of values from 0 to 1: a GPU may multiply in TensorFloat-32
+TOLERANCE = 1e-2  # for values from 0 to 1: a GPU may multiply in TensorFloat-32
 
 
 def load(path: Path) -> tuple[Any, list[Any], list[np.ndarray]]:
-    """The compiled program, its arguments on the device, and what it should give."""
+    """Return the compiled program, its arguments on the device, and the expected outputs."""
     module = xla_client.XlaComputation(path.read_bytes())
     text = xla_client._xla.mlir.xla_computation_to_mlir_module(module)
     backend = jax.devices()[0].client
@@ -37,7 +37,7 @@ def load(path: Path) -> tuple[Any, list[Any], list[np.ndarray]]:
 
 
 def main(folder: Path) -> int:
-    """Prints the time of each program and its ratio to the bare one; 1 for a wrong output."""
+    """Print the time of each program and its ratio to the bare one; return 1 if an output is wrong."""
     loaded = {path.stem: load(path) for path in sorted(folder.glob("*.hlo"), key=lambda path: path.stem != "bare")}
     for name, (program, arguments, outputs) in loaded.items():
         for got, want in zip(program.execute(arguments), outputs, strict=True):

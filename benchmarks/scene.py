@@ -1,4 +1,4 @@
-"""A network with its images, what it predicts, and what its class maps should be."""
+"""A network with images, its predicted classes, and the expected class maps."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ from visualcnn_tf.errors import ExpensiveMethodWarning
 
 
 class Scene:
-    """A network with its images, what it predicts, and what its class maps should be."""
+    """A network with images, its predicted classes, and the expected class maps.
+
+    Args:
+        subject: The network, which must end in global average pooling and a dense layer.
+    """
 
     def __init__(self, subject: Subject) -> None:
         self.name = subject.name
@@ -27,13 +31,13 @@ class Scene:
         checks.require_variety(f"{self.name}, predictions", self.model.predict(self.images, verbose=0))
 
     def explained(self, method: str, **options: Any) -> vc.ExplainedModel:
-        """The network with one method at its last feature map."""
+        """Return the network explained by one method at its last feature map."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExpensiveMethodWarning)
             return vc.attach(self.model, layers="last", method=method, **options)
 
     def expected(self, method: str, count: int) -> np.ndarray:
-        """Heatmaps of the first images."""
+        """Return the expected heatmaps of the first images."""
         return heatmaps(
             getattr(self.head, method), self.activations[:count], self.classes[:count], self.images.shape[1:3]
         )

@@ -1,4 +1,4 @@
-"""From nothing to the first heatmap: ``python -m benchmarks.startup``."""
+"""Measure the time from the start of Python to the first heatmap: ``python -m benchmarks.startup``."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ import tensorflow as tf
 
 import visualcnn_tf as vc
 from benchmarks import checks
+from benchmarks.grids import EARLIER_CNN, PLAIN
 from benchmarks.models import Subject
 from benchmarks.report import ROOT, Report, Table, command, ms
 from benchmarks.timing import Samples, Spread, progress
@@ -50,7 +51,14 @@ _WORK = {
 
 @dataclass(frozen=True)
 class Size:
-    """How many processes, the network, how a child makes it, and the batch sizes that must not trace again."""
+    """How much is measured.
+
+    Attributes:
+        processes: The number of fresh processes.
+        subject: The network.
+        make: The Python expression by which a child process builds it.
+        batches: The batch sizes for which traces are counted.
+    """
 
     processes: int
     subject: Subject
@@ -66,29 +74,29 @@ FULL = Size(
 )
 QUICK = Size(
     1,
-    Subject("the seed's CNN", build_cnn, 4),
+    Subject(EARLIER_CNN, build_cnn, 4),
     "__import__('visualcnn_tf.data.digits', fromlist=['x']).build_cnn()",
     (1, 2, 3),
 )
 
 
 def child(code: str) -> list[float]:
-    """The seconds that the code prints, in a fresh process."""
+    """Run code in a fresh process and return the seconds that it prints."""
     env = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
-    env.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package is compiled once, not at each start
+    env.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package is compiled only once
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, check=True, capture_output=True, text=True)
     return [float(seconds) for seconds in done.stdout.rsplit("took", 1)[1].split()]
 
 
 def measure_imports(processes: int) -> Samples:
-    """Seconds of ``import tensorflow, keras``, and of ``import visualcnn_tf`` after it."""
-    child(_IMPORTS)  # the one that compiles it
+    """Return the seconds of ``import tensorflow, keras``, and of ``import visualcnn_tf`` after it."""
+    child(_IMPORTS)  # compiles the package
     theirs, ours = zip(*(child(_IMPORTS) for _ in range(processes)), strict=True)
     return Samples({"tensorflow and keras": list(theirs), "visualcnn_tf": list(ours)})
 
 
 def measure_first(processes: int, make: str) -> Samples:
-    """Seconds of a first ``predict`` of one image, bare and with ``attach``, in processes that take turns."""
+    """Return the seconds of a first ``predict`` of one image, bare and with ``attach``, in alternating processes."""
     seconds: dict[str, list[float]] = {name: [] for name in _WORK}
     for _ in range(processes):
         for name, work in _WORK.items():
@@ -97,7 +105,7 @@ def measure_first(processes: int, make: str) -> Samples:
 
 
 def count_traces(explained: vc.ExplainedModel, batches: Sequence[int], edge: Sequence[int]) -> int:
-    """How often ``predict`` traces the model over these batch sizes."""
+    """Return how often ``predict`` traces the model for these batch sizes."""
     traces = []
     call = explained.call
 
@@ -118,14 +126,14 @@ def count_traces(explained: vc.ExplainedModel, batches: Sequence[int], edge: Seq
 
 
 def timed(run: Callable[[], Any]) -> tuple[float, Any]:
-    """Seconds, and what it returns."""
+    """Return the seconds of a call, and its result."""
     start = time.perf_counter()
     result = run()
     return time.perf_counter() - start, result
 
 
 def measure_steps(subject: Subject, report: Report) -> dict[str, float]:
-    """Seconds of each step with ``stages``, once, in this process."""
+    """Return the seconds of each step with ``stages``, measured once in this process."""
     model, images = subject.make()
     steps: dict[str, float] = {}
     steps["`attach`"], explained = timed(lambda: vc.attach(model, "stages"))
@@ -145,9 +153,9 @@ def measure_steps(subject: Subject, report: Report) -> dict[str, float]:
 
 
 def measure(quick: bool) -> Report:
-    """From nothing to the first heatmap."""
+    """Measure the time from the start of Python to the first heatmap."""
     size = QUICK if quick else FULL
-    report = Report("From nothing to the first heatmap")
+    report = Report("From the start of Python to the first heatmap")
     imports = measure_imports(size.processes)
     progress("imports")
     first = measure_first(size.processes, size.make)
@@ -156,12 +164,12 @@ def measure(quick: bool) -> Report:
     model, images = size.subject.make()
     traces = {
         name: count_traces(vc.attach(model, "stages", **options), size.batches, images.shape[1:])
-        for name, options in {"plain": {}, '`jit_compile="fusion"`': {"jit_compile": "fusion"}}.items()
+        for name, options in {PLAIN: {}, '`jit_compile="fusion"`': {"jit_compile": "fusion"}}.items()
     }
     progress("traces")
     steps = measure_steps(size.subject, report)
-    report.reach["import, ms"] = (imports.time("visualcnn_tf").times(1e3), "")
-    report.reach["first predict, s more"] = (more, "attach and first predict over the bare model's")
+    report.for_targets["import, ms"] = (imports.time("visualcnn_tf").times(1e3), "")
+    report.for_targets["first predict, s more"] = (more, "`attach` and the first `predict`, less the bare model's")
     report.raw |= {"imports": imports, "first": first, "traces": traces, "steps": steps}
     lines = [[f"import of {name}", ms(imports.time(name))] for name in imports.seconds]
     lines += [
@@ -169,19 +177,19 @@ def measure(quick: bool) -> Report:
         ["`attach` and first `predict`, `stages`", ms(first.time("stages"))],
         ["the difference, within rounds", f"{more} s"],
         *([name, ms(seconds)] for name, seconds in steps.items()),
-        *([f"traces over batches of {', '.join(map(str, size.batches))}, {n}", str(c)] for n, c in traces.items()),
+        *([f"traces for batches of {', '.join(map(str, size.batches))}, {n}", str(c)] for n, c in traces.items()),
     ]
     report.sections = [
         f"{size.subject.name} with `stages`. Imports and first calls: medians over {size.processes} fresh processes, "
-        "in turns; the steps are measured once. Keras traces `predict` again when the number of images changes from a "
-        "fixed one to any, so 2 is the least; a count that grew with the batch sizes would be a fault.",
+        "which take turns; the steps are measured once. Keras traces `predict` a second time when the batch size "
+        "changes for the first time, so 2 is the minimum; a count that grew with the batch sizes would be a fault.",
         Table("startup", ["", "time"], lines),
     ]
     return report
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Prints the report and writes it."""
+    """Print the report and write it."""
     return command("startup", measure, arguments)
 
 

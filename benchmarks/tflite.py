@@ -1,7 +1,7 @@
-"""What heatmaps cost on a device, beside the bare model: ``python -m benchmarks.tflite``.
+"""Measure what heatmaps cost in TensorFlow Lite, beside the bare model: ``python -m benchmarks.tflite``.
 
-All are TensorFlow Lite files with a static batch of 1, run in turns by the interpreter on this machine's CPU. The
-files are compared with Keras when they are written.
+The LiteRT interpreter runs files with a static batch of 1 in turns, on this machine's CPU. The files are compared with
+Keras when they are written.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import visualcnn_tf as vc
 from benchmarks import checks, floor, memory
 from benchmarks.calls import BARE
 from benchmarks.classes import SMALL
-from benchmarks.models import awaken, random_images
+from benchmarks.models import adapt_normalizations, random_images
 from benchmarks.report import Report, Table, command, mb, ms
 from benchmarks.timing import Samples, progress, take_turns
 from visualcnn_tf.errors import ExportVerificationError
@@ -28,9 +28,9 @@ from visualcnn_tf.export.report import ExportReport
 from visualcnn_tf.export.tflite_interpreter import interpreter
 from visualcnn_tf.export.tflite_operations import XNNPACK
 
-#: The fewest operations that TensorFlow Lite has for the heatmaps of *stages*: nothing guards or scales them after.
+#: The fewest operations that heatmaps of `stages` need in TensorFlow Lite: no normalization.
 UNSCALED = "unscaled"
-#: What is explained, in each file.
+#: The options of ``attach`` for each file.
 FILES: dict[str, dict[str, Any]] = {
     "stages": {"layers": "stages"},
     UNSCALED: {"layers": "stages", "normalize": None},
@@ -41,7 +41,7 @@ HEADER = ["model", "weights", "file", "size", "1 thread", "× bare", "2 threads"
 
 @dataclass(frozen=True)
 class Network:
-    """How it is made, and the white of the images that it takes."""
+    """How a network is built, and the largest value of the images that it takes."""
 
     make: Callable[[], Any]
     white: float = 1.0
@@ -49,7 +49,15 @@ class Network:
 
 @dataclass(frozen=True)
 class Size:
-    """The networks, the quantizations, and how often: so many interpreters of each file, and the rounds of each."""
+    """How much is measured.
+
+    Attributes:
+        models: The networks by name.
+        quantizations: What ``export_tflite`` gets as ``quantize``.
+        interpreters: How many interpreters of each file take turns, one after the other.
+        rounds: The number of rounds of each interpreter.
+        copied: How many bytes are copied to measure the machine's speed.
+    """
 
     models: dict[str, Network]
     quantizations: Sequence[str | None]
@@ -61,7 +69,7 @@ class Size:
 FULL = Size(
     {
         "MobileNetV2": Network(lambda: keras.applications.MobileNetV2(weights=None)),
-        # It divides by 255 itself: of darker images its first layer would be left with rounding.
+        # It divides its input by 255: images from 0 to 1 would leave only rounding for int8.
         "EfficientNetB0": Network(lambda: keras.applications.EfficientNetB0(weights=None), 255.0),
     },
     (None, "float16", "int8"),
@@ -73,7 +81,7 @@ QUICK = Size({SMALL.name: Network(SMALL.build)}, (None, "int8"), 2, 3, 2**24)
 
 
 def export(model: Any, folder: Path, quantize: str | None, images: np.ndarray) -> dict[str, ExportReport]:
-    """The bare model and those with heatmaps, compared with Keras unless the bare model alone fails in int8."""
+    """Export the bare model and those with heatmaps; int8 files are not verified if the bare one fails."""
     options: dict[str, Any] = {"quantize": quantize}
     if quantize == "int8":
         options["representative_data"] = [images]
@@ -83,8 +91,8 @@ def export(model: Any, folder: Path, quantize: str | None, images: np.ndarray) -
     except ExportVerificationError as error:
         if quantize != "int8":
             raise
-        # Random weights are not made to be quantized. Files are still compared with that of the bare model.
-        progress(f"the bare model differs from its int8 file: {error}")
+        # Networks with random weights may not survive int8. Files are still compared with that of the bare model.
+        progress(f"the int8 file differs from the bare model: {error}")
         options["verify"] = False
         reports = {BARE: vc.export_tflite(model, bare, **options)}
     for name, choice in FILES.items():
@@ -95,7 +103,7 @@ def export(model: Any, folder: Path, quantize: str | None, images: np.ndarray) -
 
 
 def runner(report: ExportReport, threads: int, image: np.ndarray) -> Callable[[], Any]:
-    """One inference of ``serving_default`` on this image."""
+    """Return a call that runs ``serving_default`` on an image."""
     signature = interpreter(report.path.read_bytes(), threads).get_signature_runner("serving_default")
     [name] = signature.get_input_details()
     return lambda: signature(**{name: image})
@@ -104,9 +112,9 @@ def runner(report: ExportReport, threads: int, image: np.ndarray) -> Callable[[]
 def turns(
     what: str, files: dict[str, ExportReport], threads: int, image: np.ndarray, size: Size, report: Report
 ) -> Samples:
-    """The files take turns; several times, with new interpreters.
+    """Time the files in turns, several times with new interpreters.
 
-    Where an interpreter happens to have its weights in memory makes it quicker or slower by a few hundredths for good.
+    The memory layout of its weights makes an interpreter faster or slower by a few percent as long as it lives.
     """
     found = []
     for _ in range(size.interpreters):
@@ -114,7 +122,7 @@ def turns(
         bare = contenders[BARE]()["predictions"]
         for name in contenders.keys() - {BARE}:
             got = contenders[name]()["predictions"]
-            tolerance = 0.05 if "int8" in what else 1e-4  # taps may change what is quantized together
+            tolerance = 0.05 if "int8" in what else 1e-4  # taps may change which operations are quantized together
             report.note(f"predictions, {what}", checks.difference(f"{what}, {name}", got, bare, tolerance))
         found.append(take_turns(contenders, size.rounds, warmup=5))
     return Samples.joined(found)
@@ -134,15 +142,15 @@ signature(**{name: np.zeros(details["shape"], details["dtype"])})
 
 
 def in_xnnpack(report: ExportReport) -> str:
-    """The share of operations that the delegate has kernels for, and the types of the others."""
+    """Return the share of operations that XNNPACK has kernels for, and the types of the others."""
     total = sum(report.ops.values())
     inside = sum(count for name, count in report.ops.items() if name in XNNPACK)
-    others = f", not {', '.join(report.outside_xnnpack)}" if report.outside_xnnpack else ""
+    others = f", all except {', '.join(report.outside_xnnpack)}" if report.outside_xnnpack else ""
     return f"{inside / total:.0%}{others}"
 
 
 def floors(model: Any, images: np.ndarray, machine: floor.Machine) -> dict[str, float]:
-    """Seconds of memory for the heatmaps of each file of float32."""
+    """Return the memory floor of the heatmaps of each float32 file in seconds."""
     found = {}
     for name, choice in FILES.items():
         shapes = floor.tapped_shapes(vc.attach(model, **choice), images[:1])
@@ -158,7 +166,7 @@ def measure_files(
     least: dict[str, float],
     report: Report,
 ) -> Any:
-    """Lines of one model and quantization."""
+    """Yield the rows of one model and quantization."""
     ratios, times = {}, {}
     for threads in (1, 2):
         samples = turns(what, files, threads, image, size, report)
@@ -167,11 +175,11 @@ def measure_files(
             times[name, threads], ratios[name, threads] = samples.time(name), samples.ratio(name, over=BARE)
     for name in files.keys() - {BARE}:
         for threads in (1, 2):
-            # A mean has to be known before deviations from it, and a gradient before it weighs a map.
-            remark = f"the floor with two reads: {1 + least[name] / times[BARE, threads].median:.2f}"
+            # The maps are read twice: for the mean and the deviations from it, or for the score and the heatmap.
+            remark = f"floor with two reads: {1 + least[name] / times[BARE, threads].median:.2f}"
             if name == "stages" and UNSCALED in files:
-                remark += f"; fused and enlarged alone: {ratios[UNSCALED, threads]}"
-            report.reach[f"tflite {name}, {what}, {threads} thread(s)"] = (ratios[name, threads], remark)
+                remark += f"; {UNSCALED}: {ratios[UNSCALED, threads]}"
+            report.for_targets[f"tflite {name}, {what}, {threads}"] = (ratios[name, threads], remark)
     for name, file in files.items():
         peak = memory.peak(_PREPARE.format(path=str(file.path)), _WORK)
         report.raw[f"{what}, {name}, memory"] = peak
@@ -181,37 +189,36 @@ def measure_files(
 
 
 def measure(quick: bool) -> Report:
-    """What heatmaps cost in TensorFlow Lite."""
+    """Measure what heatmaps cost in TensorFlow Lite."""
     size = QUICK if quick else FULL
     report = Report("What heatmaps cost in TensorFlow Lite")
-    machine, lines = floor.Machine.measured(size.copied), []
+    machine, rows = floor.Machine.measured(size.copied), []
     report.notes["copying"] = str(machine)
     for name, network in size.models.items():
         keras.utils.set_random_seed(0)
         model = network.make()
-        images = network.white * random_images(100, *model.input_shape[1:])  # as many as int8 learns ranges from
-        awaken(model, images[:8])
+        images = network.white * random_images(100, *model.input_shape[1:])  # int8 is calibrated on all of them
+        adapt_normalizations(model, images[:8])
         least = floors(model, images, machine)
         for quantize in size.quantizations:
             with tempfile.TemporaryDirectory() as folder:
                 files = export(model, Path(folder), quantize, images)
-                lines += measure_files(f"{name}, {quantize or 'float32'}", files, images[:1], size, least, report)
+                rows += measure_files(f"{name}, {quantize or 'float32'}", files, images[:1], size, least, report)
     report.sections = [
-        "One image; medians (and quartiles) of the ratios within rounds, in which files take turns, of several "
-        "interpreters of each file. *stages*: "
-        "`deviation` of each resolution; *unscaled*: the same with `normalize=None`, so the operations of the formula "
-        "and one enlargement for each map alone; *gradcam*: at the last feature map. Memory: by how much the peak of "
-        "resident memory rises in a process of its own from the bytes of the file to the end of a first inference: the "
-        "arena, and weights that are packed for the CPU; the interpreter does not tell the arena alone. The last "
-        "column counts operations that XNNPACK has kernels for, and names the others. The weights are random; "
-        "predictions of EfficientNetB0 with them do not survive int8, with heatmaps or without.",
-        Table("tflite", HEADER, lines),
+        "One image; medians (and quartiles) of the ratios within rounds, in which files take turns, with several "
+        "interpreters of each file. *stages*: `deviation` of each resolution; *unscaled*: the same with "
+        "`normalize=None`, so only the operations of the formula and one enlargement of each map; *gradcam*: at the "
+        "last feature map. Memory: by how much the peak of resident memory rises from the loaded file to the end of "
+        "the first inference, in a process of its own; that is the tensor arena and the weights that are packed for "
+        "the CPU. The last column has the share of operations that XNNPACK has kernels for, and names the others. The "
+        "weights are random: predictions of EfficientNetB0 with them do not survive int8, with heatmaps or without.",
+        Table("tflite", HEADER, rows),
     ]
     return report
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Prints the report and writes it."""
+    """Print the report and write it."""
     return command("tflite", measure, arguments)
 
 

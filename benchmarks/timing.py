@@ -1,4 +1,4 @@
-"""Fair timing on a machine that others use too: contenders take turns, and only times of one round are compared."""
+"""Time fairly on a shared machine: contenders take turns, and only times of the same round are compared."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Contender = Callable[[], Any]
 
 @dataclass(frozen=True)
 class Spread:
-    """The middle of some numbers, and the quartiles around it."""
+    """The median and the quartiles of some numbers."""
 
     low: float
     median: float
@@ -29,11 +29,11 @@ class Spread:
 
     @classmethod
     def of(cls, values: Any) -> Spread:
-        """Quartiles by linear interpolation."""
+        """Return the median and quartiles, linearly interpolated."""
         return cls(*(float(quartile) for quartile in np.percentile(values, [25, 50, 75])))
 
     def times(self, factor: float) -> Spread:
-        """All three, so many times."""
+        """Return all three multiplied by a factor."""
         return Spread(self.low * factor, self.median * factor, self.high * factor)
 
     def __str__(self) -> str:
@@ -42,24 +42,24 @@ class Spread:
 
 @dataclass(frozen=True)
 class Samples:
-    """Raw seconds of each contender, one number a round."""
+    """The seconds of each contender, one number for each round."""
 
     seconds: Mapping[str, list[float]]
 
     @classmethod
     def joined(cls, parts: Sequence[Samples]) -> Samples:
-        """The rounds of several, one after the other."""
+        """Return the rounds of several samples, one after the other."""
         return cls({name: [one for part in parts for one in part.seconds[name]] for name in parts[0].seconds})
 
     def time(self, name: str) -> Spread:
-        """Seconds of one contender."""
+        """Return the spread of one contender's seconds."""
         return Spread.of(self.seconds[name])
 
     def ratio(self, name: str, over: str) -> Spread:
-        """How many times as long ``name`` takes as ``over``: of the ratios within each round.
+        """Return how many times as long ``name`` takes as ``over``: the spread of the ratios within each round.
 
-        What slows the machine down for a while slows both of a round, and so leaves their ratio alone; the ratio of
-        two medians would compare a busy minute with a quiet one.
+        A load that slows the machine down for a while slows down both contenders of a round and leaves their ratio
+        unchanged; the ratio of two medians might compare a busy minute with a quiet one.
         """
         return Spread.of(np.divide(self.seconds[name], self.seconds[over]))
 
@@ -71,10 +71,10 @@ def take_turns(
     ahead: int = 0,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Samples:
-    """Times the contenders in turn, A B C A B C …, after ``warmup`` rounds that do not count.
+    """Time the contenders in turn, A B C A B C …, after ``warmup`` rounds that do not count.
 
-    Each turn begins with ``ahead`` calls that do not count either, for contenders so unequal that a long one leaves
-    the caches full of its own, and the short one behind it would pay for that.
+    Each turn begins with ``ahead`` calls that do not count either. They help where contenders differ much: a long
+    call leaves the processor's caches full of its own data, which would slow down a short call right after it.
     """
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     for turn in range(warmup + rounds):
@@ -84,7 +84,7 @@ def take_turns(
             start = clock()
             result = contender()
             elapsed = clock() - start
-            del result  # after the clock: giving memory back is not part of the answer
+            del result  # after the clock was read: freeing memory is not part of the call
             if turn >= warmup:
                 seconds[name].append(elapsed)
     return Samples(seconds)
@@ -93,28 +93,28 @@ def take_turns(
 _started = time.perf_counter()
 
 
-def set_off(start: float) -> None:
-    """Progress counts its seconds from here."""
+def start_progress(start: float) -> None:
+    """Set the time from which :func:`progress` counts."""
     global _started
     _started = start
 
 
 def progress(what: str) -> None:
-    """Tells on stderr what is done, and after how long."""
+    """Print on stderr what is done, and after how many seconds."""
     print(f"[{time.perf_counter() - _started:5.0f} s] {what}", file=sys.stderr, flush=True)
 
 
 def fix_threads(count: int) -> None:
-    """So many threads within an operation and as many operations at once, where TensorFlow has not begun to work."""
+    """Set the threads within an operation and between operations, unless TensorFlow has already started."""
     try:
         tf.config.threading.set_intra_op_parallelism_threads(count)
         tf.config.threading.set_inter_op_parallelism_threads(count)
-    except RuntimeError:  # it keeps what it began with, which `conditions` tells
-        progress("TensorFlow is at work already: its threads stay as they are")
+    except RuntimeError:  # they can no longer be changed; `conditions` reports them
+        progress("TensorFlow has already started: its threads stay as they are")
 
 
 def conditions() -> dict[str, str]:
-    """What a time depends on: the machine, the threads, the versions, the day."""
+    """Return what times depend on: the machine, the threads, the versions, the date."""
     threading = tf.config.threading
     within, between = threading.get_intra_op_parallelism_threads(), threading.get_inter_op_parallelism_threads()
     versions = {name: metadata.version(name) for name in ("tensorflow", "keras", "numpy")}
@@ -137,5 +137,5 @@ def _cpu_model() -> str:
 
 
 def _load() -> str:
-    """How many processes were waiting for a core in the last minute, this one included."""
+    """Return how many processes ran or waited for a core, on average over the last minute."""
     return f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"

@@ -1,4 +1,4 @@
-"""The timing core on a fake clock, the seed's formula, checks that can fail, and the quick benchmark as a whole."""
+"""The timing core on a fake clock, the earlier package's formula, checks that can fail, and a quick benchmark."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 from support import oracle
 from support.markdown_tables import tables
 
-from benchmarks import checks, overhead, seed
-from benchmarks.models import awaken, random_images
+from benchmarks import checks, earlier, overhead
+from benchmarks.models import adapt_normalizations, random_images
 from benchmarks.timing import Samples, Spread, conditions, take_turns
 
 
@@ -95,12 +95,12 @@ def image(size: int = 12) -> np.ndarray:
     return np.random.default_rng(2).random((size, size, 1), dtype=np.float32)
 
 
-def test_the_seeds_formula():
+def test_the_formula_of_the_earlier_package():
     conv, pool = keras.layers.Conv2D(3, 3, padding="same"), keras.layers.MaxPooling2D(3)
     model = stack(conv, keras.layers.ReLU(), pool, keras.layers.Flatten(), keras.layers.Dense(2))
     first = conv(image()[np.newaxis])
     second = pool(keras.ops.relu(first))
-    found = seed.heatmaps(model, image())
+    found = earlier.heatmaps(model, image())
     assert len(found) == 2
     for got, activations in zip(found, (first, second), strict=True):
         want = oracle.heatmap(activations, "deviation", (12, 12))[0]
@@ -108,24 +108,24 @@ def test_the_seeds_formula():
         np.testing.assert_allclose(got, want, atol=1e-3)
 
 
-def test_the_seed_rounds_to_four_decimals():
+def test_the_earlier_package_rounds_to_four_decimals():
     model = stack(keras.layers.Conv2D(3, 3, padding="same"))
-    got = seed.heatmaps(model, image())[0]
+    got = earlier.heatmaps(model, image())[0]
     np.testing.assert_allclose(got * 1e4, np.round(got * 1e4), atol=1e-6)
 
 
-def test_the_seed_fills_the_rest_with_noise():
+def test_the_earlier_package_fills_the_rest_with_noise():
     # 11 pixels can't be doubled or tripled within 13: two random transposed convolutions.
     model = stack(keras.layers.Conv2D(3, 3), size=13)
-    first, second = (seed.heatmaps(model, image(13))[0] for _ in range(2))
+    first, second = (earlier.heatmaps(model, image(13))[0] for _ in range(2))
     assert first.shape == (13, 13)
     assert abs(first - second).max() > 0.01
 
 
-def test_the_seed_never_ends_on_a_map_of_another_form_which_is_refused_here():
+def test_the_earlier_package_never_ends_on_maps_of_another_aspect_ratio_which_are_refused_here():
     model = keras.Sequential([keras.Input((8, 21, 1)), keras.layers.MaxPooling2D((1, 2))])
     with pytest.raises(ValueError, match="never ends"):
-        seed.heatmaps(model, np.random.default_rng(0).random((8, 21, 1), dtype=np.float32))
+        earlier.heatmaps(model, np.random.default_rng(0).random((8, 21, 1), dtype=np.float32))
 
 
 @pytest.mark.parametrize("shape", [(5, 4, 3), (1, 1, 2), (12, 12, 1)])
@@ -148,11 +148,11 @@ def test_equal_predictions_for_all_images_are_a_mismatch():
         checks.require_variety("x", np.array([[0.5, 0.5], [0.5, 0.5]]))
 
 
-def test_an_awakened_model_has_normal_activations_and_its_own_momentum():
+def test_adapted_normalizations_give_normal_activations_and_keep_their_momentum():
     norm = keras.layers.BatchNormalization(momentum=0.9)
     model = stack(keras.layers.Conv2D(4, 3, bias_initializer="ones"), norm)
     images = random_images(8, 12, 12, 1)
-    awaken(model, images)
+    adapt_normalizations(model, images)
     outputs = model.predict(images, verbose=0)
     np.testing.assert_allclose(outputs.mean((0, 1, 2)), 0, atol=1e-3)
     np.testing.assert_allclose(outputs.std((0, 1, 2)), 1, atol=0.1)
@@ -184,7 +184,7 @@ def test_the_quick_report_has_a_row_for_each_way_and_type(quick):
         ("stages (2)", "float32", "plain"),
         ("stages (2)", "uint8", "plain"),
     ]
-    assert ways[-1] == ("conv (4)", "uint8", "after, XLA")
+    assert ways[-1] == ("conv (4)", "uint8", "after activation, XLA for heatmaps")
     assert len(others) == 4
     for row in rows:
         assert len(row) == len(header) == 11
@@ -195,15 +195,15 @@ def test_the_quick_report_has_a_row_for_each_way_and_type(quick):
 
 def test_the_quick_run_keeps_raw_samples_and_the_errors_that_the_checks_saw(quick):
     markdown, raw = quick
-    samples = raw["raw"]["main, the seed's CNN, 4, stages, deviation, input, tf.function"]
+    samples = raw["raw"]["main, the CNN of the earlier package, 4, stages, deviation, input, tf.function"]
     assert {name: len(seconds) for name, seconds in samples.items()} == {
         "bare": 3,
         "plain, float32": 3,
         "plain, uint8": 3,
-        "XLA, float32": 3,
-        "XLA, uint8": 3,
+        "XLA for heatmaps, float32": 3,
+        "XLA for heatmaps, uint8": 3,
     }
     assert 0 < raw["errors"]["float32 heatmaps"] <= 1e-4
     assert 0 < raw["errors"]["uint8 heatmaps"] <= 1e-4 + checks.ROUNDING["uint8"]
     assert f"- tensorflow: {raw['conditions']['tensorflow']}" in markdown
-    assert raw["reach"]["conv, small, uint8"]["median"] > 0
+    assert raw["for_targets"]["conv, small, uint8"]["median"] > 0

@@ -71,19 +71,19 @@ def test_the_peak_is_of_the_child_and_of_its_work_alone():
 
 
 def test_a_target_is_met_by_the_median(tmp_path):
-    reach = {
+    results = {
         "import, ms": {"low": 40, "median": 50, "high": 70, "remark": ""},
         "first predict, s more": {"low": 1, "median": 2.1, "high": 3, "remark": "why"},
-        "the seed over ours, per image": {"low": 190, "median": 200, "high": 300, "remark": ""},
+        "the earlier package over ours, per image": {"low": 190, "median": 200, "high": 300, "remark": ""},
         "scorecam over reciprocam": {"low": 90, "median": 99, "high": 300, "remark": ""},
     }
-    content = {"reach": reach, "conditions": {"run": "one"}}
+    content = {"for_targets": results, "conditions": {"run": "one"}}
     (tmp_path / "startup.json").write_text(json.dumps(content), encoding="utf-8")
     report = targets.report_on(tmp_path, quick=False)
     found = {row[0]: row[3] for row in report.sections[1].lines}
-    assert found["import of `visualcnn_tf` over TensorFlow and Keras"] == "met"
-    assert found["`attach` + first predict over the bare one, ResNet50 `stages`"] == "**not met**"
-    assert found["the seed over ours, per image at batch 256"] == "met"
+    assert found["import of `visualcnn_tf` after TensorFlow and Keras"] == "met"
+    assert found["`attach` and first `predict`, less the bare one, ResNet50 `stages`"] == "**not met**"
+    assert found["the earlier package over ours, per image at batch 256"] == "met"
     assert found["`scorecam`, all channels, over `reciprocam`"] == "**not met**"
     assert found["`gradcam`, last map, ResNet50 batch 8, over bare"] == ""
     assert report.sections[0].startswith("2 of ")
@@ -92,7 +92,7 @@ def test_a_target_is_met_by_the_median(tmp_path):
 
 def test_the_targets_of_several_runs_say_so(tmp_path):
     for name in ("startup", "classes"):
-        content = {"reach": {name: {}}, "conditions": {"run": name}}
+        content = {"for_targets": {name: {}}, "conditions": {"run": name}}
         (tmp_path / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
     assert "several runs" in targets.report_on(tmp_path, quick=False).sections[0]
 
@@ -105,14 +105,14 @@ def test_without_results_there_are_no_targets(tmp_path, capsys):
 # Straight lines -------------------------------------------------------------------------------------------
 
 
-def test_a_straight_line_does_not_bend():
+def test_all_points_of_a_straight_line_are_on_it():
     units = [1, 2, 4, 8]
     assert growth.line(units, [3, 5, 9, 17]) == pytest.approx((2, 1))
-    assert growth.bends(units, [3, 5, 9, 17]) == []
+    assert growth.off_the_line(units, [3, 5, 9, 17]) == []
 
 
 def test_a_point_off_the_line_is_named():
-    assert 4 in growth.bends([1, 2, 4, 8, 16], [1, 2, 4, 8, 40])
+    assert 4 in growth.off_the_line([1, 2, 4, 8, 16], [1, 2, 4, 8, 40])
 
 
 # Documents ------------------------------------------------------------------------------------------------
@@ -134,11 +134,11 @@ def test_a_report_keeps_its_tables_by_name():
     report = Report("Title", ["text", Table("t", ["a", "b"], [["1", "2"]])], raw={"s": Samples({"x": [1.0]})})
     report.note("it", 1e-3)
     report.note("it", 1e-4)
-    report.reach["k"] = (Spread(1, 2, 3), "why")
+    report.for_targets["k"] = (Spread(1, 2, 3), "why")
     content = json.loads(report.json({"CPU": "fast"}))
-    assert content["tables"] == {"t": "| a | b |\n| --- | ---: |\n| 1 | 2 |"}
+    assert docs.MARKED.findall(report.markdown({})) == [("t", "| a | b |\n| --- | ---: |\n| 1 | 2 |")]
     assert content["raw"] == {"s": {"x": [1.0]}}
-    assert content["reach"]["k"] == {"low": 1, "median": 2, "high": 3, "remark": "why"}
+    assert content["for_targets"]["k"] == {"low": 1, "median": 2, "high": 3, "remark": "why"}
     assert "- CPU: fast" in report.markdown({"CPU": "fast"})
     assert "it 1.0e-03" in report.markdown({})
 
@@ -204,10 +204,10 @@ def test_without_a_gpu_the_table_says_so(tmp_path):
 
 
 def test_the_exported_programs_hold_arguments_and_outputs(tmp_path):
-    gpu.export(gpu.subject(gpu.SEED, 2), tmp_path)
+    gpu.export(gpu.subject(gpu.EARLIER_CNN, 2), tmp_path)
     assert {path.stem for path in tmp_path.glob("*.hlo")} == {"bare", "stages", "conv", "gradcam"}
     arrays = np.load(tmp_path / "stages.npz")
-    model, images = gpu.subject(gpu.SEED, 2).make()
+    model, images = gpu.subject(gpu.EARLIER_CNN, 2).make()
     np.testing.assert_array_equal(arrays["argument0"], images)
     last = max(name for name in arrays if name.startswith("output"))  # by name: heatmaps, then predictions
     np.testing.assert_allclose(arrays[last], model(images), atol=1e-5)

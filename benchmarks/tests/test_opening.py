@@ -7,12 +7,12 @@ import tensorflow as tf
 
 import visualcnn_tf as vc
 from benchmarks import composites, opening
-from benchmarks.models import awaken
+from benchmarks.models import adapt_normalizations
 
 
 def test_each_digit_is_asked_for_and_shown_beside_its_canvas() -> None:
     model = composites.build("global pooling")
-    awaken(model, composites.held_out(8).images)
+    adapt_normalizations(model, composites.held_out(8).images)
     pairs = composites.held_out(2)
     axes = opening.draw(model, pairs).axes
     columns = [np.stack([np.asarray(ax.images[0].get_array()) for ax in axes[i : i + 2]]) for i in range(0, 10, 2)]

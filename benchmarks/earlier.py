@@ -1,14 +1,14 @@
-"""The algorithm of the earlier package ("the seed"), re-implemented so that its time can be compared.
+"""The algorithm of the earlier package ``visualcnn``, reimplemented to compare its time.
 
-It explains one image at a time. Every layer is run eagerly, one after the other. Of each Conv2D and MaxPooling2D
-layer's feature maps, the mean over channels of ``|A_k - mean over space of A_k|`` is summed up pixel by pixel in
-Python, with an exact mean from the module ``statistics``, scaled to [0, 1], and rounded to four decimals. The map is
-then doubled or tripled bilinearly as long as it stays within the image, and the rest of the way is made by a chain
-of freshly, randomly initialized 2×2 transposed convolutions, each a pixel larger: there the seed's heatmap is noise.
-(28 and 14 pixels, as in the seed's own example, need no such step.) At last it is scaled to [0, 1] again.
+It explains one image at a time and runs the layers eagerly, one after the other. For each Conv2D and MaxPooling2D
+layer, the mean over channels of ``|A_k - mean over positions of A_k|`` is computed pixel by pixel in Python, with an
+exact mean from the module ``statistics``, scaled to [0, 1] and rounded to four decimals. The map is doubled or tripled
+bilinearly as long as it stays within the image. What is then missing is added by randomly initialized 2×2 transposed
+convolutions, each of which makes the map one pixel larger: such a heatmap is noise. (The 28 and 14 pixels of the
+earlier package's example need no such step.) The result is scaled to [0, 1] again.
 
-The loops and the chain are what takes the seed's time, so they stay as they are. Left out are the blurred images
-that the seed computes on the side, which makes it a little faster here than it was.
+The loops and the convolutions take most of the time, so they are kept as they were. The blurred images that the
+earlier package also computes are left out, which makes this version slightly faster.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from typing import Any
 import keras
 import numpy as np
 
-_SHOWN = (keras.layers.Conv2D, keras.layers.MaxPooling2D)
+_EXPLAINED = (keras.layers.Conv2D, keras.layers.MaxPooling2D)
 _ENLARGERS = [keras.layers.UpSampling2D(factor, interpolation="bilinear") for factor in (2, 3)]
 
 
 def heatmaps(model: keras.Model, image: np.ndarray) -> list[np.ndarray]:
-    """One heatmap ``(H, W)`` for each Conv2D and MaxPooling2D layer.
+    """Return one heatmap ``(H, W)`` for each Conv2D and MaxPooling2D layer.
 
     Args:
-        model: a plain stack of layers.
-        image: one square image, ``(H, W, C)``.
+        model: A Sequential model.
+        image: One square image ``(H, W, C)``.
     """
     outputs = image[np.newaxis]
     maps = []
     for layer in model.layers:
         outputs = layer(outputs)
-        if type(layer) in _SHOWN:
+        if type(layer) in _EXPLAINED:
             maps.append(_heatmap(np.array(outputs)[0], image.shape[:2]))
     return maps
 
@@ -46,7 +46,7 @@ def _heatmap(activations: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
 
 
 def _mean_deviation(activations: np.ndarray) -> np.ndarray:
-    """``(h, w)`` from ``(h, w, C)``, pixel by pixel."""
+    """Fuse ``(h, w, C)`` to ``(h, w)``, pixel by pixel."""
     height, width, channels = activations.shape
     total = np.zeros((height, width))
     for k in range(channels):
@@ -59,12 +59,12 @@ def _mean_deviation(activations: np.ndarray) -> np.ndarray:
 
 
 def _scaled(values: Any) -> np.ndarray:
-    """To [0, 1]; NaN for a constant map, as in the seed."""
+    """Scale to [0, 1]; a constant map becomes NaN, as in the earlier package."""
     return (values - np.min(values)) / (np.max(values) - np.min(values))
 
 
 def _enlarge(maps: Any, size: tuple[int, ...]) -> Any:
-    """Twice or three times as large, whichever comes nearer to the size, as often as it fits in."""
+    """Double or triple maps as long as they fit, each time by the factor that comes closer to the size."""
     while True:
         larger = [np.array(enlarger(maps)) for enlarger in _ENLARGERS]
         fitting = [candidate for candidate in larger if _missing(candidate, size) >= 0]
@@ -74,13 +74,16 @@ def _enlarge(maps: Any, size: tuple[int, ...]) -> Any:
 
 
 def _pad_by_noise(maps: Any, size: tuple[int, ...]) -> Any:
+    """Enlarge maps to the size, pixel by pixel, by random convolutions."""
     while (missing := _missing(maps, size)) != 0:
         if missing < 0:
-            raise ValueError(f"The seed never ends on an image of {size} with maps of {tuple(maps.shape[1:3])}.")
+            raise ValueError(
+                f"The earlier package never ends on an image of {size} with maps of {tuple(maps.shape[1:3])}."
+            )
         maps = keras.layers.Conv2DTranspose(1, 2)(maps)
     return maps
 
 
 def _missing(maps: Any, size: tuple[int, ...]) -> int:
-    """The seed's measure of how much too small maps ``(1, h, w, 1)`` are; zero when they are large enough."""
+    """Return how much too small maps ``(1, h, w, 1)`` are, measured as in the earlier package; 0 if large enough."""
     return (size[0] - maps.shape[1]) ** 3 + (size[1] - maps.shape[2]) ** 3
