@@ -1,1 +1,1 @@
-"""Checks that take long or need more than the everyday tests: long runs, all architectures, mutants."""
+"""Checks that take longer or need more than the everyday tests: long runs, many architectures, mutants."""

@@ -1,4 +1,4 @@
-"""Tests in a fork of this process, with the source of one module replaced."""
+"""Run tests in a fork of this process, with the source of one module replaced."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
-# What each fork would import: this process imports it once and runs none of it, as no thread survives a fork.
+# Imported here once, so that no fork has to. Nothing of it may run here: threads do not survive a fork.
 import keras  # noqa: F401
 import pytest
 import scipy.ndimage  # noqa: F401
@@ -25,18 +25,18 @@ _MEMORY = 16 * 2**30
 
 
 class _Loader(importlib.machinery.SourceFileLoader):
-    """Compiles a source of its own in place of the file's."""
+    """Compiles another source in place of the file's."""
 
     source = ""
 
     def get_code(self, fullname: str) -> CodeType:
         path = self.get_filename(fullname)
-        _show(path, self.source)
+        _cache_lines(path, self.source)
         return compile(self.source, path, "exec")
 
 
-def _show(path: str, source: str) -> None:
-    """For AutoGraph, which looks up the source of a function to compile it anew."""
+def _cache_lines(path: str, source: str) -> None:
+    """Let AutoGraph, which reads the source of the functions that it compiles, find the replaced one."""
     lines, from_disk = source.splitlines(keepends=True), linecache.updatecache
 
     def update(filename: str, module_globals: dict[str, Any] | None = None) -> list[str]:
@@ -50,7 +50,7 @@ def _show(path: str, source: str) -> None:
 
 
 class _Replaced:
-    """Finds one module, with another source."""
+    """Finds one module, with its source replaced."""
 
     def __init__(self, name: str, source: str) -> None:
         self.name, self.source = name, source
@@ -72,12 +72,13 @@ class _Replaced:
 
 
 def outcome_in_fork(name: str, source: str, tests: Sequence[str], seconds: int) -> str:
-    """``"killed"`` by a failing test, ``"timeout"``, or ``"survived"`` when every test passes.
+    """Return ``"killed"`` if a test fails, ``"timeout"``, or ``"survived"`` if every test passes.
 
-    The limit is one of processor time, and ten times as much by the clock: a busy machine kills no mutant.
+    The limit holds for processor time; the limit by the clock is ten times as long, so that a busy machine kills no
+    mutant.
     """
     if name.split(".")[0] in sys.modules:
-        raise RuntimeError(f"{name.split('.')[0]} is imported already: a fork would not see another source")
+        raise RuntimeError(f"{name.split('.')[0]} is already imported: a fork would not see the replaced source")
     child = os.fork()
     if not child:
         os._exit(_run(name, source, tests, seconds))
@@ -95,6 +96,7 @@ def outcome_in_fork(name: str, source: str, tests: Sequence[str], seconds: int) 
 
 
 def _run(name: str, source: str, tests: Sequence[str], seconds: int) -> int:
+    """Run the tests in the fork; return pytest's exit code."""
     try:
         os.setpgid(0, 0)
         quiet = os.open(os.devnull, os.O_WRONLY)
@@ -109,5 +111,5 @@ def _run(name: str, source: str, tests: Sequence[str], seconds: int) -> int:
 
 
 def passes(tests: Sequence[str], seconds: int) -> bool:
-    """Whether tests pass with no source replaced: else every mutant would look killed."""
+    """Return whether the tests pass with the original source: otherwise every mutant would count as killed."""
     return outcome_in_fork("visualcnn_tf", Path("visualcnn_tf/__init__.py").read_text(), tests, seconds) == "survived"

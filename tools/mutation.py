@@ -1,11 +1,11 @@
-"""How many small faults the tests notice: a sample of mutants of the numerical core, each tried by its tests.
+"""Measure how many small faults the tests notice: a sample of mutants of the numerical core, each run by its tests.
 
     python -m tools.mutation                      the sample that docs/quality.md reports
-    python -m tools.mutation --only normalize.py --count 40
+    python -m tools.mutation --only ops/normalize.py --count 40
 
-Cosmic Ray makes the mutants. Its own runner starts a process for each, which would spend ten seconds on importing
+Cosmic Ray makes the mutants. Its own runner starts a process for each, which would spend ten seconds importing
 TensorFlow; here each is a fork of a process that has imported it, with the source of one module replaced in memory.
-Nothing on disk changes. Results go to a file as they come, and a run that was stopped goes on where it was.
+Nothing on disk changes. Results are appended to a file, and an interrupted run continues where it stopped.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "visualcnn_tf"
 SEED, COUNT, SECONDS = 2026, 150, 300
 
-#: The tests of each module, the quickest first: from the longest prefix of its path.
+#: The tests of each module, the fastest first; the longest matching prefix of its path counts.
 TESTS: dict[str, tuple[str, ...]] = {
     "methods/__init__.py": ("methods/test_fusion.py", "methods/test_gradient_fusions.py", "heatmap/test_layer.py"),
     "methods/activation.py": ("methods/test_fusion.py",),
@@ -51,7 +51,7 @@ TESTS: dict[str, tuple[str, ...]] = {
         *("gradients/test_backward_pass.py", "gradients/test_fallbacks.py", "gradients/test_rules_gelu.py"),
     ),
 }
-#: Which cases of ``test_rules.py`` try a file of rules; the others would only take time.
+#: The cases of ``test_rules.py`` that cover each file of rules.
 CASES = {
     "_products": "convolution or pooling or linear or spatial_layers",
     "_windows": "convolution or pooling",
@@ -76,12 +76,12 @@ _ARITHMETIC = {"Add", "Sub", "Mul", "Div", "FloorDiv", "Pow"}
 
 @dataclass(frozen=True)
 class Mutant:
-    """One change of one place of a module.
+    """One change of one expression of a module.
 
     Attributes:
-        module: path inside of the package.
+        module: Its path within the package.
         operator: Cosmic Ray's name of the change.
-        occurrence: which of the places that it can change.
+        occurrence: Which of the expressions that the operator can change.
     """
 
     module: str
@@ -89,20 +89,20 @@ class Mutant:
     occurrence: int
 
     @property
-    def place(self) -> tuple[str, str, int]:
-        """What the variants of one operator have in common, such as all that replace the same plus sign."""
+    def site(self) -> tuple[str, str, int]:
+        """What the variants of a change share, such as all that replace the same plus sign."""
         family, kind, *_ = [*self.operator.split("_"), ""]
         return self.module, f"{family}_{kind}", self.occurrence
 
     def source(self) -> str:
-        """The module's source with the change."""
+        """Return the module's source with the change."""
         operator = cosmic_ray.plugins.get_operator(self.operator)()
         mutated: str = mutate_code(original(self.module), operator, self.occurrence)
         return mutated
 
 
 def operators() -> list[str]:
-    """Cosmic Ray's operators, without those that put in names operations on bits and comparisons by identity."""
+    """Return Cosmic Ray's operators, except those that insert bit operations, ``is``, or other names."""
     return [name for name in sorted(cosmic_ray.plugins.operator_names()) if _is_plausible(name)]
 
 
@@ -113,7 +113,7 @@ def _is_plausible(name: str) -> bool:
 
 
 def meaning(source: str) -> str:
-    """What of a source makes a difference: not annotations, type aliases, docstrings and caches."""
+    """Return a source without what changes no behavior: annotations, type aliases, docstrings and caches."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
         if isinstance(node, ast.arg):
@@ -131,12 +131,12 @@ def meaning(source: str) -> str:
 
 
 def original(module: str) -> str:
-    """The source of a module as it is."""
+    """Return the source of a module."""
     return (PACKAGE / module).read_text()
 
 
 def mutants(module: str) -> Iterator[Mutant]:
-    """Every mutant of a module, those included that make no difference."""
+    """Yield every mutant of a module, including those that change no behavior."""
     nodes = list(ast_nodes(get_ast(original(module))))
     for name in operators():
         operator = cosmic_ray.plugins.get_operator(name)()
@@ -145,13 +145,13 @@ def mutants(module: str) -> Iterator[Mutant]:
 
 
 def sample(found: Iterable[Mutant], count: int, seed: int) -> list[Mutant]:
-    """So many places, drawn evenly, and one mutant of each: else operators with many variants would outweigh all."""
-    places: dict[tuple[str, str, int], list[Mutant]] = {}
+    """Draw sites evenly, and one mutant of each, so that operators with many variants do not dominate."""
+    sites: dict[tuple[str, str, int], list[Mutant]] = {}
     for mutant in found:
-        places.setdefault(mutant.place, []).append(mutant)
-    draw, order = random.Random(seed), sorted(places)
+        sites.setdefault(mutant.site, []).append(mutant)
+    draw, order = random.Random(seed), sorted(sites)
     draw.shuffle(order)  # a smaller sample is the beginning of a larger one
-    drawn = (draw.choice(places[place]) for place in order)
+    drawn = (draw.choice(sites[site]) for site in order)
     return list(itertools.islice(filter(_makes_a_difference, drawn), count))
 
 
@@ -163,7 +163,7 @@ def _makes_a_difference(mutant: Mutant) -> bool:
 
 
 def tests_of(module: str) -> list[str]:
-    """What pytest is called with for a module."""
+    """Return pytest's arguments for a module."""
     files = max((prefix for prefix in TESTS if module.startswith(prefix)), key=len)
     family = Path(module).stem if module.startswith("gradients/rules/") else ""
     chosen = ["-k", f"not test_rules.py or {CASES[family]}"] if family in CASES else []
@@ -171,19 +171,19 @@ def tests_of(module: str) -> list[str]:
 
 
 def modules() -> list[str]:
-    """Every module that has mutants."""
+    """Return every module that is mutated."""
     paths = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
     return [path for path in paths if any(path.startswith(prefix) for prefix in TESTS)]
 
 
 def change(mutant: Mutant) -> str:
-    """The first line that differs, before and after."""
+    """Return the first changed line, before and after."""
     pairs = zip(original(mutant.module).splitlines(), mutant.source().splitlines(), strict=False)
     return next(f"{number}: {a.strip()} → {b.strip()}" for number, (a, b) in enumerate(pairs, 1) if a != b)
 
 
 def run(chosen: Sequence[Mutant], path: Path) -> list[dict[str, Any]]:
-    """Tries each mutant that the file does not know yet; returns the outcomes of all."""
+    """Run the tests on each mutant without an outcome in the file; return the outcomes of all."""
     known = {}
     if path.exists():
         rows = [json.loads(line) for line in path.read_text().splitlines()]
@@ -193,19 +193,24 @@ def run(chosen: Sequence[Mutant], path: Path) -> list[dict[str, Any]]:
         changed = change(mutant)
         row = known.get((mutant.module, mutant.operator, mutant.occurrence, changed))
         if row is None:
-            start = time.monotonic()
-            name = "visualcnn_tf." + mutant.module.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-            outcome = outcome_in_fork(name, mutant.source(), tests_of(mutant.module), SECONDS)
-            row = {**asdict(mutant), "change": changed, "outcome": outcome, "seconds": round(time.monotonic() - start)}
+            row = {**asdict(mutant), "change": changed, **tried(mutant)}
             with path.open("a") as file:
                 file.write(json.dumps(row, ensure_ascii=False) + "\n")
-            print(f"{number}/{len(chosen)} {outcome} {row['seconds']} s  {mutant.module}:{changed}", flush=True)
+            print(f"{number}/{len(chosen)} {row['outcome']} {row['seconds']} s  {mutant.module}:{changed}", flush=True)
         results.append(row)
     return results
 
 
+def tried(mutant: Mutant) -> dict[str, Any]:
+    """Run the tests on one mutant; return the outcome and the seconds."""
+    start = time.monotonic()
+    name = "visualcnn_tf." + mutant.module.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    outcome = outcome_in_fork(name, mutant.source(), tests_of(mutant.module), SECONDS)
+    return {"outcome": outcome, "seconds": round(time.monotonic() - start)}
+
+
 def check_tests(results: Sequence[dict[str, Any]]) -> None:
-    """Tests that fail without a mutant, too, would kill them all; where one survived they have passed."""
+    """Exit if tests fail without a mutant: they would kill every mutant. Where one survived, they have passed."""
     passed = {row["module"] for row in results if row["outcome"] == "survived"}
     for module in sorted({row["module"] for row in results} - passed):
         if not passes(tests_of(module), 4 * SECONDS):
@@ -213,7 +218,7 @@ def check_tests(results: Sequence[dict[str, Any]]) -> None:
 
 
 def table(results: Sequence[dict[str, Any]]) -> str:
-    """Mutants and those killed, by module, in Markdown."""
+    """Return the number of mutants by module and outcome as a Markdown table."""
     lines = ["| module | mutants | killed | timed out | survived |", "|---|---:|---:|---:|---:|"]
     groups = {row["module"]: [r for r in results if r["module"] == row["module"]] for row in results}
     for name, rows in [*sorted(groups.items()), ("all", list(results))]:
@@ -224,11 +229,11 @@ def table(results: Sequence[dict[str, Any]]) -> str:
 
 
 def main() -> None:
-    """Draws, tries and reports."""
+    """Draw mutants, run the tests on them and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=COUNT)
     parser.add_argument("--seed", type=int, default=SEED)
-    parser.add_argument("--only", default="", help="modules whose path starts so")
+    parser.add_argument("--only", default="", help="only modules whose path starts with this")
     parser.add_argument("--out", type=Path, default=Path("mutation.jsonl"))
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))

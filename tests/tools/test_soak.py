@@ -1,4 +1,4 @@
-"""The soak command, in short: nothing leaks, hangs or is answered wrongly; and it notices when something is."""
+"""The long checks, in short: nothing leaks, hangs or is wrong, and the checks notice when something is."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_part(part: str) -> None:
 
 @pytest.mark.parametrize("part", ["calls", "predict"])
 def test_memory(part: str) -> None:
-    assert "growth of the memory" in soak.QUICK[part]()
+    assert "growth of memory" in soak.QUICK[part]()
 
 
 def test_clients() -> None:
@@ -64,10 +64,10 @@ def test_a_hook_that_stays_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_threads_that_fail_or_hang_are_noticed() -> None:
     with pytest.raises(SoakError, match="1 of 2 threads failed, the first with ZeroDivisionError"):
-        threads.together([lambda: None, lambda: 1 / 0], seconds=10)  # type: ignore[list-item, func-returns-value]
+        threads.run_together([lambda: None, lambda: 1 / 0], seconds=10)  # type: ignore[list-item, func-returns-value]
     stop = threading.Event()
-    with pytest.raises(SoakError, match="has not ended"):
-        threads.together([lambda: None, stop.wait], seconds=0.2)  # type: ignore[list-item]
+    with pytest.raises(SoakError, match="did not end"):
+        threads.run_together([lambda: None, stop.wait], seconds=0.2)  # type: ignore[list-item]
     stop.set()
     time.sleep(0.1)
 

@@ -1,4 +1,4 @@
-"""The sweep over architectures: what it checks can fail, it goes on where it was, and its table leaves nothing open."""
+"""The sweep over architectures: its checks can fail, it continues where it stopped, and its table has no gaps."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_every_architecture_in_every_way(name: str) -> None:
 
 def check(name: str) -> None:
     keras.utils.set_random_seed(0)
-    subject = ARCHITECTURES[name]().settled()
+    subject = ARCHITECTURES[name]().adapted()
     found = {way: outcome(run, subject) for way, run in ways.WAYS.items()}
     assert [(way, cell["text"]) for way, cell in found.items() if not cell["ok"]] == []
 
@@ -53,10 +53,10 @@ def test_the_module_is_asked_for_its_architectures() -> None:
 )
 def test_a_heatmap_out_of_range_is_found_out(heatmap: Any, message: str) -> None:
     tap = SimpleNamespace(path="conv", has_steps=False, frame_shape=(None, 1, 2, 3))
-    assert ways.lively(tap, np.array([[[0, 1]]], np.float32))
-    assert not ways.lively(tap, np.zeros((1, 1, 2), np.float32))
+    assert ways.shows_something(tap, np.array([[[0, 1]]], np.float32))
+    assert not ways.shows_something(tap, np.zeros((1, 1, 2), np.float32))
     with pytest.raises(ways.WrongResultError, match=message):
-        ways.lively(tap, np.array([heatmap], np.float32))
+        ways.shows_something(tap, np.array([heatmap], np.float32))
 
 
 def test_other_predictions_are_found_out() -> None:
@@ -67,9 +67,9 @@ def test_other_predictions_are_found_out() -> None:
 
 
 def test_wrong_gradients_are_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    subject = ARCHITECTURES["1-D audio CNN"]().settled()
-    right = ways.other_gradcam
-    monkeypatch.setattr(ways, "other_gradcam", lambda *given: {k: 1.001 * v for k, v in right(*given).items()})
+    subject = ARCHITECTURES["1-D audio CNN"]().adapted()
+    right = ways.reference_gradcam
+    monkeypatch.setattr(ways, "reference_gradcam", lambda *given: {k: 1.001 * v for k, v in right(*given).items()})
     found = outcome(ways.gradients, subject)
     assert not found["ok"]
     assert "differs by 1.0e-03 from that by TensorFlow" in found["text"]
@@ -89,7 +89,7 @@ def test_an_interrupted_sweep_goes_on(tmp_path: Path, capsys: pytest.CaptureFixt
     assert cells["last"] == first["cells"]["last"]
     assert cells["stages"] == {
         "ok": False,
-        "text": "took longer than 0 s, or more memory than there is, making the model",
+        "text": "took longer than 0 s, or more memory than there is, while building the model",
     }
 
 
@@ -104,12 +104,12 @@ def test_the_table_gives_a_reason_for_what_is_missing(tmp_path: Path) -> None:
     result = {"about": about, "cells": cells, "versions": {"keras": "3"}, "dates": ["2026-01-02"]}
     (tmp_path / "a.json").write_text(json.dumps(result), encoding="utf-8")
     page = table.document({"group": ["b", "a"]}, tmp_path)
-    assert "| a | 8×8×3 | 0.01 M | 1 | no (1) | no (1) | not swept | not swept | no (2) |" in page
-    assert "| b | ? | ? |" + 6 * " not swept |" in page
+    assert "| a | 8×8×3 | 0.01 M | 1 | no (1) | no (1) | not tried | not tried | no (2) |" in page
+    assert "| b | ? | ? |" + 6 * " not tried |" in page
     assert "\n1. An error.\n2. Another. Another." in page
     assert "- a: A note." in page
-    assert "Versions: keras 3. Swept 2026-01-02." in page
-    assert table.counts({"group": ["b", "a"]}, tmp_path) == "1 of 4 cells hold; 8 are not swept yet"
+    assert "Versions: keras 3. Made 2026-01-02." in page
+    assert table.counts({"group": ["b", "a"]}, tmp_path) == "1 of 4 cells succeeded; 8 were not tried"
 
 
 def test_the_page_has_every_architecture_and_no_empty_cell() -> None:

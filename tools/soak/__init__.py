@@ -1,1 +1,1 @@
-"""Does it hold? Long runs, many threads, many clients, other processes: ``python -m tools.soak``."""
+"""Long runs, many threads, many clients, other processes: ``python -m tools.soak``."""

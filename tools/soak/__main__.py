@@ -1,4 +1,4 @@
-"""``python -m tools.soak``: runs everything, prints a report, and fails if anything leaks, hangs or is wrong."""
+"""Run long checks and fail if anything leaks, hangs or is wrong: ``python -m tools.soak``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FULL: dict[str, Part] = {
     "spawned workers": workers.spawned,
     "forked workers": workers.forked,
 }
-# Memory in so few calls is all noise of the allocator: the full run is what shows that it is constant.
+# With so few calls, memory varies by the allocator's noise: only the full run shows that it is constant.
 QUICK: dict[str, Part] = {
     "calls": lambda: memory.calls(600, allowed=0.03),
     "predict": lambda: memory.predict(40, allowed=0.03),
@@ -37,7 +37,7 @@ QUICK: dict[str, Part] = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the parts; returns the exit code."""
+    """Run the parts and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tools.soak", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer of everything, in about a minute")
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"only these: {', '.join(FULL)}")
@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if unknown := set(arguments.parts) - set(parts):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
     print(" · ".join(f"{name}: {value}" for name, value in conditions().items()), end="\n\n")
-    print("| part | what was seen | seconds |\n|---|---|---:|", flush=True)
+    print("| part | result | seconds |\n|---|---|---:|", flush=True)
     failed = False
     for name in arguments.parts or parts:
         start = time.perf_counter()
@@ -56,8 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"{name}: {error}", file=sys.stderr)
             failed = True
             continue
-        seen = "; ".join(f"{what}: {value}" for what, value in figures.items())
-        print(f"| {name} | {seen} | {time.perf_counter() - start:.0f} |", flush=True)
+        result = "; ".join(f"{what}: {value}" for what, value in figures.items())
+        print(f"| {name} | {result} | {time.perf_counter() - start:.0f} |", flush=True)
     return int(failed)
 
 

@@ -17,17 +17,17 @@ GROWTH = 0.01
 
 
 def resident() -> int:
-    """Bytes of memory in use, after giving back what is free."""
+    """Return the bytes of memory in use, after returning free memory to the system."""
     gc.collect()
     if sys.platform == "linux":
         ctypes.CDLL(None).malloc_trim(0)
         with open("/proc/self/statm", encoding="ascii") as file:
             return int(file.read().split()[1]) * 4096
-    raise SoakError("Memory is measured on Linux only.")
+    raise SoakError("Memory can only be measured on Linux.")
 
 
 def growth(run: Callable[[int], None], count: int, warm_up: int) -> float:
-    """By which part the memory grows over ``count`` runs, once ``warm_up`` have filled every cache."""
+    """Return the relative growth of memory over ``count`` runs, after ``warm_up`` runs that fill all caches."""
     for number in range(warm_up):
         run(number)
     before = resident()
@@ -37,7 +37,7 @@ def growth(run: Callable[[int], None], count: int, warm_up: int) -> float:
 
 
 def calls(count: int, allowed: float = GROWTH) -> dict[str, str]:
-    """Calls an explained model in every way, with batches of different sizes."""
+    """Call explained models, eagerly and compiled, with batches of different sizes."""
     model = cnn()
     ways: dict[str, Any] = {}
     for number in range(3):
@@ -55,22 +55,22 @@ def calls(count: int, allowed: float = GROWTH) -> dict[str, str]:
 
     grown = growth(run, count, warm_up=max(count // 10, 200))
     if grown > allowed:
-        raise SoakError(f"{count} calls made the memory grow by {grown:.2%}.")
-    return {"calls": f"{count:,}", "growth of the memory": f"{grown:.2%}"}
+        raise SoakError(f"{count} calls increased the memory by {grown:.2%}.")
+    return {"calls": f"{count:,}", "growth of memory": f"{grown:.2%}"}
 
 
 def predict(count: int, allowed: float = GROWTH) -> dict[str, str]:
-    """Keras's own loop around the model."""
+    """Call Keras's ``predict``."""
     explained = attached(cnn())
     batch = images(4)
     grown = growth(lambda _: explained.predict(batch, verbose=0), count, warm_up=max(count // 5, 30))
     if grown > allowed:
-        raise SoakError(f"{count} calls of `predict` made the memory grow by {grown:.2%}.")
-    return {"calls of `predict`": f"{count:,}", "growth of the memory": f"{grown:.2%}"}
+        raise SoakError(f"{count} calls of `predict` increased the memory by {grown:.2%}.")
+    return {"calls of `predict`": f"{count:,}", "growth of memory": f"{grown:.2%}"}
 
 
 def cycles(count: int) -> dict[str, str]:
-    """Attaches, calls and forgets."""
+    """Attach, call and drop explained models; nothing of them may stay."""
     model, batch = cnn(), images(2)
     model(batch)
     before = [set(vars(layer)) for layer in model.layers]
@@ -97,11 +97,12 @@ def cycles(count: int) -> dict[str, str]:
     return {
         "cycles": f"{count:,}",
         "models, hooks and graphs left": "0",
-        "growth of the memory": f"{grown:.2%}",
+        "growth of memory": f"{grown:.2%}",
     }
 
 
 def living_graphs() -> int:
+    """Return how many graphs exist."""
     gc.collect()
-    # Not isinstance, which asks lazily loaded modules for their class, and so loads them.
+    # Not isinstance, which reads `__class__` of lazily loaded modules and so loads them.
     return sum(issubclass(type(thing), tf.Graph) for thing in gc.get_objects())

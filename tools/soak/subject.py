@@ -1,4 +1,4 @@
-"""What is soaked: a small CNN, its explained models, and what they answer when nothing else happens."""
+"""The small CNN of the long checks, its explained models, and how outputs are compared."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ SHAPE = (16, 16, 3)
 
 
 class SoakError(Exception):
-    """Something leaked, hung or was answered wrongly."""
+    """Something leaked, hung or returned a wrong result."""
 
 
 def cnn() -> Any:
-    """The same weights in every process."""
+    """Return the CNN, with the same weights in every process."""
     keras.utils.set_random_seed(5)
     return keras.Sequential(
         [
@@ -33,7 +33,7 @@ def cnn() -> Any:
 
 
 def attached(model: Any, number: int = 0) -> Any:
-    """One of several explained models: by activations, by gradients, by running the head again."""
+    """Return one of three explained models: by activations, by gradients, by running the head again."""
     options: list[dict[str, Any]] = [
         {"method": "deviation", "combine": "mean"},
         {"layers": "last", "method": "gradcam"},
@@ -43,17 +43,18 @@ def attached(model: Any, number: int = 0) -> Any:
 
 
 def images(count: int, seed: int = 0) -> Any:
+    """Return random images."""
     return np.random.default_rng(seed).random((count, *SHAPE), np.float32)
 
 
 def arrays(outputs: Any) -> dict[str, Any]:
-    """The outputs of a model, explained or not, as NumPy arrays by name."""
+    """Return the outputs of a model, explained or not, as NumPy arrays by name."""
     named = outputs if isinstance(outputs, dict) else {"predictions": outputs}
     return {name: np.asarray(value) for name, value in named.items()}
 
 
 def check_same(what: str, got: Any, want: Any) -> None:
-    """Raises unless all outputs are equal but for rounding."""
+    """Raise unless all outputs are equal up to rounding."""
     got, want = arrays(got), arrays(want)
     if set(got) != set(want):
         raise SoakError(f"{what}: outputs {sorted(got)} instead of {sorted(want)}")

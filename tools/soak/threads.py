@@ -1,4 +1,4 @@
-"""Threads that call the explained model and the original one at once, while another one attaches."""
+"""Threads that call explained models and the original one at the same time, while others attach."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from tools.soak.subject import SoakError, attached, check_same, cnn, images
 THREADS = 8
 
 
-def together(jobs: Sequence[Callable[[], None]], seconds: float) -> None:
-    """Runs every job in a thread of its own, all started at once.
+def run_together(jobs: Sequence[Callable[[], None]], seconds: float) -> None:
+    """Run every job in a thread of its own, all started at once.
 
     Raises:
-        SoakError: One has failed, or has not ended in time.
+        SoakError: A job failed, or did not end in time.
     """
     start, errors = threading.Barrier(len(jobs)), []
 
@@ -34,11 +34,11 @@ def together(jobs: Sequence[Callable[[], None]], seconds: float) -> None:
     if errors:
         raise SoakError(f"{len(errors)} of {len(jobs)} threads failed, the first with {errors[0]!r}") from errors[0]
     if any(thread.is_alive() for thread in running):
-        raise SoakError(f"A thread has not ended after {seconds:.0f} s.")
+        raise SoakError(f"A thread did not end within {seconds:.0f} s.")
 
 
 def shared(calls: int, attaches: int) -> dict[str, str]:
-    """Right answers for all, and a model that is as it was."""
+    """Call models in threads while others attach; results must be right and the model unchanged."""
     model, batches = cnn(), [images(2, seed) for seed in range(THREADS)]
     explained = [attached(model, number) for number in range(3)]
     want = [(model(batch), *(one(batch) for one in explained)) for batch in batches]
@@ -48,8 +48,8 @@ def shared(calls: int, attaches: int) -> dict[str, str]:
         def call() -> None:
             for turn in range(calls):
                 which = (number + turn) % (1 + len(explained))
-                asked: Any = (model, *explained)[which]
-                check_same(f"thread {number}", asked(batches[number]), want[number][which])
+                called: Any = (model, *explained)[which]
+                check_same(f"thread {number}", called(batches[number]), want[number][which])
 
         return call
 
@@ -57,15 +57,15 @@ def shared(calls: int, attaches: int) -> dict[str, str]:
         for turn in range(attaches):
             check_same("attached in a thread", attached(model, turn)(batches[0]), want[0][1 + turn % 3])
 
-    together([*map(caller, range(THREADS)), attacher, attacher], seconds=600)
+    run_together([*map(caller, range(THREADS)), attacher, attacher], seconds=600)
     changed = [layer.name for layer, was in zip(model.layers, before, strict=True) if set(vars(layer)) != set(was)]
     if changed:
-        raise SoakError(f"Left on the layers {changed}.")
-    return {"threads": str(THREADS), "calls of each": f"{calls:,}", "attached meanwhile": f"{2 * attaches:,}"}
+        raise SoakError(f"Attributes were left on the layers {changed}.")
+    return {"threads": str(THREADS), "calls per thread": f"{calls:,}", "attached meanwhile": f"{2 * attaches:,}"}
 
 
 def first_calls(rounds: int) -> dict[str, str]:
-    """Every thread is the first one to call a model that nobody has called, built or traced yet."""
+    """Call a model from all threads at once that was never called, built or traced before."""
     batch = images(2)
     for _ in range(rounds):
         model = cnn()
@@ -75,7 +75,7 @@ def first_calls(rounds: int) -> dict[str, str]:
         def call(number: int, explained: Any = explained, answers: Any = answers) -> Callable[[], None]:
             return lambda: answers.append((number % 3, explained[number % 3](batch)))
 
-        together([call(number) for number in range(THREADS)], seconds=300)
+        run_together([call(number) for number in range(THREADS)], seconds=300)
         for number, answer in answers:
             check_same("first call", answer, explained[number](batch))
-    return {"threads": str(THREADS), "models that all call first": str(3 * rounds)}
+    return {"threads": str(THREADS), "models called first by all": str(3 * rounds)}

@@ -10,8 +10,8 @@ from typing import Any
 from tools.soak.subject import SoakError, arrays, attached, check_same, cnn, images
 
 _WORKERS = 2
-# In a process that has only imported: forked after TensorFlow has computed, a child hangs in TensorFlow's own
-# threads, which a fork does not copy.
+# Forked from a process that has only imported TensorFlow: after a computation a child would hang, waiting for
+# TensorFlow's threads, which a fork does not copy.
 _FORKED = """
 import multiprocessing, pickle, sys
 import visualcnn_tf
@@ -22,19 +22,19 @@ with multiprocessing.get_context("fork").Pool({workers}) as pool:
 
 
 def answer(number: int) -> dict[str, Any]:
-    """What a worker does: attaches, and explains a batch."""
+    """Attach and explain a batch, in a worker."""
     return arrays(attached(cnn(), number)(images(2, number)))
 
 
 def spawned() -> dict[str, str]:
-    """Started by spawn, which works at any time."""
+    """Check workers that are started by spawn, which works at any time."""
     with multiprocessing.get_context("spawn").Pool(_WORKERS) as pool:
         answers = pool.map_async(answer, range(_WORKERS)).get(300)
     return _checked(answers)
 
 
 def forked() -> dict[str, str]:
-    """Forked from a process that has imported the package, and not computed anything yet."""
+    """Check workers that are forked from a process that has imported the package but computed nothing."""
     import pickle
 
     command = [sys.executable, "-W", "ignore", "-c", _FORKED.format(workers=_WORKERS)]
@@ -45,6 +45,7 @@ def forked() -> dict[str, str]:
 
 
 def _checked(answers: list[dict[str, Any]]) -> dict[str, str]:
+    """Compare the workers' results with those of this process."""
     for number, got in enumerate(answers):
         check_same(f"worker {number}", got, answer(number))
-    return {"workers, all right": str(len(answers))}
+    return {"workers, all correct": str(len(answers))}

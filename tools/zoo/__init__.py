@@ -1,1 +1,1 @@
-"""Many architectures in every way that they are explained and exported: ``python -m tools.zoo``."""
+"""Explain and export many architectures in every way: ``python -m tools.zoo``."""

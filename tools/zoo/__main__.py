@@ -1,6 +1,6 @@
-"""Every architecture in every way, one after the other, and the table of it.
+"""Explain and export every architecture in every way, one after the other, and write a table.
 
-What is done is kept in result files, so that a sweep that was interrupted goes on where it was.
+Results are kept in files, so that an interrupted sweep continues where it stopped.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from tools.zoo.table import counts, document
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Sweeps what is missing and writes the table."""
+    """Try what is missing and write the table."""
     parser = argparse.ArgumentParser(prog="python -m tools.zoo", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help="architectures to sweep; default: all")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="architectures to try; default: all")
     parser.add_argument("--results", type=Path, default=Path("build/zoo"), help="default: %(default)s")
     parser.add_argument("--out", type=Path, default=Path("docs/zoo.md"), help="the table; default: %(default)s")
-    parser.add_argument("--limit", type=float, default=600.0, help="seconds for each way; default: %(default)s")
-    parser.add_argument("--table", action="store_true", help="only write the table of what was swept before")
+    parser.add_argument("--limit", type=float, default=600.0, help="seconds for each cell; default: %(default)s")
+    parser.add_argument("--table", action="store_true", help="only write the table of the kept results")
     arguments = parser.parse_args(argv)
     unknown = set(arguments.names) - set(ARCHITECTURES)
     if unknown:

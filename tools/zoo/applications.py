@@ -1,4 +1,4 @@
-"""All architectures of ``keras.applications``: the module is asked for them."""
+"""All architectures of ``keras.applications``, found by looking into the module."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import keras
 
 from tools.zoo.subject import Build, Subject, soft
 
-# Tried in this order: the first at which an architecture can be built, and its last map is larger than 1×1.
+# Tried in this order: the first size counts at which an architecture can be built and its last map exceeds 1×1.
 SIZES = (64, 96, 139, 224)
 _CLASSES = 10
 _VARIANTS = ("Nano", "Tiny", "Mobile", "Small", "S", "Base", "M", "Large", "L", "XLarge")
 
 
 def architectures() -> dict[str, Build]:
-    """By name, the smaller variants of each family first."""
+    """Return the architectures by name, the smaller variants of each family first."""
     found = [name for name, one in vars(keras.applications).items() if inspect.isfunction(one)]
     return {name: lambda name=name: application(name) for name in sorted(found, key=_by_size)}
 
@@ -29,7 +29,7 @@ def _by_size(name: str) -> tuple[Any, ...]:
 
 
 def application(name: str) -> Subject:
-    """With random weights, on images as small as it takes."""
+    """Return an architecture with random weights, on images as small as possible."""
     build = getattr(keras.applications, name)
     size = next(size for size in SIZES if _fits(build, size))
     model = build(weights=None, input_shape=(size, size, 3), classes=_CLASSES)

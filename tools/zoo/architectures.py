@@ -1,4 +1,4 @@
-"""Every architecture of the sweep by name."""
+"""All architectures of the sweep, by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One architecture, in a process of its own: ``python -m tools.zoo.child NAME WAY...``.
+"""Try one architecture, in a process of its own: ``python -m tools.zoo.child NAME WAY...``.
 
 Prints one JSON line for each way, as soon as it is done.
 """
@@ -20,10 +20,10 @@ from tools.zoo.ways import WAYS
 
 
 def results(name: str, ways: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """What stands in the cells of one row, and what the row is of."""
+    """Yield what describes the architecture, then the cell of each way."""
     keras.utils.set_random_seed(0)
     start = time.perf_counter()
-    subject = ARCHITECTURES[name]().settled()
+    subject = ARCHITECTURES[name]().adapted()
     shapes = [tuple(array.shape[1:]) for array in keras.tree.flatten(subject.inputs)]
     about = {
         "input": ", ".join("×".join(map(str, shape)) for shape in dict.fromkeys(shapes)),
@@ -38,15 +38,15 @@ def results(name: str, ways: Sequence[str]) -> Iterator[dict[str, Any]]:
 
 
 def outcome(way: Callable[[Subject], str], subject: Subject) -> dict[str, Any]:
-    """What a way says, or why it can't be had."""
+    """Return the text of a cell, or the error that prevented it."""
     try:
         return {"ok": True, "text": way(subject)}
-    except Exception as error:  # the table is to tell of each
+    except Exception as error:  # the table shows every error
         return {"ok": False, "text": f"{type(error).__name__}: {error}"}
 
 
 def main(name: str, *ways: str) -> None:
-    """Keeps what TensorFlow prints out of the lines."""
+    """Print the results, and whatever else is printed on stderr."""
     lines = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     for result in results(name, ways):

@@ -1,4 +1,4 @@
-"""Models that are no plain classifiers, small, of the layers of Keras alone."""
+"""Small models that are not plain image classifiers, made of Keras layers only."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 import keras
 from keras import layers as L  # noqa: N812
 
-from tools.zoo.subject import Subject, mean_of_the_last_class, soft
+from tools.zoo.subject import Subject, mean_of_last_channel, soft
 
 _CLASSES = 5
 
 
 def u_net() -> Subject:
-    """Segmentation: skips from each level down to each level up, transposed convolutions, a mask for each class."""
+    """Segmentation: skip connections between levels, transposed convolutions, a mask for each class."""
     x = image = keras.Input((64, 64, 3), name="image")
     skips = []
     for depth, filters in enumerate((8, 16, 32)):
@@ -25,7 +25,7 @@ def u_net() -> Subject:
         x = L.Conv2DTranspose(filters, 3, strides=2, padding="same", name=f"up{depth}_transposed")(x)
         x = _block(L.Concatenate()([skips[depth], x]), filters, f"up{depth}")
     mask = L.Conv2D(_CLASSES, 1, activation="softmax", name="mask")(x)
-    return Subject(keras.Model(image, mask, name="u_net"), soft(64, 64, 3), {"target": mean_of_the_last_class})
+    return Subject(keras.Model(image, mask, name="u_net"), soft(64, 64, 3), {"target": mean_of_last_channel})
 
 
 def _block(x: Any, filters: int, name: str) -> Any:
@@ -37,7 +37,7 @@ def _block(x: Any, filters: int, name: str) -> Any:
 
 
 def detector() -> Subject:
-    """Detection: a feature pyramid, heads shared by its levels, boxes and classes of all places as two outputs."""
+    """Detection: a feature pyramid, heads shared by its levels, boxes and classes of all positions as two outputs."""
     x = image = keras.Input((64, 64, 3), name="image")
     levels = []
     for depth, filters in enumerate((8, 16, 32, 64)):
@@ -52,7 +52,7 @@ def detector() -> Subject:
         "labels": L.Concatenate(axis=1)([L.Reshape((-1, _CLASSES))(label(level)) for level in pyramid]),
         "boxes": L.Concatenate(axis=1)([L.Reshape((-1, 4))(box(level)) for level in pyramid]),
     }
-    options = {"output": "labels", "target": mean_of_the_last_class}
+    options = {"output": "labels", "target": mean_of_last_channel}
     return Subject(keras.Model(image, outputs, name="detector"), soft(64, 64, 3), options)
 
 
@@ -62,20 +62,20 @@ def _head(units: int, name: str) -> Any:
 
 
 def siamese() -> Subject:
-    """Two images through one backbone, and how alike they are."""
+    """Two images through one backbone, and how similar they are."""
     backbone = keras.Sequential([keras.Input((48, 48, 3))], name="backbone")
     for filters in (8, 16, 32):
         backbone.add(L.Conv2D(filters, 3, padding="same", activation="relu"))
         backbone.add(L.MaxPooling2D())
     backbone.add(L.GlobalAveragePooling2D())
     images = [keras.Input((48, 48, 3), name=name) for name in ("left", "right")]
-    apart = L.Subtract()([backbone(image) for image in images])
-    alike = L.Dense(2, activation="softmax", name="alike")(L.Dense(16, activation="relu")(apart))
-    return Subject(keras.Model(images, alike, name="siamese"), [soft(48, 48, 3), soft(48, 48, 3, seed=1)])
+    difference = L.Subtract()([backbone(image) for image in images])
+    similar = L.Dense(2, activation="softmax", name="similar")(L.Dense(16, activation="relu")(difference))
+    return Subject(keras.Model(images, similar, name="siamese"), [soft(48, 48, 3), soft(48, 48, 3, seed=1)])
 
 
 def autoencoder() -> Subject:
-    """Layers that are larger than the input: a picture twice as large comes out."""
+    """An autoencoder whose output is twice as large as its input."""
     x = image = keras.Input((32, 32, 3), name="image")
     for filters in (16, 32):
         x = L.Conv2D(filters, 3, strides=2, padding="same", activation="relu")(x)
@@ -83,12 +83,12 @@ def autoencoder() -> Subject:
     for filters in (32, 16, 8):
         x = L.Conv2DTranspose(filters, 3, strides=2, padding="same", activation="relu")(x)
     picture = L.Conv2D(3, 3, padding="same", activation="sigmoid", name="picture")(x)
-    options = {"target": mean_of_the_last_class}
+    options = {"target": mean_of_last_channel}
     return Subject(keras.Model(image, picture, name="autoencoder"), soft(32, 32, 3), options)
 
 
 def audio_cnn() -> Subject:
-    """One-dimensional convolutions on a sound."""
+    """One-dimensional convolutions on audio."""
     x = sound = keras.Input((1024, 1), name="sound")
     for filters in (8, 16, 32):
         x = L.Conv1D(filters, 9, padding="same", use_bias=False)(x)
@@ -108,18 +108,18 @@ def volume_cnn() -> Subject:
 
 
 def conv_lstm() -> Subject:
-    """A film through convolutional recurrent layers: maps for each frame, then for the whole."""
+    """A video through convolutional recurrent layers: maps for each frame, then for the whole."""
     x = film = keras.Input((4, 24, 24, 3), name="film")
     x = L.ConvLSTM2D(8, 3, padding="same", return_sequences=True, name="frames")(x)
     x = L.MaxPooling2D(name="pool")(L.ConvLSTM2D(16, 3, padding="same", name="film_map")(x))
     x = L.Conv2D(16, 3, padding="same", activation="relu", name="conv")(x)
     label = L.Dense(_CLASSES, activation="softmax", name="label")(L.GlobalAveragePooling2D()(x))
-    note = '`size=(24, 24)`: of maps for the whole film, `size="input"` is refused'
+    note = '`size=(24, 24)`: `size="input"` is refused for maps of the whole video'
     return Subject(keras.Model(film, label, name="conv_lstm"), soft(4, 24, 24, 3), {"size": (24, 24)}, note)
 
 
 def film_cnn() -> Subject:
-    """A CNN in TimeDistributed on each frame of a film, and an LSTM over them."""
+    """A CNN in TimeDistributed on each frame of a video, and an LSTM over the frames."""
     frame_cnn = keras.Sequential([keras.Input((24, 24, 3))], name="frame_cnn")
     for filters in (8, 16):
         frame_cnn.add(L.Conv2D(filters, 3, padding="same", activation="relu"))
@@ -132,7 +132,7 @@ def film_cnn() -> Subject:
 
 
 def vision_transformer(patches: str = "convolution") -> Subject:
-    """A ViT: the image as a row of tokens, with one for the class before them."""
+    """A vision transformer: the image as a sequence of tokens, with a class token before them."""
     size, patch, width = 32, 8, 24
     image = keras.Input((size, size, 3), name="image")
     if patches == "convolution":
@@ -153,15 +153,17 @@ def vision_transformer(patches: str = "convolution") -> Subject:
 
 @keras.saving.register_keras_serializable(package="zoo")
 class _Position(L.Layer):
-    """Puts the token of the class before the others, and adds what tells their places."""
+    """Prepends the class token and adds position embeddings."""
 
     def build(self, shape: Any) -> None:
         self.token = self.add_weight(shape=(1, 1, shape[-1]), initializer="random_normal", name="token")
-        self.place = self.add_weight(shape=(1, shape[1] + 1, shape[-1]), initializer="random_normal", name="place")
+        self.position = self.add_weight(
+            shape=(1, shape[1] + 1, shape[-1]), initializer="random_normal", name="position"
+        )
 
     def call(self, tokens: Any) -> Any:
         first = keras.ops.broadcast_to(self.token, (keras.ops.shape(tokens)[0], 1, tokens.shape[-1]))
-        return keras.ops.concatenate([first, tokens], 1) + self.place
+        return keras.ops.concatenate([first, tokens], 1) + self.position
 
 
 BUILDS = {

@@ -1,4 +1,4 @@
-"""Backbones of ``keras_hub``, small, made from configs, under a head of our own.
+"""Small backbones of ``keras_hub``, built from configs, with a head of our own.
 
 ``pip install --no-deps keras-hub kagglehub kagglesdk regex pyyaml tokenizers`` leaves TensorFlow as it is.
 """
@@ -47,7 +47,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "stackwise_depth": [1, 1, 1],
         "stackwise_strides": [2, 2, 2],
         "stackwise_num_filters": [16, 32, 64],
-        "block_ratio": [0.5],  # half of the channels pass by the blocks
+        "block_ratio": [0.5],  # half of the channels skip the blocks
         "stage_type": "csp",
         "block_type": "dark_block",
     },
@@ -65,12 +65,12 @@ CONFIGS: dict[str, dict[str, Any]] = {
 
 
 def backbones() -> dict[str, Build]:
-    """By name."""
+    """Return the backbones by name."""
     return {name: lambda name=name: backbone(name) for name in CONFIGS}
 
 
 def backbone(name: str) -> Subject:
-    """With random weights, under a pooling and a dense layer."""
+    """Return a backbone with random weights, followed by pooling and a dense layer."""
     import keras_hub
 
     body = getattr(keras_hub.models, name)(image_shape=(_SIZE, _SIZE, 3), **CONFIGS[name])

@@ -1,4 +1,4 @@
-"""The sweep: each architecture in a process of its own, one after the other; what is done already is kept."""
+"""The sweep: each architecture in a process of its own, one after the other; kept results are not made again."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _VERSIONED = ("tensorflow", "keras", "numpy", "ai-edge-litert")
 
 
 def sweep(names: Iterable[str], folder: Path, limit: float) -> None:
-    """Makes the result file of each architecture complete: the last maps of all first, then the rest, small ones first.
+    """Complete the result file of each architecture: the last maps of all first, then the rest, small models first.
 
     Args:
-        names: of the architectures.
-        folder: of the result files, ``NAME.json``. A file that lacks nothing is left as it is, so that an interrupted
-            sweep goes on; remove it, or cells of it, to try again.
-        limit: seconds for each way.
+        names: The names of the architectures.
+        folder: The folder of the result files ``NAME.json``. Complete files are left as they are, so that an
+            interrupted sweep continues; remove a file, or cells of it, to try again.
+        limit: The seconds for each way.
     """
     folder.mkdir(parents=True, exist_ok=True)
     files = {name: folder / f"{name}.json" for name in names}
@@ -36,43 +36,43 @@ def sweep(names: Iterable[str], folder: Path, limit: float) -> None:
 
 
 def load(file: Path) -> dict[str, Any]:
-    """What is known of an architecture."""
+    """Return the kept result of an architecture."""
     return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {"about": {}, "cells": {}}
 
 
 def complete(name: str, file: Path, ways: Iterable[str], limit: float) -> None:
-    """Runs those of the ways that are missing."""
+    """Try the ways that are missing."""
     result = load(file)
     while missing := [way for way in ways if way not in result["cells"]]:
         run_child(name, missing, result, file, limit)
 
 
 def run_child(name: str, ways: Sequence[str], result: dict[str, Any], file: Path, limit: float) -> None:
-    """Runs ways in one process until all are done, or one of them takes too long or ends it."""
+    """Try ways in one process until all are done, or one of them takes too long or ends the process."""
     command = [sys.executable, "-m", "tools.zoo.child", name, *ways]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         errors: list[str] = []
         reader = threading.Thread(target=lambda: errors.extend(process.stderr), daemon=True)
         reader.start()
         for step in ("model", *ways):
-            told = _next(process, limit)
-            if told is None:
+            line = _next(process, limit)
+            if line is None:
                 reader.join()
-                reason = _last_words(process.wait(), errors, limit)
+                reason = _reason(process.wait(), errors, limit)
+                failed = [step]
                 if step == "model":
-                    keep(result, {way: {"ok": False, "text": f"{reason}, making the model"} for way in ways}, file)
-                else:
-                    keep(result, {step: {"ok": False, "text": reason}}, file)
+                    failed, reason = list(ways), f"{reason}, while building the model"
+                keep(result, {way: {"ok": False, "text": reason} for way in failed}, file)
                 return
             if step == "model":
-                result["about"] = told["about"]
+                result["about"] = line["about"]
             else:
-                keep(result, {told.pop("way"): told}, file)
-            print(f"{name:20} {step:12} {told.get('text', ''):.60} {told['seconds']} s", flush=True)
+                keep(result, {line.pop("way"): line}, file)
+            print(f"{name:20} {step:12} {line.get('text', ''):.60} {line['seconds']} s", flush=True)
 
 
 def _next(process: Any, limit: float) -> dict[str, Any] | None:
-    """The next line of a child; None when it ended, or was ended because it took too long."""
+    """Return the next line of a child, None if it ended or was stopped because it took too long."""
     timer = threading.Timer(limit, process.kill)
     timer.start()
     line = process.stdout.readline()
@@ -80,15 +80,16 @@ def _next(process: Any, limit: float) -> dict[str, Any] | None:
     return json.loads(line) if line else None
 
 
-def _last_words(code: int, errors: Sequence[str], limit: float) -> str:
+def _reason(code: int, errors: Sequence[str], limit: float) -> str:
+    """Return why a child process ended."""
     if code == -signal.SIGKILL:
         return f"took longer than {limit:.0f} s, or more memory than there is"
     lines = [line.strip() for line in errors if line.strip()]
-    return f"the process ended with {code}: {lines[-1] if lines else 'without a word'}"
+    return f"the process ended with {code}: {lines[-1] if lines else 'no message'}"
 
 
 def keep(result: dict[str, Any], cells: dict[str, Any], file: Path) -> None:
-    """Writes what is known by now."""
+    """Write the results so far."""
     result["cells"] |= cells
     result["versions"] = {package: metadata.version(package) for package in _VERSIONED}
     today = datetime.datetime.now(tz=datetime.timezone.utc).date().isoformat()

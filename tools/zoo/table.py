@@ -11,38 +11,35 @@ from tools.zoo.ways import WAYS
 
 _COLUMNS = ("last", "stages", "conv", "gradients", "SavedModel", "TFLite")
 _REASON = 240
-_NOT_YET = "not swept"
-_INTRO = """# The zoo
+_MISSING = "not tried"
+_INTRO = """# Architectures
 
-Made by `python -m tools.zoo`, not to be edited: every architecture of `keras.applications` (the module is asked \
-for them), models of other kinds, and backbones of `keras_hub` built from configs. Weights are random, normalizations \
-have the statistics of the inputs, and these are the smallest with which the last map has more than one place. Deep \
-networks with random weights magnify rounding, EfficientNets most: where rounding alone changes predicted classes, \
-neither a file nor a compiled graph can equal Keras, with heatmaps or without.
+Every architecture of `keras.applications`, models of other kinds, and backbones of `keras_hub` built from configs, \
+each explained and exported in every way. This page is made by `python -m tools.zoo`; do not edit it. Weights are \
+random, normalizations have the statistics of the inputs, and inputs are the smallest for which the last map has more \
+than one position. Deep networks with random weights amplify rounding, EfficientNets most: where rounding alone \
+changes the predicted classes, neither a file nor a compiled graph can equal Keras, with or without heatmaps.
 
 | column | what is done with `method=["deviation", "gradcam"]` | cell |
 |---|---|---|
-| `last`, `stages`, `conv` | explained by that preset in a `tf.function`: the predictions are the bare model's to 1e-5 \
-of the largest; each heatmap is finite, its minimum 0 and its maximum 1 exactly | tapped layers, and heatmaps that are \
-blank because nothing there speaks for the class |
-| gradients | raw Grad-CAM of the stages against the same by `tf.gradients`; 1e-4 is allowed | largest difference, as \
-a part of the largest value |
-| SavedModel | the stages with all signatures, run without Keras on the inputs of the other columns, and compared | \
-"equal", but for what rounding moves |
-| TFLite | the stages in a file of builtin operations only, run in LiteRT on these inputs, and compared | largest \
+| `last`, `stages`, `conv` | explained by this preset in a `tf.function`: predictions are the bare model's up to 1e-5 \
+of the largest; each heatmap is finite, with a minimum of 0 and a maximum of 1 exactly | tapped layers, and heatmaps \
+that are blank because nothing there supports the class |
+| gradients | raw Grad-CAM of the stages, compared with `tf.gradients`; 1e-4 is allowed | largest difference, relative \
+to the largest value |
+| SavedModel | the stages with all signatures, run without Keras on the same inputs, and compared | "equal" up to \
+rounding |
+| TFLite | the stages in a file of builtin operations only, run in LiteRT on the same inputs, and compared | largest \
 difference |
 
-What can't be had has a number, and its reason below.
+A number in parentheses refers to the reason below.
 """
 
 
 def document(groups: Mapping[str, Iterable[str]], folder: Path) -> str:
-    """The whole page."""
+    """Return the whole page."""
     results = {name: load(folder / f"{name}.json") for names in groups.values() for name in names}
-    swept = [result for result in results.values() if "versions" in result]
-    versions = sorted({f"{package} {version}" for result in swept for package, version in result["versions"].items()})
-    dates = sorted({date for result in swept for date in result["dates"]})
-    lines = [_INTRO, f"Versions: {', '.join(versions)}. Swept {' to '.join(dict.fromkeys([*dates[:1], *dates[-1:]]))}."]
+    lines = [_INTRO, provenance(results.values())]
     reasons: dict[str, int] = {}
     for group, names in groups.items():
         lines += ["", f"## {group}", "", f"| architecture | input | parameters | {' | '.join(_COLUMNS)} |"]
@@ -56,8 +53,16 @@ def document(groups: Mapping[str, Iterable[str]], folder: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
+def provenance(results: Iterable[dict[str, Any]]) -> str:
+    """Return the versions and the dates of the results."""
+    made = [result for result in results if "versions" in result]
+    versions = sorted({f"{package} {version}" for result in made for package, version in result["versions"].items()})
+    dates = sorted({date for result in made for date in result["dates"]})
+    return f"Versions: {', '.join(versions)}. Made {' to '.join(dict.fromkeys([*dates[:1], *dates[-1:]]))}."
+
+
 def row(name: str, result: dict[str, Any], reasons: dict[str, int]) -> str:
-    """One architecture; reasons get the next numbers."""
+    """Return the row of one architecture, and number new reasons."""
     about = result["about"]
     millions = f"{about['parameters'] / 1e6:.2f} M" if about else "?"
     cells = [cell(result["cells"].get(column), reasons) for column in _COLUMNS]
@@ -65,9 +70,9 @@ def row(name: str, result: dict[str, Any], reasons: dict[str, int]) -> str:
 
 
 def cell(found: dict[str, Any] | None, reasons: dict[str, int]) -> str:
-    """What a way said, or the number of the reason why it can't be had."""
+    """Return the text of a cell, or the number of the reason why there is none."""
     if found is None:
-        return _NOT_YET
+        return _MISSING
     if found["ok"]:
         return str(found["text"])
     reason = " ".join(found["text"].split())
@@ -76,11 +81,10 @@ def cell(found: dict[str, Any] | None, reasons: dict[str, int]) -> str:
 
 
 def counts(groups: Mapping[str, Iterable[str]], folder: Path) -> str:
-    """How many cells could be had, for a summary."""
+    """Return a summary: how many cells succeeded."""
     cells = [
         load(folder / f"{name}.json")["cells"].get(way) for names in groups.values() for name in names for way in WAYS
     ]
     known = [found for found in cells if found is not None]
-    return (
-        f"{sum(found['ok'] for found in known)} of {len(known)} cells hold; {len(cells) - len(known)} are not swept yet"
-    )
+    succeeded = sum(found["ok"] for found in known)
+    return f"{succeeded} of {len(known)} cells succeeded; {len(cells) - len(known)} were not tried"
