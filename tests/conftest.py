@@ -8,6 +8,8 @@ from hypothesis import settings
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ["MPLBACKEND"] = "Agg"
+# On some processors TensorFlow leaves oneDNN out, and with it convolutions with channels first or in groups.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 # Everyday: the same examples in each run. More: `pytest --hypothesis-profile=many tests/pipeline/test_properties.py`.
 settings.register_profile("everyday", max_examples=20, derandomize=True, deadline=None)

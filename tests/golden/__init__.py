@@ -1,0 +1,1 @@
+"""What version 1.0.0 computed, kept to compare later versions with: see ``make.py``."""
