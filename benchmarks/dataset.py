@@ -80,7 +80,7 @@ def measure(quick: bool) -> Report:
         "`gradcam`": lambda: gradcam.predict(dataset, verbose=0),
         _PEER: theirs,
     }
-    small = vc.attach(scene.model, "stages", dtype="uint8")
+    small = vc.attach(scene.model, "stages", heatmap_dtype="uint8")
     check({name: contenders[name]() for name in (_HAND, "`deviation` of stages", "`gradcam`")}, scene, stages, report)
     progress("dataset: checked")
     samples = take_turns(contenders, size.rounds, warmup=1)

@@ -16,11 +16,13 @@ from benchmarks.overhead import check_outputs, over_floor
 from benchmarks.reads import READS, Reads
 from benchmarks.report import Report, Table, command, ms
 from benchmarks.timing import progress, take_turns
-from visualcnn_tf.methods import ACTIVATION_FUSIONS
+from visualcnn_tf.methods import ActivationMethod
+from visualcnn_tf.methods.registry import METHODS
 
 #: Methods that read the maps twice: deviations need the mean first; `max` computes a mean as well, to find NaN.
 TWO_READS = ("deviation", "std", "max")
-WAYS = {PLAIN: None, XLA: "fusion"}
+AGNOSTIC = [name for name, method in METHODS.items() if issubclass(method, ActivationMethod)]
+WAYS = {PLAIN: False, XLA: True}
 
 
 def measure_method(
@@ -79,7 +81,7 @@ def report_on(one: Subject, rounds: int, copied: int) -> Report:
     report.raw["machine"] = machine
     model, images = one.make()
     check_eigen(model, images, report)
-    lines = [measure_method(one.name, method, model, images, machine, rounds, report) for method in ACTIVATION_FUSIONS]
+    lines = [measure_method(one.name, method, model, images, machine, rounds, report) for method in AGNOSTIC]
     header = [
         "method",
         "bare",
@@ -88,7 +90,7 @@ def report_on(one: Subject, rounds: int, copied: int) -> Report:
     ]
     report.sections = [
         f"{one.name}, {one.batch} images, `stages`, float32 heatmaps of the input's size, as a `tf.function`. "
-        f'*{XLA}*: `jit_compile="fusion"`. The floor: each feature map read once, each heatmap written once. '
+        f"*{XLA}*: `jit_compile=True`. The floor: each feature map read once, each heatmap written once. "
         "`deviation` and `std` need the mean before they can compute deviations from it, and `max` reads the maps once "
         "more to find NaN: the last column has the floor with two reads. The time of `eigen` is that of its "
         "multiplications: the last column has the floor plus these, at the speed of a matmul. "

@@ -24,9 +24,9 @@ CALLERS = {"tf.function": by_function, "predict": by_predict}
 WAYS: dict[str, dict[str, Any]] = {
     PLAIN: {},
     AFTER: {"after_activation": True},
-    XLA: {"jit_compile": "fusion"},
-    AFTER_XLA: {"after_activation": True, "jit_compile": "fusion"},
-    AFTER_BLOCKS: {"after_activation": True, "jit_compile": "activation"},
+    XLA: {"jit_compile": True},
+    AFTER_XLA: {"after_activation": True, "jit_compile": True},
+    AFTER_BLOCKS: {"after_activation": True, "jit_compile": True, "compile_fused_blocks": True},
 }
 
 
@@ -99,7 +99,7 @@ def measure_case(
     """Return a row for each way and dtype, which take turns with the bare model, and the samples."""
     kinds = {f"{way}, {dtype}": (way, dtype) for way in case.ways for dtype in case.dtypes}
     explained = {
-        name: vc.attach(model, case.layers, method=case.method, size=case.size, dtype=dtype, **WAYS[way])
+        name: vc.attach(model, case.layers, method=case.method, size=case.size, heatmap_dtype=dtype, **WAYS[way])
         for name, (way, dtype) in kinds.items()
     }
     fastest_way = WAYS[max(case.ways, key=list(WAYS).index)]
@@ -142,7 +142,7 @@ def check_outputs(
     """Compare predictions with the bare model's, and the first image's heatmaps with NumPy's."""
     error = checks.difference(f"{what}, predictions", outputs["predictions"], bare, 1e-6)
     report.note("predictions", error)
-    method, dtype = explained.options.method, explained.options.dtype
+    method, dtype = explained.taps[0].method.name, explained.options.heatmap_dtype
     if method not in checks.FUSIONS:
         return  # methods that explain a class are checked in `benchmarks.classes`
     expected = checks.expected_heatmaps(explained, images[0], method, explained.options.size is not None)
@@ -176,8 +176,8 @@ INTRODUCTION = (
     "ratios within each round. The weights are random; the call is a `tf.function` on a tensor, except in the table of "
     "`predict`. The **floor** is the time to read each tapped feature map once and to write each heatmap once, at the "
     "speed at which this machine copies memory: {machine}. The last column is the time that heatmaps add to the bare "
-    f'model\'s, as a multiple of the floor. *{AFTER}*: `after_activation=True`; *{XLA}*: `jit_compile="fusion"`; '
-    '*XLA for heatmaps and fused blocks*: `jit_compile="activation"`, which also compiles a part of the model itself, '
+    f"model's, as a multiple of the floor. *{AFTER}*: `after_activation=True`; *{XLA}*: `jit_compile=True`; "
+    "*XLA for heatmaps and fused blocks*: `compile_fused_blocks=True`, which also compiles a part of the model itself, "
     "so that it may add less than the floor, or even less than nothing."
 )
 

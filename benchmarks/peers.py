@@ -159,7 +159,7 @@ def measure_by_hand(subject: Subject, rounds: int, report: Report) -> list[str]:
 def measure_earlier(batch: int, rounds: int, report: Report) -> list[str]:
     """Return a row of the time per image: the earlier package takes one image at a time, ours a batch."""
     model, images = subject(EARLIER_CNN, batch).make()
-    explained = vc.attach(model, jit_compile="fusion")
+    explained = vc.attach(model, jit_compile=True)
     contenders = {EARLIER: lambda: earlier.heatmaps(model, images[0]), "ours": by_function(explained, images)}
     outputs = contenders["ours"]()
     for tap, want in zip(explained.taps, contenders[EARLIER](), strict=True):

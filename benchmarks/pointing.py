@@ -97,7 +97,7 @@ def explain(model: Any, pairs: Composites, digit: int, methods: Sequence[str] = 
     class_index = pairs.digits[:, digit].astype(np.int32)
     outputs = explained.predict({"image": pairs.images, "class_index": class_index}, verbose=0)
     np.testing.assert_array_equal(outputs["explained_class"], class_index)
-    return {tap.method: outputs[tap.key] for tap in explained.taps}
+    return {tap.method.name: outputs[tap.key] for tap in explained.taps}
 
 
 def measure(size: Size, seed: int) -> tuple[list[Head], dict[str, keras.Model]]:

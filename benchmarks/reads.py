@@ -45,7 +45,7 @@ class Reads:
     """
 
     def __init__(self, model: Any, layers: Any, dtype: str, reads: int = 2, **options: Any) -> None:
-        options = {"size": None, "normalize": None, "jit_compile": "fusion", **options}
+        options = {"size": None, "normalize": None, "jit_compile": True, **options}
         method = read_once if reads == 1 else read_twice
         self.read = vc.attach(model, layers, method=method, **options)
         self.dtype = dtype

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -30,11 +31,14 @@ class Scene:
         self.classes = self.head.logits(self.activations).argmax(-1)
         checks.require_variety(f"{self.name}, predictions", self.model.predict(self.images, verbose=0))
 
-    def explained(self, method: str, **options: Any) -> vc.ExplainedModel:
+    def explained(self, method: str, max_channels: int | None = None, **options: Any) -> vc.ExplainedModel:
         """Return the network explained by one method at its last feature map."""
+        how = vc.methods.get(method)
+        if max_channels is not None:
+            how = replace(how, max_channels=max_channels)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExpensiveMethodWarning)
-            return vc.attach(self.model, layers="last", method=method, **options)
+            return vc.attach(self.model, layers="last", method=how, **options)
 
     def expected(self, method: str, count: int) -> np.ndarray:
         """Return the expected heatmaps of the first images."""

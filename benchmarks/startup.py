@@ -164,7 +164,7 @@ def measure(quick: bool) -> Report:
     model, images = size.subject.make()
     traces = {
         name: count_traces(vc.attach(model, "stages", **options), size.batches, images.shape[1:])
-        for name, options in {PLAIN: {}, '`jit_compile="fusion"`': {"jit_compile": "fusion"}}.items()
+        for name, options in {PLAIN: {}, "`jit_compile=True`": {"jit_compile": True}}.items()
     }
     progress("traces")
     steps = measure_steps(size.subject, report)

@@ -10,7 +10,6 @@ __version__ = "1.0.0"
 
 __all__ = [  # noqa: F405 - they come with the star imports
     "COLORMAPS",
-    "FUSIONS",
     "BlurByImportance",
     "Colorize",
     "ExpensiveMethodWarning",
@@ -34,6 +33,7 @@ __all__ = [  # noqa: F405 - they come with the star imports
     "NotSerializableWarning",
     "Overlay",
     "PathNotWritableError",
+    "ProbabilityWarning",
     "SizeTooSmall",
     "SmallConvolutionWarning",
     "SpatialAxesLostWarning",
@@ -47,9 +47,11 @@ __all__ = [  # noqa: F405 - they come with the star imports
     "errors",
     "export_saved_model",
     "export_tflite",
+    "methods",
     "overlay",
     "plot_heatmaps",
     "plot_pages",
+    "targets",
 ]
 
 # Importing the package imports all of it, because Keras can load a saved model only when the classes in it are

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,16 +12,25 @@ import numpy as np
 import tensorflow as tf
 
 from visualcnn_tf._utils.serialization import warn_if_not_loadable
-from visualcnn_tf.errors import InputShapeError, NanLayerOutputError, NotBuiltError
-from visualcnn_tf.introspect.fused_blocks import FusedBlock
-from visualcnn_tf.introspect.inputs import ModelInput, check_arrays, model_inputs, shaped_inputs
-from visualcnn_tf.introspect.named_layers import named_layers
-from visualcnn_tf.introspect.outputs import CLASS_INDEX
-from visualcnn_tf.methods import method_name
+from visualcnn_tf.errors import IncompatibleModelError, InputShapeError, NanLayerOutputError, NotBuiltError
+from visualcnn_tf.introspect.inputs import ModelInput, ModelInputs, check_arrays, model_inputs, shaped_inputs
+from visualcnn_tf.methods.custom import Custom
 from visualcnn_tf.ops.exporting import exporting
+from visualcnn_tf.pipeline.batches import (
+    batch_size,
+    blank_example,
+    check_class_index,
+    empty_batch,
+    example_spec,
+    is_empty,
+)
+from visualcnn_tf.pipeline.description import describe_outputs
 from visualcnn_tf.pipeline.options import Options
-from visualcnn_tf.pipeline.plan import Plan, make_plan
-from visualcnn_tf.pipeline.run import NOT_FINITE, explain
+from visualcnn_tf.pipeline.outputs import CLASS_INDEX
+from visualcnn_tf.pipeline.plan import Plan
+from visualcnn_tf.pipeline.planning import make_plan, restore_plan
+from visualcnn_tf.pipeline.requests import save_taps
+from visualcnn_tf.pipeline.run import NOT_FINITE, Pipeline
 from visualcnn_tf.pipeline.tap import Tap
 from visualcnn_tf.render.pictures import check_values
 
@@ -33,16 +42,16 @@ class ExplainedModel(keras.Model):
     """A model that returns heatmaps beside its predictions; made by :func:`visualcnn_tf.attach`.
 
     Its outputs are a flat dict: the model's own output under ``"predictions"`` (several keep their own names), then
-    one heatmap for each tap in the order in which the layers run, then ``"heatmap"`` when they are combined. It
-    shares the weights of the model, which is not changed.
+    ``"explained_class"``, one heatmap for each tap in the order in which the layers run, ``"heatmap"`` when they are
+    combined, and overlays. It shares the weights of the model, which is not changed.
 
     Attributes:
         model: the user's model.
-        taps: what is tapped, see :class:`visualcnn_tf.Tap`.
-        output_names: the keys of the outputs, in order.
+        options: the options of ``attach``, checked.
+        plan: what is read and returned; None before the first call of a model whose inputs are not known.
     """
 
-    def __init__(self, model: Any, options: Options, plan: Plan | None = None, **kwargs: Any) -> None:
+    def __init__(self, model: keras.Model, options: Options, plan: Plan | None = None, **kwargs: Any) -> None:
         # No autocast: the model casts its inputs itself, as it does without us.
         super().__init__(autocast=False, **kwargs)
         self.model = model
@@ -53,11 +62,11 @@ class ExplainedModel(keras.Model):
         if plan is not None:
             self._adopt(plan)
 
-    # What it is ------------------------------------------------------------------------------------------------
+    # Properties ------------------------------------------------------------------------------------------------
 
     @property
     def taps(self) -> tuple[Tap, ...]:
-        """What is tapped, in the order of the outputs."""
+        """What is tapped, in the order of the heatmaps; see :class:`visualcnn_tf.Tap`."""
         return self._known().taps
 
     @property
@@ -66,40 +75,49 @@ class ExplainedModel(keras.Model):
         return [spec.name for spec in self._known().outputs]
 
     @property
+    def prediction_names(self) -> list[str]:
+        """The keys of the model's own outputs."""
+        return self._known().names("model")
+
+    @property
     def heatmap_names(self) -> list[str]:
         """The keys of the heatmaps, the combined one last."""
-        count = len(self.taps) + (self.options.combine is not None)
-        names = self.output_names
-        return names[-2 * count : -count] if self.options.render is not None else names[-count:]
+        return self._known().names("heatmap", "combined")
 
     @property
     def overlay_names(self) -> list[str]:
-        """The keys of the pictures, one for each heatmap, or none."""
-        names = self.output_names
-        return [] if self.options.render is None else names[len(names) - len(self.heatmap_names) :]
+        """The keys of the overlays, one for each heatmap, or none."""
+        return self._known().names("overlay")
 
     @property
     def explanation_names(self) -> list[str]:
-        """The keys of all that the model itself does not return: explained classes, heatmaps, pictures."""
-        classes = self._known().classes
-        return [*([] if classes is None else [classes]), *self.heatmap_names, *self.overlay_names]
+        """The keys of all that the model itself does not return: explained classes, heatmaps, overlays."""
+        return self._known().names("classes", "heatmap", "combined", "overlay")
 
     @property
-    def prediction_names(self) -> list[str]:
-        """The keys of the model's own outputs."""
-        return self.output_names[: len(self.output_names) - len(self.explanation_names)]
-
-    @property
-    def inputs(self) -> list[Any]:
+    def inputs(self) -> list[keras.KerasTensor]:
         """The inputs as Keras tensors: the model's own where it has them."""
         plan = self._known()
-        own = getattr(self.model, "inputs", None) or [_keras_tensor(spec) for spec in plan.inputs.specs]
-        return [*own, *(_keras_tensor(spec) for spec in plan.all_inputs.specs[len(plan.inputs.specs) :])]
+        symbolic = getattr(self.model, "inputs", None) or [_keras_tensor(spec) for spec in plan.inputs.specs]
+        return [*symbolic, *(_keras_tensor(spec) for spec in plan.all_inputs.specs[len(plan.inputs.specs) :])]
 
     @property
-    def outputs(self) -> list[Any]:
+    def outputs(self) -> list[keras.KerasTensor]:
         """The outputs as Keras tensors, in the order of ``output_names``."""
         return [spec.tensor() for spec in self._known().outputs]
+
+    def summary(self, *args: Any, print_fn: Callable[[str], object] | None = None, **kwargs: Any) -> None:
+        """Print Keras's summary of the model, then a table of the outputs of the explained model.
+
+        Args:
+            *args: of ``keras.Model.summary``.
+            print_fn: what prints; by default ``print``.
+            **kwargs: of ``keras.Model.summary``.
+        """
+        self.model.summary(*args, print_fn=print_fn, **kwargs)
+        write = print_fn or print
+        write(f'Explained model: "{self.name}"')
+        write("Taps and outputs are known after its first call." if self.plan is None else describe_outputs(self.plan))
 
     def _known(self) -> Plan:
         if self.plan is None:
@@ -109,36 +127,31 @@ class ExplainedModel(keras.Model):
             )
         return self.plan
 
-    def summary(self, *args: Any, **kwargs: Any) -> None:
-        """Keras's summary, then a line for each tap."""
-        super().summary(*args, **kwargs)
-        write = kwargs.get("print_fn") or print
-        for tap in self.taps:
-            write(f" {tap.key}: {method_name(tap.method)} of {tap.path} {tap.shape}")
+    # Calling ---------------------------------------------------------------------------------------------------
 
-    # What it does ----------------------------------------------------------------------------------------------
-
-    def call(self, inputs: Any, training: bool | None = None) -> dict[str, Any]:
-        """Predictions and heatmaps; ``training`` goes to the model."""
-        if tf.executing_eagerly() and self._known().scored is not None:
-            # The walk back from a score needs a graph.
+    def call(self, inputs: Any, training: bool | None = None) -> dict[str, tf.Tensor]:
+        """Return predictions and heatmaps; ``training`` goes to the model."""
+        if tf.executing_eagerly() and self._known().explains_target:
+            # The backward pass from a score needs a graph.
             return self._in_graph(inputs, training)  # type: ignore[no-any-return]
-        return self._explain(inputs, training)
-
-    def _explain(self, inputs: Any, training: bool | None) -> dict[str, Any]:
-        outputs = explain(self.model, self._known(), self.options, self.fusions, self.chains, inputs, training)
-        return dict(zip(self.output_names, outputs, strict=True))
+        return self._pipeline(inputs, training)
 
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-        """Checks the inputs, then calls the model; see :meth:`call`."""
+        """Check the inputs, then call the model; see :meth:`call`."""
         self._prepare(inputs)
-        if _batch_size(inputs) == 0:
-            return self._empty(inputs, lambda one: super(ExplainedModel, self).__call__(one, *args, **kwargs))
         with _naming_the_layer():
-            return super().__call__(inputs, *args, **kwargs)
+            if batch_size(inputs) != 0:
+                return super().__call__(inputs, *args, **kwargs)
+            outputs = super().__call__(blank_example(inputs), *args, **kwargs)
+        return {name: tensor[:0] for name, tensor in outputs.items()}
 
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> dict[str, np.ndarray]:
-        """Keras's ``predict``: NumPy arrays under ``output_names``, in their order.
+        """Return what Keras's ``predict`` returns: NumPy arrays under ``output_names``, in their order.
+
+        Args:
+            x: as for ``keras.Model.predict``.
+            *args: of ``keras.Model.predict``.
+            **kwargs: of ``keras.Model.predict``.
 
         Raises:
             InputShapeError: for inputs of the wrong structure, rank, channel count or size.
@@ -147,12 +160,12 @@ class ExplainedModel(keras.Model):
         """
         if x is None or isinstance(x, (str, bytes, int, float)):
             check_arrays(x)
-        spec = _example_spec(x)
+        spec = example_spec(x)
         if spec is not None:
             self._prepare(spec)
-        if _holds_nothing(x):
-            # Keras's own predict has no answer to that.
-            return {name: tensor.numpy() for name, tensor in self(_no_examples(spec)).items()}
+        if is_empty(x):
+            # Keras's own predict raises an internal error for an empty batch.
+            return {name: tensor.numpy() for name, tensor in self(empty_batch(spec)).items()}
         if spec is x:
             x = self._complete(x)
         with _naming_the_layer():
@@ -160,56 +173,58 @@ class ExplainedModel(keras.Model):
         return {name: outputs[name] for name in self.output_names}
 
     def _prepare(self, inputs: Any) -> None:
-        """Checks the inputs; at the first call of a model that nobody has described yet, plans from them."""
+        """Check the inputs; at the first call of a model that nobody has described yet, plan from them."""
         check_arrays(inputs)
         if self.plan is None:
             shapes = keras.tree.map_structure(lambda tensor: tuple(tensor.shape[1:]), inputs)
             plan = make_plan(self.model, shaped_inputs(self.model, shapes, fixed=False), self.options)
             self._adopt(replace(plan, inputs=model_inputs(self.model) or plan.inputs))
-        own, class_index = self._known().split(inputs)
-        self._known().inputs.check(own)
+        plan = self._known()
+        given, class_index = plan.split(inputs)
+        plan.inputs.check(given)
         if class_index is not None:
-            _check_class_index(class_index, own)
-        elif isinstance(own, Mapping) and CLASS_INDEX in set(own) - set(self._known().inputs.names):
+            check_class_index(class_index, given)
+        elif isinstance(given, Mapping) and CLASS_INDEX in set(given) - set(plan.inputs.names):
             raise InputShapeError(
                 f"`inputs` holds {CLASS_INDEX!r}, which this model does not take. Attach with `target`='input'."
             )
-        if self.options.render is not None:
-            self._check_pictures(self._known().inputs.flatten(own))
+        self._check_pixel_values(plan.inputs.flatten(given))
 
-    def _check_pictures(self, inputs: Sequence[Any]) -> None:
-        """Raises where the values of images, as far as they are at hand, are not what pictures of them assume."""
-        for reference in {tap.reference or 0 for tap in self.taps}:
-            images = inputs[reference]
-            # A NaN is no wrong range.
+    def _check_pixel_values(self, inputs: Sequence[Any]) -> None:
+        """Raise if eager image values fall outside the overlay's ``value_range``; NaNs do not count."""
+        if self.options.overlay is None:
+            return
+        for index in {tap.reference_input or 0 for tap in self.taps}:
+            images = inputs[index]
             if isinstance(images, np.ndarray) or (tf.is_tensor(images) and tf.executing_eagerly()):
-                check_values(images, self.options.render.value_range, _RANGE_ADVICE, allow_nan=True)
+                check_values(images, self.options.overlay.value_range, _RANGE_ADVICE, allow_nan=True)
 
     def _complete(self, x: Any) -> Any:
-        """``x`` with the channel axis of gray images, whether or not a class index stands beside them."""
+        """Return ``x`` with the channel axis of gray images, whether or not a class index stands beside them."""
         plan = self._known()
-        own, class_index = plan.split(x)
-        own = plan.inputs.complete(own)
+        given, class_index = plan.split(x)
+        given = plan.inputs.complete(given)
         if class_index is None:
-            return own
-        named = dict(zip(plan.inputs.names, plan.inputs.flatten(own), strict=True))
+            return given
+        named = dict(zip(plan.inputs.names, plan.inputs.flatten(given), strict=True))
         return {**named, str(plan.class_index): class_index}
 
     def _adopt(self, plan: Plan) -> None:
         self.plan = plan
-        self._in_graph = tf.function(self._explain, autograph=False, reduce_retracing=True)
-        self.fusions = [self.options.fusion(tap.method, tap.data_format, tap.key) for tap in plan.taps]
-        layers = named_layers(self.model) if plan.chains else {}
-        self.chains = [FusedBlock([layers[path] for path in paths]) for paths in plan.chains]
+        self._pipeline = Pipeline(self.model, plan, self.options)
+        self._in_graph = tf.function(self._pipeline.__call__, autograph=False, reduce_retracing=True)
         self.built = True
 
-    def _empty(self, inputs: Any, run: Any) -> dict[str, Any]:
-        """The outputs of an empty batch: those of one blank example, without it."""
-        one = keras.tree.map_structure(lambda t: tf.zeros((1, *t.shape[1:]), t.dtype), inputs)
-        return {name: tensor[:0] for name, tensor in run(one).items()}
+    # Exporting and saving --------------------------------------------------------------------------------------
 
     def export(self, filepath: Any, format: str = "tf_saved_model", **kwargs: Any) -> None:
-        """Keras's ``export``, on the inputs that the model is known to take."""
+        """Export as ``keras.Model.export`` does, on the inputs that the model is known to take.
+
+        Args:
+            filepath: where to.
+            format: as for ``keras.Model.export``.
+            **kwargs: of ``keras.Model.export``.
+        """
         if kwargs.get("input_signature") is None:
             inputs = self._known().all_inputs
             specs = [keras.InputSpec(spec.dtype, spec.shape, name=spec.name) for spec in inputs.specs]
@@ -217,80 +232,49 @@ class ExplainedModel(keras.Model):
         with exporting():
             super().export(filepath, format, **kwargs)
 
-    # How it is kept --------------------------------------------------------------------------------------------
-
     def get_config(self) -> dict[str, Any]:
-        """The model, the options and the resolved taps."""
+        """Return the model, the options, and where the taps are in the model."""
         plan = self._known()
         for tap in plan.taps:
-            warn_if_not_loadable("method", tap.method)
-        warn_if_not_loadable("target", self.options.target)
-        warn_if_not_loadable("combine", self.options.combine)
+            if isinstance(tap.method, Custom):
+                warn_if_not_loadable("method", tap.method.function)
+        self.options.warn_if_not_loadable()
         return {
             "name": self.name,
             "trainable": self.trainable,
             "model": keras.saving.serialize_keras_object(self.model),
             "options": self.options.get_config(),
-            "plan": plan.get_config(),
+            "inputs": plan.inputs.get_config(),
+            "taps": save_taps(self.model, plan.taps),
+            "weights": plan.weights,
         }
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> ExplainedModel:
-        """The explained model of a config, around the deserialized model."""
-        return cls(
-            keras.saving.deserialize_keras_object(config["model"], custom_objects=custom_objects),
-            Options.from_config(config["options"]),
-            Plan.from_config(config["plan"]),
-            name=config["name"],
-            trainable=config["trainable"],
-        )
+        """Return the explained model of a config, around the deserialized model."""
+        if "taps" not in config:
+            raise IncompatibleModelError(
+                "The file must hold an explained model saved by visualcnn_tf 2.0 or newer. Received: one of an earlier "
+                "version. Load the bare model and `attach` again."
+            )
+        model = keras.saving.deserialize_keras_object(config["model"], custom_objects=custom_objects)
+        options = Options.from_config(config["options"])
+        inputs = ModelInputs.from_config(config["inputs"])
+        plan = restore_plan(model, inputs, options, config["taps"], config["weights"])
+        return cls(model, options, plan, name=config["name"], trainable=config["trainable"])
 
     def get_build_config(self) -> dict[str, Any]:
-        """Nothing: the model inside knows how it is built."""
+        """Return nothing: the model inside knows how it is built."""
         return {}
 
 
-def _keras_tensor(spec: ModelInput) -> Any:
+def _keras_tensor(spec: ModelInput) -> keras.KerasTensor:
     return keras.KerasTensor(spec.shape, dtype=spec.dtype, name=spec.name)
-
-
-def _check_class_index(class_index: Any, own: Any) -> None:
-    shape = tuple(getattr(class_index, "shape", ()))
-    batch, kind = _batch_size(own), getattr(class_index, "dtype", None)
-    is_integer = kind is not None and "int" in keras.backend.standardize_dtype(kind)
-    if len(shape) != 1 or (batch and shape[0] and shape[0] != batch) or not is_integer:
-        raise InputShapeError(
-            f"`class_index` must be one integer for each image, (B,). Received: shape {shape} of type {kind}. "
-            "-1 means the predicted class."
-        )
-
-
-def _batch_size(inputs: Any) -> int | None:
-    shapes = [tensor.shape for tensor in keras.tree.flatten(inputs) if hasattr(tensor, "shape")]
-    return shapes[0][0] if shapes and len(shapes[0]) else None
-
-
-def _example_spec(x: Any) -> Any:
-    """What tells the shapes of one batch of what ``predict`` was given, or None when only a first batch will."""
-    if isinstance(x, tf.data.Dataset):
-        spec = x.element_spec
-        return spec[0] if isinstance(spec, tuple) else spec
-    return x if all(hasattr(leaf, "shape") for leaf in keras.tree.flatten(x)) else None
-
-
-def _holds_nothing(x: Any) -> bool:
-    if isinstance(x, tf.data.Dataset):
-        return int(x.cardinality()) == 0
-    return _batch_size(x) == 0
-
-
-def _no_examples(spec: Any) -> Any:
-    return keras.tree.map_structure(lambda t: tf.zeros((0, *(n or 1 for n in t.shape[1:])), t.dtype), spec)
 
 
 @contextlib.contextmanager
 def _naming_the_layer() -> Iterator[None]:
-    """Turns TensorFlow's error for a failed numerics check into ours."""
+    """Turn TensorFlow's error for a failed numerics check into ours."""
     try:
         yield
     except tf.errors.InvalidArgumentError as error:

@@ -4,13 +4,14 @@ Importing this module registers every layer and model class of the package with 
 """
 
 from visualcnn_tf import errors as errors
+from visualcnn_tf import methods as methods
+from visualcnn_tf import targets as targets
 from visualcnn_tf._attach import attach as attach
 from visualcnn_tf._model import ExplainedModel as ExplainedModel
 from visualcnn_tf.compat.visualizer import Visualizer as Visualizer
 from visualcnn_tf.export.saved_model import export_saved_model as export_saved_model
 from visualcnn_tf.export.tflite import export_tflite as export_tflite
 from visualcnn_tf.heatmap.layer import FeatureMapFusion as FeatureMapFusion
-from visualcnn_tf.methods import FUSIONS as FUSIONS
 from visualcnn_tf.pipeline.tap import Tap as Tap
 from visualcnn_tf.render.colormaps import COLORMAPS as COLORMAPS
 from visualcnn_tf.render.layers import BlurByImportance as BlurByImportance

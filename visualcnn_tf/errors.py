@@ -89,5 +89,9 @@ class ExpensiveMethodWarning(UserWarning):
     """A method runs the model very many times for each image."""
 
 
+class ProbabilityWarning(UserWarning):
+    """The score of a class is a probability, because no logit was found behind it."""
+
+
 class SpatialAxesLostWarning(UserWarning):
     """A layer comes after the spatial axes were lost, so positions in its heatmap are not positions in the image."""

@@ -9,7 +9,7 @@ import java.nio.ByteBuffer
 import java.nio.ByteOrder
 import org.tensorflow.lite.Interpreter
 
-/** Runs a file that `visualcnn export --dtype uint8 --tflite` wrote, on images of its input's size. */
+/** Runs a file that `visualcnn export --heatmap-dtype uint8 --tflite` wrote, on images of its input's size. */
 class Explainer(file: File) : AutoCloseable {
     private val interpreter = Interpreter(file, Interpreter.Options().setNumThreads(2))
     private val signature = "serving_default"

@@ -2,7 +2,7 @@
 import TensorFlowLite
 import UIKit
 
-/// Runs a file that `visualcnn export --dtype uint8 --tflite` wrote, on images of its input's size.
+/// Runs a file that `visualcnn export --heatmap-dtype uint8 --tflite` wrote, on images of its input's size.
 final class Explainer {
     private let interpreter: Interpreter
     private let runner: SignatureRunner

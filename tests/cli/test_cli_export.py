@@ -36,14 +36,14 @@ def test_export_writes_both_files(model_file: Path, tmp_path: Path, capsys: Any)
         "--tflite",
         str(tmp_path / "m.tflite"),
     ]
-    assert main([*words, "--dtype", "uint8", *outputs]) == 0
+    assert main([*words, "--heatmap-dtype", "uint8", *outputs]) == 0
     printed = capsys.readouterr().out
     assert f"Wrote {tmp_path / 'served' / '1'}" in printed
     assert "builtin only: yes" in printed
 
     x = images(1, 12, 12, 1)
     model = keras.models.load_model(model_file)
-    want = vc.attach(model, ["pool", "conv_b"], method="l2", size=(6, 7), dtype="uint8")(x)
+    want = vc.attach(model, ["pool", "conv_b"], method="l2", size=(6, 7), heatmap_dtype="uint8")(x)
     served = tf.saved_model.load(str(tmp_path / "served" / "1"))
     lite = interpreter((tmp_path / "m.tflite").read_bytes()).get_signature_runner("serving_default")
     for outputs in (served.signatures["serving_default"](image=x), lite(image=x)):
@@ -130,7 +130,10 @@ def test_mistakes(model_file: Path, tmp_path: Path, capsys: Any, words: list[str
     [
         (["--tflite", "OUT/m.tflite", "--quantize", "int3"], "argument --quantize: invalid choice: 'int3'"),
         (["--saved-model", "OUT/s", "--preprocess", "imagenet"], "argument --preprocess: invalid choice: 'imagenet'"),
-        (["--saved-model", "OUT/s", "--dtype", "float64"], "argument --dtype: invalid choice: 'float64'"),
+        (
+            ["--saved-model", "OUT/s", "--heatmap-dtype", "float64"],
+            "argument --heatmap-dtype: invalid choice: 'float64'",
+        ),
     ],
 )
 def test_wrong_choices(model_file: Path, tmp_path: Path, capsys: Any, words: list[str], message: str) -> None:

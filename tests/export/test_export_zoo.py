@@ -193,7 +193,7 @@ def test_both_formats_equal_keras(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["MobileNetV2", "ResNet50", "EfficientNetB0"])
 def test_verification_lets_real_architectures_pass(name: str, tmp_path: Path) -> None:
     model, inputs = make(name)
-    explained = vc.attach(model, "stages", dtype="uint8")
+    explained = vc.attach(model, "stages", heatmap_dtype="uint8")
     vc.export_saved_model(explained, tmp_path / "served", preprocess=None if name == "EfficientNetB0" else "0..1")
     for quantize in (None, "float16", "dynamic"):
         # Of noise from 0 to 1, nearly black to it, this EfficientNetB0 makes activations of 400,000.

@@ -134,7 +134,7 @@ def test_signatures_are_what_a_server_needs(exported: Any) -> None:
 
 
 def test_one_bad_image_does_not_fail_the_others(cnn: Any, tmp_path: Path) -> None:
-    explained = vc.attach(cnn, "pool", dtype="uint8")
+    explained = vc.attach(cnn, "pool", heatmap_dtype="uint8")
     folder = vc.export_saved_model(explained, tmp_path / "m", preprocess="0..1", on_error="blank")
     good = np.random.default_rng(0).integers(0, 256, (12, 12, 1)).astype("uint8")
     [picture] = encoded(good)

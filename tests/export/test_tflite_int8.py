@@ -135,7 +135,7 @@ def test_heatmaps_agree_with_keras_on_digits_that_were_not_used_for_calibration(
 
 @pytest.mark.parametrize(("io_dtype", "dtype"), [("int8", "float32"), ("uint8", "float32"), ("int8", "uint8")])
 def test_integer_inputs_and_outputs(cnn: Any, io_dtype: str, dtype: str) -> None:
-    explained = vc.attach(cnn, layers=LAYERS, dtype=dtype)
+    explained = vc.attach(cnn, layers=LAYERS, heatmap_dtype=dtype)
     content = quantized(explained, io_dtype)
     assert_agrees_with_keras(content, explained)
     runner = interpreter(content).get_signature_runner("serving_default")

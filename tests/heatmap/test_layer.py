@@ -59,7 +59,7 @@ def test_by_hand() -> None:
     wide = FeatureMapFusion(size=(2, 4))(activations)
     expected = np.array([[3, 2.375, 1.125, 0.5], [0, 0.875, 2.625, 3.5]]) / 3.5
     np.testing.assert_allclose(wide[0], expected, rtol=1e-6)
-    levels = FeatureMapFusion(size=(2, 4), dtype="uint8")(activations)
+    levels = FeatureMapFusion(size=(2, 4), heatmap_dtype="uint8")(activations)
     assert levels[0].numpy().tolist() == [[219, 173, 82, 36], [0, 64, 191, 255]]
 
 
@@ -78,7 +78,7 @@ def test_every_option_equals_the_oracle(method: str, rank: int) -> None:
 @pytest.mark.parametrize("normalize", NORMALIZATIONS[:3], ids=str)
 def test_the_type_of_the_heatmap(dtype: str, normalize: Any) -> None:
     activations = features(2, 4, 5, 6)
-    heatmap = FeatureMapFusion("mean", size=(7, 9), normalize=normalize, dtype=dtype)(activations)
+    heatmap = FeatureMapFusion("mean", size=(7, 9), normalize=normalize, heatmap_dtype=dtype)(activations)
     assert heatmap.dtype.name == dtype
     truth = oracle.heatmap(activations, "mean", (7, 9), "bilinear", normalize)
     if dtype == "uint8":
@@ -361,7 +361,7 @@ def test_the_shape_is_known_beforehand(data_format: str, rank: int, unknown: str
     own, input_size = (spec.shape[first : first + rank - 2] for spec in specs)
     fixed = (8, 6, 4)[: rank - 2]
     for size, expected in [(None, own), ("input", input_size), (fixed, fixed)]:
-        layer = FeatureMapFusion(size=size, data_format=data_format, dtype="float16")
+        layer = FeatureMapFusion(size=size, data_format=data_format, heatmap_dtype="float16")
         assert layer.compute_output_shape(specs[0].shape, specs[1].shape) == (specs[0].shape[0], *expected)
         for spec in (layer.compute_output_spec(specs[0], like=specs[1]), layer(specs[0], like=specs[1])):
             assert spec.shape == (specs[0].shape[0], *expected)
@@ -584,7 +584,7 @@ def test_tflite_has_only_builtin_ops_and_equals() -> None:
         heatmaps[interpolation] = FeatureMapFusion(size="input", interpolation=interpolation)(maps, like=images)
     for normalize in NORMALIZATIONS[1:]:
         heatmaps[str(normalize)] = FeatureMapFusion(size=(3, 3), normalize=normalize)(maps)
-    heatmaps["uint8"] = FeatureMapFusion(dtype="uint8")(maps)
+    heatmaps["uint8"] = FeatureMapFusion(heatmap_dtype="uint8")(maps)
     model = keras.Model(images, heatmaps)
     # Nothing but built-in operations is allowed by default: anything else fails here.
     converter = tf.lite.TFLiteConverter.from_keras_model(model)

@@ -44,11 +44,11 @@ def two_blocks() -> Any:
 
 
 def compiled(model: Any, layers: Any = "conv", **options: Any) -> Any:
-    return vc.attach(model, layers, after_activation=True, jit_compile="activation", **options)
+    return vc.attach(model, layers, after_activation=True, jit_compile=True, compile_fused_blocks=True, **options)
 
 
 def chains(model: Any, layers: Any = "conv", **options: Any) -> list[tuple[str, ...]]:
-    return list(compiled(model, layers, **options).plan.chains)
+    return list(compiled(model, layers, **options).plan.fused_blocks)
 
 
 def functions(explained: Any, batch: Any = (None, *IMAGE)) -> list[str]:
@@ -72,8 +72,10 @@ def test_normalization_and_activation_are_a_chain() -> None:
     assert chains(model) == [("a_bn", "a_relu"), ("b_bn", "b_silu")]
     assert chains(model, "a_conv") == [("a_bn", "a_relu")]
     assert len(functions(compiled(model))) == 2
-    assert vc.attach(model, after_activation=True, jit_compile="fusion").plan.chains == ()
-    assert vc.attach(model, ["a_relu"], jit_compile="activation").plan.chains == (("a_bn", "a_relu"),)
+    assert vc.attach(model, after_activation=True, jit_compile=True).plan.fused_blocks == ()
+    assert vc.attach(model, ["a_relu"], jit_compile=True, compile_fused_blocks=True).plan.fused_blocks == (
+        ("a_bn", "a_relu"),
+    )
 
 
 def test_one_layer_alone_is_none() -> None:
@@ -85,8 +87,8 @@ def test_one_layer_alone_is_none() -> None:
 
 def test_what_is_tapped_itself_ends_a_chain() -> None:
     model = two_blocks()
-    explained = vc.attach(model, ["a_bn", "a_relu", "b_conv", "b_silu"], jit_compile="activation")
-    assert explained.plan.chains == (("b_bn", "b_silu"),)
+    explained = vc.attach(model, ["a_bn", "a_relu", "b_conv", "b_silu"], jit_compile=True, compile_fused_blocks=True)
+    assert explained.plan.fused_blocks == (("b_bn", "b_silu"),)
     x = images(2)
     check_equal(explained(x), vc.attach(model, ["a_bn", "a_relu", "b_conv", "b_silu"])(x))
 
@@ -103,9 +105,9 @@ def test_what_is_read_elsewhere_ends_a_chain(reader: str) -> None:
     else:
         model = _Aside() if reader == "operation" else _Checked()
         model(images(1))
-    assert vc.attach(model, "relu", jit_compile="activation").plan.chains == ()
+    assert vc.attach(model, "relu", jit_compile=True, compile_fused_blocks=True).plan.fused_blocks == ()
     x = images(3)
-    check_equal(vc.attach(model, "relu", jit_compile="activation")(x), vc.attach(model, "relu")(x))
+    check_equal(vc.attach(model, "relu", jit_compile=True, compile_fused_blocks=True)(x), vc.attach(model, "relu")(x))
 
 
 class _Own(keras.Model):
@@ -142,8 +144,8 @@ class _Between(_Own):
 def test_an_operation_between_ends_a_chain() -> None:
     model = _Between()
     model(images(1))
-    explained = vc.attach(model, "relu", jit_compile="activation")
-    assert explained.plan.chains == ()
+    explained = vc.attach(model, "relu", jit_compile=True, compile_fused_blocks=True)
+    assert explained.plan.fused_blocks == ()
     check_equal(explained(images(3)), vc.attach(model, "relu")(images(3)))
 
 
@@ -183,7 +185,7 @@ def test_functions_and_nested_models() -> None:
     x = images(2)
     [through] = chains(model, "inner/a_conv")
     assert (len(through), through[0], through[2]) == (3, "inner/a_bn", "outer")
-    [inside] = vc.attach(model, "inner", jit_compile="activation").plan.chains
+    [inside] = vc.attach(model, "inner", jit_compile=True, compile_fused_blocks=True).plan.fused_blocks
     assert inside == through[:2]
     check_equal(compiled(model)(x), vc.attach(model, after_activation=True)(x))
 
@@ -207,7 +209,11 @@ def test_equals_the_model_eager_in_a_graph_and_under_xla(count: int) -> None:
     for run in (explained, tf.function(explained.call), tf.function(explained.call, jit_compile=True)):
         check_equal(run(x), want)
     check_equal(explained.predict(x, verbose=0), want)
-    check_equal(compiled(model, dtype="uint8")(x), vc.attach(model, after_activation=True, dtype="uint8")(x), 1.0)
+    check_equal(
+        compiled(model, heatmap_dtype="uint8")(x),
+        vc.attach(model, after_activation=True, heatmap_dtype="uint8")(x),
+        1.0,
+    )
 
 
 def test_every_activation() -> None:
@@ -306,11 +312,13 @@ def test_saved_loaded_and_exported(tmp_path: Path) -> None:
     want = explained(x)
     explained.save(tmp_path / "explained.keras")
     loaded = keras.models.load_model(tmp_path / "explained.keras")
-    assert loaded.plan.chains == explained.plan.chains
+    assert loaded.plan.fused_blocks == explained.plan.fused_blocks
     assert len(functions(loaded)) == 2
     check_equal(loaded(x), want)
     with exporting():
-        assert not functions(vc.attach(two_blocks(), jit_compile="activation", after_activation=True))
+        assert not functions(
+            vc.attach(two_blocks(), jit_compile=True, compile_fused_blocks=True, after_activation=True)
+        )
     folder = vc.export_saved_model(explained, tmp_path / "saved")
     served = tf.saved_model.load(str(folder)).signatures["serving_default"](tf.constant(x))
     check_equal({key: served[key] for key in want}, want)

@@ -81,7 +81,7 @@ def test_every_type(normalize: str) -> None:
     maps = np.random.default_rng(3).normal(size=(2, 5, 4, 3)).astype(np.float32)
     truth = oracle.heatmap(maps, "mean", (17, 32), "bilinear", normalize)
     for dtype, off in (("float32", 1e-5), ("float16", 2.0**-11), ("uint8", 0.5 + 1e-2)):
-        layer = vc.FeatureMapFusion("mean", size=(17, 32), normalize=normalize, dtype=dtype, jit_compile=True)
+        layer = vc.FeatureMapFusion("mean", size=(17, 32), normalize=normalize, heatmap_dtype=dtype, jit_compile=True)
         got = layer(maps)
         assert got.dtype.name == dtype
         want = 255 * truth.clip(0, 1) if dtype == "uint8" else truth
@@ -101,13 +101,13 @@ def test_images_that_are_not_finite_or_constant_get_zeros(method: str) -> None:
 def test_equals_the_plain_fusion(cnn: Any, method: Any) -> None:
     x = images(4, 12, 12, 2)
     plain = vc.attach(cnn, "conv", method=method).predict(x, verbose=0)
-    fused = vc.attach(cnn, "conv", method=method, jit_compile="fusion").predict(x, verbose=0)
+    fused = vc.attach(cnn, "conv", method=method, jit_compile=True).predict(x, verbose=0)
     for key, value in plain.items():
         np.testing.assert_allclose(fused[key], value, rtol=0, atol=1e-5)
 
 
 def test_any_batch_and_unknown_sizes(cnn: Any) -> None:
-    explained = vc.attach(cnn, jit_compile="fusion")
+    explained = vc.attach(cnn, jit_compile=True)
     plain = vc.attach(cnn)
     for count in (1, 3, 2):
         x = images(count, 12, 12, 2)
@@ -143,10 +143,10 @@ def test_it_is_compiled_alone(cnn: Any) -> None:
     def graph_of(model: Any) -> Any:
         return tf.function(model).get_concrete_function(tf.TensorSpec((None, 12, 12, 2))).graph
 
-    assert compiled_operations(graph_of(vc.attach(cnn, jit_compile="fusion")))
+    assert compiled_operations(graph_of(vc.attach(cnn, jit_compile=True)))
     assert not compiled_operations(graph_of(vc.attach(cnn)))
     with exporting():
-        assert not compiled_operations(graph_of(vc.attach(cnn, jit_compile="fusion")))
+        assert not compiled_operations(graph_of(vc.attach(cnn, jit_compile=True)))
 
 
 def test_nothing_is_left_for_after_where_sizes_are_known() -> None:
@@ -162,7 +162,7 @@ def test_nothing_is_left_for_after_where_sizes_are_known() -> None:
 
 
 def test_exports_hold_plain_operations(cnn: Any, tmp_path: Path) -> None:
-    explained = vc.attach(cnn, jit_compile="fusion")
+    explained = vc.attach(cnn, jit_compile=True)
     x = images(2, 12, 12, 2)
     explained.predict(x, verbose=0)
     folder = vc.export_saved_model(explained, tmp_path / "saved", signatures=["serving_default", "predict"])
@@ -175,7 +175,7 @@ def test_exports_hold_plain_operations(cnn: Any, tmp_path: Path) -> None:
 
 
 def test_a_saved_model_is_compiled_again(cnn: Any, tmp_path: Path) -> None:
-    vc.attach(cnn, jit_compile="fusion").save(tmp_path / "explained.keras")
+    vc.attach(cnn, jit_compile=True).save(tmp_path / "explained.keras")
     loaded = keras.models.load_model(tmp_path / "explained.keras")
     assert all(fusion.jit_compile for fusion in loaded.fusions)
     layer = vc.FeatureMapFusion(jit_compile=True)
@@ -186,4 +186,4 @@ def test_bad_values(cnn: Any) -> None:
     with pytest.raises(InvalidArgumentError, match=r"`jit_compile` must be .*'fusion'.*Received: True"):
         vc.attach(cnn, jit_compile=True)  # type: ignore[arg-type]
     with pytest.raises(InvalidArgumentError, match=r"`jit_compile` must be .*Received: 'fusion'"):
-        vc.FeatureMapFusion(jit_compile="fusion")  # type: ignore[arg-type]
+        vc.FeatureMapFusion(jit_compile=True)  # type: ignore[arg-type]

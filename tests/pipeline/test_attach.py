@@ -71,8 +71,8 @@ def test_every_interpolation_and_normalization(model: Any, x: np.ndarray, interp
 
 def test_small_output_types(model: Any, x: np.ndarray) -> None:
     exact = vc.attach(model, "pool")(x)["heatmap_pool"].numpy()
-    half = vc.attach(model, "pool", dtype="float16").predict(x, verbose=0)["heatmap_pool"]
-    byte = vc.attach(model, "pool", dtype="uint8").predict(x, verbose=0)["heatmap_pool"]
+    half = vc.attach(model, "pool", heatmap_dtype="float16").predict(x, verbose=0)["heatmap_pool"]
+    byte = vc.attach(model, "pool", heatmap_dtype="uint8").predict(x, verbose=0)["heatmap_pool"]
     assert half.dtype == np.float16
     assert byte.dtype == np.uint8
     np.testing.assert_allclose(half, exact, atol=5e-4)
@@ -185,7 +185,7 @@ def test_each_image_for_itself(model: Any, x: np.ndarray) -> None:
 
 
 def test_empty_batch(model: Any, x: np.ndarray) -> None:
-    explained = vc.attach(model, dtype="uint8")
+    explained = vc.attach(model, heatmap_dtype="uint8")
     empty = tf.data.Dataset.from_tensor_slices(x[:0]).batch(2)
     for outputs in (explained.predict(x[:0], verbose=0), explained(x[:0]), explained.predict(empty, verbose=0)):
         assert {key: tuple(value.shape) for key, value in outputs.items()} == {

@@ -175,7 +175,7 @@ def test_a_class_is_asked_for_in_integers(cnn: Any, tmp_path: Path) -> None:
 
 def test_several_methods_and_classes_as_bytes(cnn: Any, tmp_path: Path) -> None:
     methods = ["deviation", "gradcam", "reciprocam"]
-    explained = vc.attach(cnn, "conv3", method=methods, target="top3", dtype="uint8")
+    explained = vc.attach(cnn, "conv3", method=methods, target="top3", heatmap_dtype="uint8")
     report = vc.export_tflite(explained, tmp_path / "m.tflite")
     x = digits().test_images[:4]
     got, want = run_litert(report.path, x), explained.predict(x, verbose=0)

@@ -62,7 +62,7 @@ def test_types_tell_the_same(data: Any, maps: np.ndarray, method: str) -> None:
     options = {"method": method, **data.draw(layer_options(maps.ndim - 2))}
     exact = run(maps, **options)
     for dtype, allowed in (("float16", 5e-4), ("uint8", 0.501 / 255)):
-        heatmap = run(maps, dtype=dtype, **options)
+        heatmap = run(maps, heatmap_dtype=dtype, **options)
         assert heatmap.dtype == dtype
         scale = 255 if dtype == "uint8" else 1
         np.testing.assert_allclose(heatmap.astype(float) / scale, exact, atol=allowed, rtol=0)

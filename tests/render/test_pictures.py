@@ -105,7 +105,7 @@ def test_a_layer_sets_colors_opacity_and_range(tmp_path: Path) -> None:
 def test_uint8_heatmaps_and_color_images() -> None:
     images = np.random.default_rng(1).uniform(size=(2, 12, 12, 3)).astype("float32")
     model = keras.Sequential([keras.Input((12, 12, 3)), L.Conv2D(4, 3, activation="relu", name="conv")])
-    outputs = vc.attach(model, dtype="uint8", render="overlay").predict(images, verbose=0)
+    outputs = vc.attach(model, heatmap_dtype="uint8", render="overlay").predict(images, verbose=0)
     truth = blended(images, outputs["heatmap_conv"] / 255)
     # The heatmap was rounded before it is compared, and the colors were taken before.
     assert np.abs(outputs["overlay_conv"] - truth).mean() <= 1

@@ -26,7 +26,7 @@ assert_type(explained.heatmap_names, list[str])
 assert_type(explained.taps[0].path, str)
 outputs = explained.predict(images)
 assert_type(outputs, dict[str, np.ndarray])
-vc.attach(model, "last", target=[3, 7], normalize=("range", 0.0, 2.0), combine="mean", dtype="uint8")
+vc.attach(model, "last", target=[3, 7], normalize=("range", 0.0, 2.0), combine="mean", heatmap_dtype="uint8")
 vc.attach(model, method=lambda activations: activations[..., 0], render=vc.Overlay(0.5))
 
 heatmap = vc.FeatureMapFusion("l2", size="input")

@@ -332,7 +332,7 @@ def test_models_that_the_page_cannot_run_are_refused(tmp_path: Path):
     with pytest.raises(InvalidArgumentError, match="fixed batch"):
         check_model_file(exported(tmp_path / "open.tflite", vc.attach(model), batch_size=None))
     with pytest.raises(InvalidArgumentError, match="is float16"):
-        check_model_file(exported(tmp_path / "half.tflite", vc.attach(model, dtype="float16")))
+        check_model_file(exported(tmp_path / "half.tflite", vc.attach(model, heatmap_dtype="float16")))
     signal = keras.Sequential([keras.Input((32, 2)), keras.layers.Conv1D(4, 3), keras.layers.GlobalAveragePooling1D()])
     with pytest.raises(InvalidArgumentError, match="one image"):
         check_model_file(exported(tmp_path / "signal.tflite", vc.attach(signal)))

@@ -82,7 +82,7 @@ def shows_something(tap: Any, heatmap: np.ndarray) -> bool:
 
 def gradients(subject: Subject) -> str:
     """Compare Grad-CAM of the stages with that by ``tf.gradients``; return the relative difference."""
-    explained = attached(subject, "stages", "gradcam", size=None, normalize=None, relu=False)
+    explained = attached(subject, "stages", vc.methods.GradCAM(relu=False), size=None, normalize=None)
     got = tf.function(explained, autograph=False)(subject.inputs)
     want = reference_gradcam(subject, explained)
     worst = max(relative(got[key], value) for key, value in want.items())

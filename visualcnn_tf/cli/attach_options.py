@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from visualcnn_tf._utils.checks import bad_value
+from visualcnn_tf.methods.base import ChannelReplayMethod, Method
+from visualcnn_tf.methods.registry import get as get_method
 
 _LARGEST = 8192  # pixels: a heatmap of this height and width takes 256 MB
 
@@ -19,12 +22,21 @@ def attach_options(arguments: Namespace) -> dict[str, Any]:
     """
     return {
         "layers": _one_or_all(arguments.layers),
-        "method": arguments.method,
+        "method": _method(arguments.method, arguments.max_channels),
         "size": _size(arguments.size),
         "target": arguments.target,
         "output": arguments.output,
-        "max_channels": arguments.max_channels,
     }
+
+
+def _method(name: str, max_channels: int | None) -> Method:
+    """Return the method of a name, limited to so many channels."""
+    method = get_method(name, "--method")
+    if max_channels is None:
+        return method
+    if not isinstance(method, ChannelReplayMethod):
+        raise bad_value("--max-channels", "left out with methods other than 'scorecam' and 'ablationcam'", max_channels)
+    return replace(method, max_channels=max_channels)
 
 
 def _one_or_all(selectors: list[str | int] | None) -> str | int | list[str | int] | None:

@@ -27,7 +27,7 @@ def run(arguments: Namespace) -> None:
     if arguments.tflite is not None:
         check_free(arguments.tflite, arguments.overwrite, "--tflite", "Add `--overwrite`")
     model = load_model(arguments.model, arguments.trust_model)
-    explained = attach(model, dtype=arguments.dtype, **attach_options(arguments))
+    explained = attach(model, heatmap_dtype=arguments.heatmap_dtype, **attach_options(arguments))
     data = None
     if arguments.calibrate is not None:
         data = [_calibration_images(explained.model, arguments.calibrate, arguments.preprocess)]

@@ -67,7 +67,7 @@ Write a model with its heatmaps as files for other programs: a SavedModel for Te
 Lite file for phones and browsers, or both. Each is run and compared with the model before it is kept.""",
         """\
   visualcnn export model.keras --saved-model export --preprocess 0..1
-  visualcnn export model.keras --layers stages --dtype uint8 --tflite model.tflite
+  visualcnn export model.keras --layers stages --heatmap-dtype uint8 --tflite model.tflite
   visualcnn export model.keras --layers last --tflite small.tflite --quantize dynamic
   visualcnn export model.keras --layers last --method gradcam --class input --tflite why.tflite""",
     ),

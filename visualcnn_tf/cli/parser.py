@@ -119,7 +119,7 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     _add_model(parser)
     _add_heatmaps(parser, classes="a class index, top3 and the like, or input for one that each request may choose")
     parser.add_argument(
-        "--dtype", choices=DTYPES, default="float32", metavar="T", help=f"{_listed(DTYPES)}; of the heatmaps"
+        "--heatmap-dtype", choices=DTYPES, default="float32", metavar="T", help=f"{_listed(DTYPES)}; of the heatmaps"
     )
     parser.add_argument(
         "--saved-model", type=_path, metavar="DIR", help="write a SavedModel to the next free number in this folder"

@@ -119,7 +119,7 @@ def _check_pictures(explained: Any, decoder: ImageDecoder | None, preprocess: Pr
     if decoder is None or not getattr(explained, "overlay_names", []):
         raise bad_value("png", "False without the signature 'serving_bytes' and `attach(..., render='overlay')`", True)
     pixels = None if callable(preprocess) else PREPROCESS[preprocess].limits
-    known = explained.options.render.value_range or (0, 1)
+    known = explained.options.overlay.value_range or (0, 1)
     is_float = "float" in explained.plan.inputs.specs[0].dtype
     if pixels is not None and is_float and tuple(known) != pixels:
         raise bad_value(

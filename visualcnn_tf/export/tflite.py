@@ -25,13 +25,10 @@ from visualcnn_tf.export.tflite_operations import IO_DTYPES, count_ops, foreign_
 from visualcnn_tf.export.tflite_verification import verified
 from visualcnn_tf.introspect.inputs import ModelInputs
 from visualcnn_tf.io.atomic import check_free, write_file, writing
-from visualcnn_tf.methods import GRADIENT_FUSIONS, PERTURBATIONS, is_perturbation
 from visualcnn_tf.ops.exporting import frozen_weights
 from visualcnn_tf.pipeline.replay import AT_ONCE
 
 QUANTIZATIONS = (None, "float16", "dynamic", "int8")
-# With all of a heatmap in integers these go wrong, silently or loudly: small divisors round to zero.
-_NOT_IN_INTEGERS = ("eigen", *GRADIENT_FUSIONS, *PERTURBATIONS)
 
 
 def export_tflite(
@@ -131,22 +128,23 @@ def _check_int8(
     if full_integer and quantize != "int8":
         raise bad_value("full_integer", "False unless quantize='int8'", full_integer)
     if full_integer and isinstance(explained, ExplainedModel):
-        methods = [tap.method for tap in explained.taps if callable(tap.method) or tap.method in _NOT_IN_INTEGERS]
+        # With all of a heatmap in integers the others go wrong, silently or loudly: small divisors round to zero.
+        methods = [tap.method for tap in explained.taps if not tap.method.supports_integers]
         options = explained.options
-        if methods or options.dtype != "float32" or options.normalize == "minmax":
+        if methods or options.heatmap_dtype != "float32" or options.normalize == "minmax":
             raise bad_value(
                 "full_integer",
                 "False for callables, 'eigen' and methods that explain a class, types but float32, and 'minmax'",
-                {"method": methods, "dtype": options.dtype, "normalize": options.normalize},
+                {"method": methods, "heatmap_dtype": options.heatmap_dtype, "normalize": options.normalize},
                 "Integers take `normalize='max'`, a range or None.",
             )
 
 
 def _check_loops(explained: Any, graph: Any) -> None:
-    again = [tap for tap in getattr(explained, "taps", ()) if is_perturbation(tap.method)]
+    again = [tap for tap in getattr(explained, "taps", ()) if tap.method.needs_replay]
     if again and any(operation.type in ("While", "StatelessWhile") for operation in graph.get_operations()):
         raise UnsupportedOperationError(
-            f"{quoted({tap.method for tap in again})} would run the model in a loop, which XNNPACK can't. Use "
+            f"{quoted({tap.method.name for tap in again})} would run the model in a loop, which XNNPACK can't. Use "
             f"`batch_size=1` and at most {AT_ONCE} runs: `max_channels`, or for 'reciprocam' a deeper layer."
         )
 

@@ -14,7 +14,6 @@ from visualcnn_tf.errors import ExportVerificationError
 from visualcnn_tf.export.comparison import OutputCheck, check_output
 from visualcnn_tf.export.saved_model_verification import ROOM, SAME_MAP, differs_by, nudged
 from visualcnn_tf.export.tflite_interpreter import interpreter
-from visualcnn_tf.methods import is_discriminative
 
 # What a correct file differs by at most, relative to the largest value of an output.
 _TOLERANCE = {None: 1e-4, "float16": 2e-2, "dynamic": 0.5}
@@ -51,9 +50,9 @@ def verified(
 
 def _explanations_of_classes(explained: Any) -> set[str]:
     """Outputs that rounding may change at will: another class may win, and evidence that is nearly none move."""
-    if not isinstance(explained, ExplainedModel) or explained.plan is None or explained.plan.scored is None:
+    if not isinstance(explained, ExplainedModel) or explained.plan is None or not explained.plan.explains_target:
         return set()
-    agnostic = {tap.key for tap in explained.taps if not is_discriminative(tap.method)}
+    agnostic = {tap.key for tap in explained.taps if not tap.method.explains_target}
     return set(explained.explanation_names) - agnostic
 
 

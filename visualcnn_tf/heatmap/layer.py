@@ -10,13 +10,16 @@ import tensorflow as tf
 
 from visualcnn_tf._utils.backend import check_backend
 from visualcnn_tf._utils.checks import LONGEST_SIDE, as_tensor, bad_value, check_choice, is_count
-from visualcnn_tf._utils.serialization import callable_from_config, callable_to_config
 from visualcnn_tf.errors import InputShapeError
-from visualcnn_tf.methods import Fusion, fuse, is_perturbation, needs_gradients, resolve_fusion
+from visualcnn_tf.methods.base import Method
+from visualcnn_tf.methods.custom import Custom
+from visualcnn_tf.methods.fuse import fuse
+from visualcnn_tf.methods.registry import MethodLike
+from visualcnn_tf.methods.registry import get as get_method
 from visualcnn_tf.ops.fast.postprocess import postprocess_all
 from visualcnn_tf.ops.fast.xla import Compiled
 from visualcnn_tf.ops.layout import to_channels_last
-from visualcnn_tf.ops.normalize import Normalization, check_dtype, check_normalize
+from visualcnn_tf.ops.normalize import Normalization, check_heatmap_dtype, check_normalize
 from visualcnn_tf.ops.postprocess import FusedMap, PostProcessing
 from visualcnn_tf.ops.resize import INTERPOLATIONS
 
@@ -40,9 +43,10 @@ class FeatureMapFusion(keras.layers.Layer):
         TensorShape([2, 32, 32])
 
     Args:
-        method: name of a fusion (see ``visualcnn_tf.FUSIONS``) or a callable of TensorFlow ops, ``(B, h, w, C) ->
-            (B, h, w)``, or of two arguments, feature maps and gradients. Methods that run the model again, such as
-            ``"reciprocam"``, are there in ``attach`` only.
+        method: how the feature maps are fused: a name in ``visualcnn_tf.methods.NAMES``, a method object such as
+            ``visualcnn_tf.methods.GradCAM(relu=False)``, or a function of TensorFlow operations,
+            ``(B, h, w, C) -> (B, h, w)``, or of two arguments, feature maps and gradients. Methods that run the model
+            again, such as ``"reciprocam"``, work in ``attach`` only.
         size: size of the heatmap: ``(H, W)``, None for the feature maps' own size, or ``"input"`` for the size of
             the ``like`` tensor.
         interpolation: ``"bilinear"``, ``"nearest"``, ``"bicubic"`` or ``"area"``; half-pixel centers, anti-aliased
@@ -50,15 +54,14 @@ class FeatureMapFusion(keras.layers.Layer):
         normalize: ``"minmax"``: each image's heatmap has minimum 0 and maximum 1 exactly (under XLA but for
             rounding), a constant one is all zeros; ``"max"``; ``("range", low, high)``, clipped; or None for raw
             values.
-        dtype: type of the heatmap: ``"float32"``, ``"float16"`` or ``"uint8"`` (0 to 255).
+        heatmap_dtype: type of the heatmap: ``"float32"``, ``"float16"`` or ``"uint8"`` (0 to 255).
         data_format: ``"channels_last"`` or ``"channels_first"`` feature maps; by default Keras's own setting.
-        relu: whether class-discriminative methods keep only the evidence for the class; without it, their maps are
-            signed. Callables do as they please.
         jit_compile: whether XLA compiles this layer (not the rest of the model), for each shape of feature maps, or
             the fusion alone where sizes are unknown: it takes a fraction of a second at the first call with a new
             shape or batch size, and then several times less time than operation after operation. Exported files
             hold the plain operations.
-        **kwargs: ``name`` and ``trainable`` of ``keras.layers.Layer``.
+        **kwargs: ``name``, ``trainable`` and ``dtype`` of ``keras.layers.Layer``; ``dtype`` can only be
+            ``"float32"``, in which the layer computes.
 
     Call arguments:
         activations: feature maps ``(B, h, w, C)``, signals ``(B, t, C)`` or volumes ``(B, d, h, w, C)`` of any
@@ -67,7 +70,7 @@ class FeatureMapFusion(keras.layers.Layer):
         like: the tensor that gives ``size="input"`` its height and width: ``(B, H, W, C)`` or ``(B, H, W)``.
 
     Returns:
-        Heatmaps ``(B, H, W)`` (or ``(B, T)``, ``(B, D, H, W)``) of type ``dtype``.
+        Heatmaps ``(B, H, W)`` (or ``(B, T)``, ``(B, D, H, W)``) of type ``heatmap_dtype``.
 
     Raises:
         InvalidArgumentError: for an option that is not allowed, or a callable that returns the wrong shape.
@@ -77,36 +80,34 @@ class FeatureMapFusion(keras.layers.Layer):
 
     def __init__(
         self,
-        method: str | Fusion = "deviation",
+        method: MethodLike = "deviation",
         *,
         size: str | Sequence[int] | None = None,
         interpolation: str = "bilinear",
         normalize: Normalization = "minmax",
-        dtype: str = "float32",
+        heatmap_dtype: str = "float32",
         data_format: str | None = None,
-        relu: bool = True,
         jit_compile: bool = False,
         **kwargs: Any,
     ) -> None:
         check_backend()
-        # Validated before Keras sees anything; the layer itself always computes in float32.
-        _check_method(method)
-        check_choice("relu", relu, (True, False))
+        # Checked before Keras sees anything.
+        checked_method = _checked_method(method)
         check_choice("jit_compile", jit_compile, (True, False))
         checked_size = check_size(size)
         check_choice("interpolation", interpolation, INTERPOLATIONS)
         normalize = check_normalize(normalize)
-        heatmap_dtype = check_dtype(dtype, normalize)
+        heatmap_dtype = check_heatmap_dtype(heatmap_dtype, normalize)
         data_format = data_format or keras.config.image_data_format()
         check_choice("data_format", data_format, ("channels_last", "channels_first"))
+        _check_compute_dtype(kwargs.pop("dtype", "float32"))
         super().__init__(dtype="float32", **kwargs)
-        self.method = method
+        self.method = checked_method
         self.size = checked_size
         self.interpolation = interpolation
         self.normalize = normalize
         self.heatmap_dtype = heatmap_dtype
         self.data_format = data_format
-        self.relu = relu
         self.jit_compile = jit_compile
         self.supports_jit = True
         self._fuse = Compiled(self._fused) if jit_compile else self._fused
@@ -130,7 +131,7 @@ class FeatureMapFusion(keras.layers.Layer):
         return FusedMap(maps, finite, settings, self.jit_compile)
 
     def _fused(self, activations: Any, gradients: Any = None) -> tuple[Any, Any]:
-        return fuse(activations, self.method, gradients, self.relu)
+        return fuse(self.method, activations, gradients)
 
     def _tensors(self, activations: Any, has_like: bool) -> list[Any]:
         """The feature maps and, if the method needs them, the gradients."""
@@ -144,16 +145,18 @@ class FeatureMapFusion(keras.layers.Layer):
     def _one(self, shape: Any) -> Any:
         """The shape of the feature maps, with or without that of gradients beside it."""
         has_two = bool(shape) and isinstance(shape[0], (tuple, list))
-        if has_two and len(shape) == 2 and needs_gradients(self.method):
+        if has_two and len(shape) == 2 and self.method.needs_gradients:
             fits = len(shape[0]) == len(shape[1]) and all(
                 a == b or None in (a, b) for a, b in zip(shape[0], shape[1], strict=True)
             )
             if fits:
                 return tuple(shape[0])
-        elif not has_two and not needs_gradients(self.method):
+        elif not has_two and not self.method.needs_gradients:
             return tuple(shape)
-        expected = "[A, G], feature maps and gradients of one shape" if needs_gradients(self.method) else "one tensor"
-        raise InputShapeError(f"`activations` must be {expected}, for the method {self.method!r}. Received: {shape}.")
+        expected = "[A, G], feature maps and gradients of one shape" if self.method.needs_gradients else "one tensor"
+        raise InputShapeError(
+            f"`activations` must be {expected}, for the method {self.method.name!r}. Received: {shape}."
+        )
 
     def _target(self, rank: int, like: Any) -> tuple[Any, ...]:
         if isinstance(self.size, tuple):
@@ -195,44 +198,52 @@ class FeatureMapFusion(keras.layers.Layer):
         several = isinstance(activations, (list, tuple))
         shapes = [tuple(tensor.shape) for tensor in activations] if several else tuple(activations.shape)
         shape = self.compute_output_shape(shapes, like_shape)
-        if callable(self.method):
+        if isinstance(self.method, Custom):
             # Only a trial run tells whether it returns the right shape.
             spec = tf.TensorSpec(self._channels_last(self._one(shapes)), tf.float32)
-            gradients = [spec] if needs_gradients(self.method) else []
-            tf.function(fuse, autograph=False).get_concrete_function(spec, self.method, *gradients)
+            gradients = [spec] if self.method.needs_gradients else []
+            tf.function(self._fused, autograph=False).get_concrete_function(spec, *gradients)
         return keras.KerasTensor(shape, dtype=self.heatmap_dtype)
 
     def _channels_last(self, shape: Any) -> tuple[int | None, ...]:
         return tuple(shape) if self.data_format == "channels_last" else (shape[0], *shape[2:], shape[1])
 
     def get_config(self) -> dict[str, Any]:
-        """All options, serializable; a callable method as Keras serializes functions."""
+        """Return all options, for Keras to serialize."""
         return {
             **super().get_config(),
-            "method": callable_to_config(self.method),
+            "method": keras.saving.serialize_keras_object(self.method),
             "size": self.size,
             "interpolation": self.interpolation,
             "normalize": self.normalize,
-            "dtype": self.heatmap_dtype,
+            "heatmap_dtype": self.heatmap_dtype,
             "data_format": self.data_format,
-            "relu": self.relu,
             "jit_compile": self.jit_compile,
         }
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> FeatureMapFusion:
-        """The layer of a config."""
-        return cls(**{**config, "method": callable_from_config(config["method"])})
+        """Return the layer of a config."""
+        return cls(**{**config, "method": get_method(config["method"])})
 
 
-def _check_method(method: Any) -> None:
-    resolve_fusion(method)
-    if is_perturbation(method):
+def _checked_method(identifier: MethodLike) -> Method:
+    method = get_method(identifier)
+    if method.needs_replay:
         raise bad_value(
             "method",
             "one that needs feature maps and gradients only",
-            method,
-            f"It runs the model again: use `attach(model, layers, method={method!r})`.",
+            identifier,
+            f"It runs the model again: use `attach(model, layers, method={identifier!r})`.",
+        )
+    return method
+
+
+def _check_compute_dtype(dtype: Any) -> None:
+    """Raise unless Keras's ``dtype``, a name, a policy or its config, is float32."""
+    if keras.dtype_policies.get(dtype).compute_dtype != "float32":
+        raise bad_value(
+            "dtype", "'float32', in which heatmaps are computed", dtype, "Use `heatmap_dtype` for the type of heatmaps."
         )
 
 

@@ -1,32 +1,11 @@
-"""The flat dict of outputs: keys and specs."""
+"""A model's own outputs, flat, and their names."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
-import keras
-
 PREDICTIONS = "predictions"
-EXPLAINED_CLASS = "explained_class"
-COMBINED = "heatmap"
-#: The input that asks for a class, where there is one.
-CLASS_INDEX = "class_index"
-
-
-@dataclass(frozen=True)
-class OutputSpec:
-    """Name, shape and type of one output; the batch, and what else is unknown, is None."""
-
-    name: str
-    shape: tuple[int | None, ...]
-    dtype: str
-
-    def tensor(self) -> Any:
-        """The output as a Keras tensor."""
-        return keras.KerasTensor(self.shape, dtype=self.dtype, name=self.name)
 
 
 def flat_outputs(outputs: Any) -> list[Any]:
@@ -58,17 +37,3 @@ def _paths(outputs: Any, prefix: str = "") -> list[str]:
         start = prefix or "output_"
         return [name for i, value in enumerate(outputs) for name in _paths(value, f"{start}{i}_")]
     return [prefix.rstrip("_")]
-
-
-def heatmap_key(path: str) -> str:
-    """``"heatmap_<path>"``, in the characters that every exported format takes."""
-    return "heatmap_" + re.sub(r"[^0-9A-Za-z_.\-]", "_", path)
-
-
-def unique(key: str, taken: Sequence[str]) -> str:
-    """The key, numbered (``_2``, ``_3``, …) when it is taken."""
-    number, candidate = 1, key
-    while candidate in taken:
-        number += 1
-        candidate = f"{key}_{number}"
-    return candidate

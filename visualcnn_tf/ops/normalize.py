@@ -41,18 +41,17 @@ def check_normalize(normalize: object) -> Normalization:
     return ("range", low, high)
 
 
-def check_dtype(dtype: object, normalize: Normalization) -> str:
-    """The heatmap's type, which must be able to hold the normalized values.
+def check_heatmap_dtype(heatmap_dtype: object, normalize: Normalization) -> str:
+    """Return the name of a heatmap's type, which must be able to hold the normalized values.
 
     Raises:
         InvalidArgumentError: for a type that is not allowed, or uint8 for maps that are not in [0, 1].
     """
-    name = getattr(dtype, "name", dtype)
-    check_choice("dtype", name, DTYPES)
+    name = getattr(heatmap_dtype, "name", heatmap_dtype)
+    check_choice("heatmap_dtype", name, DTYPES)
     if name == "uint8" and normalize is None:
-        raise bad_value(
-            "dtype", "'float32' or 'float16' with `normalize=None`", dtype, "Raw values do not fit 0 to 255."
-        )
+        allowed = "'float32' or 'float16' with `normalize=None`"
+        raise bad_value("heatmap_dtype", allowed, heatmap_dtype, "Raw values do not fit 0 to 255.")
     return str(name)
 
 

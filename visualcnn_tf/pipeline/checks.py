@@ -5,113 +5,170 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
-from typing import Any
 
 import tensorflow as tf
 
-from visualcnn_tf.errors import ExpensiveMethodWarning, NoFeatureMapError, NoGradientError, SpatialAxesLostWarning
+from visualcnn_tf.errors import (
+    ExpensiveMethodWarning,
+    NoFeatureMapError,
+    NoGradientError,
+    ProbabilityWarning,
+    SpatialAxesLostWarning,
+)
 from visualcnn_tf.gradients.backward import backward_pass
 from visualcnn_tf.gradients.graph_paths import connected, downstream_of
 from visualcnn_tf.introspect.outputs import flat_outputs
 from visualcnn_tf.introspect.trace import LayerCall, Trace
-from visualcnn_tf.methods import is_discriminative, is_perturbation, needs_gradients
+from visualcnn_tf.methods.base import Method
+from visualcnn_tf.pipeline.requests import TapRequest
 from visualcnn_tf.pipeline.tap import Tap
-from visualcnn_tf.targets.score import Scores, Target, suffixes
+from visualcnn_tf.targets.base import Target
+from visualcnn_tf.targets.logits import find_logits, probability_behind
+from visualcnn_tf.targets.scores import Scores
 
-# From so many runs for each image on, and so many times the work of a prediction, a warning tells the cost.
-_MANY_RUNS, _MUCH_WORK = 256, 10
+# From so many evaluations for each image on, and so many times the work of a prediction, a warning tells the cost.
+_MANY_EVALUATIONS, _MUCH_WORK = 256, 10
+# From a warning in a check to the user's call of `attach`.
+_STACK_LEVEL = 5
+_PRODUCTS = ("Conv2D", "Conv3D", "DepthwiseConv2dNative", "MatMul", "BatchMatMulV2")
 
 
-def check_reachable(
-    trial: Trace, tapped: Sequence[tuple[LayerCall, Tap]], scored: int, name: str, target: Target
-) -> tuple[tuple[str, str], ...]:
-    """Walks back in the graph of the trial run, once for each class, from the output of that place and name.
+def check_requests(
+    trace: Trace, requests: Sequence[TapRequest], taps: Sequence[Tap], output_index: int, name: str, target: Target
+) -> None:
+    """Check that each method can explain the target by its layer, and warn of what it costs.
 
-    Returns:
-        Type and name of each operation that the walk has no rule of its own for.
+    Args:
+        trace: of the model.
+        requests: what is tapped.
+        taps: the taps of these requests.
+        output_index: which of the model's outputs, flat, is explained.
+        name: the name of that output.
+        target: what is explained.
 
     Raises:
-        NoGradientError: when no path leads from a tap to the score, or an operation on it has no gradient.
+        NoGradientError: when no path leads from a layer to the score.
+        NoFeatureMapError: for a layer that a method can't change: of unknown size, or with time steps.
         InvalidArgumentError: for a target that the model's output can't serve.
     """
-    output = flat_outputs(trial.outputs)[scored]
+    output = flat_outputs(trace.outputs)[output_index]
+    target.check(output)
+    _warn_of_probability(output, name, target)
+    with output.graph.as_default():
+        result = _scores(output, target).result
+        for request in requests:
+            if request.method.explains_target:
+                _check_connected(result, request, name)
+                _warn_of_lost_positions(trace, request.call)
+    for request, tap in zip(requests, taps, strict=True):
+        if request.method.needs_replay:
+            _check_replay(tap)
+            _warn_of_cost(tap, request.call, output)
+
+
+def gradient_fallbacks(
+    trace: Trace, requests: Sequence[TapRequest], output_index: int, target: Target
+) -> tuple[tuple[str, str], ...]:
+    """Return type and name of each operation whose gradient is TensorFlow's own, not a rule of this package.
+
+    Raises:
+        NoGradientError: for an operation on the way from a layer to the score that has no gradient.
+    """
+    output = flat_outputs(trace.outputs)[output_index]
     found: dict[tuple[str, str], None] = {}
     with output.graph.as_default():
-        index = tf.fill(tf.shape(output)[:1], -1) if target == "input" else None
-        scores = Scores(output, target, index)
-        for column in range(len(suffixes(target))):
-            wanted = [tap for tap in tapped if is_discriminative(tap[1].method) and tap[1].column == column]
-            for call, tap in wanted:
-                if not connected([scores.result], call.tensor):
-                    raise NoGradientError(
-                        f"`method`={tap.method!r} explains the score by the layer, and no path leads from {tap.path!r} "
-                        f"to {name!r}, the output that is explained. Select another layer, or `output`."
-                    )
-                if not _has_places(trial, call):
-                    warnings.warn(
-                        f"`layers`: everything that {tap.path!r} sees was flattened or pooled before, so places in its "
-                        "heatmap are not places in the image. Select a layer before the flattening.",
-                        SpatialAxesLostWarning,
-                        stacklevel=4,
-                    )
-            sources = [call.tensor for call, tap in wanted if needs_gradients(tap.method)]
+        scores = _scores(output, target)
+        for index in range(len(target.suffixes)):
+            wanted = [r for r in requests if r.method.needs_gradients and r.target_index == index]
+            sources = [r.call.tensor for r in wanted if connected([scores.result], r.call.tensor)]
             if sources:
-                found |= dict.fromkeys(backward_pass([scores.result], [scores.seed(column)], sources).fallbacks)
+                found |= dict.fromkeys(backward_pass([scores.result], [scores.seed(index)], sources).fallbacks)
     return tuple(found)
 
 
-def _has_places(trial: Trace, call: LayerCall) -> bool:
-    """Whether a path leads from an input to the tap on which every tensor has spatial axes."""
-    reached = downstream_of(trial.inputs, [call.tensor], lambda tensor: (tensor.shape.rank or 3) > 2)
-    return call.tensor.ref() in reached
+def _scores(output: tf.Tensor, target: Target) -> Scores:
+    index = tf.fill(tf.shape(output)[:1], -1) if target.takes_class_index else None
+    return target.scores(output, index)
 
 
-def check_replays(trial: Trace, tapped: Sequence[tuple[LayerCall, Tap]], scored: int, max_channels: int | None) -> None:
-    """Warns of methods that run the model very often.
-
-    Raises:
-        NoFeatureMapError: for a tap that can't be changed: of unknown size, or with time steps.
-    """
-    output = flat_outputs(trial.outputs)[scored]
-    for call, tap in tapped:
-        if not is_perturbation(tap.method):
-            continue
-        if tap.has_steps or None in tap.shape[1:]:
-            raise NoFeatureMapError(
-                f"`method`={tap.method!r} needs feature maps of a known size, without time steps. Received: "
-                f"{tap.path!r} with shape {tap.shape}. Pass `input_shape` to fix the sizes, or use 'gradcam'."
-            )
-        shape = [int(n or 0) for n in tap.shape[1:]]
-        channels = shape.pop(0 if tap.data_format == "channels_first" else -1)
-        by_place = tap.method == "reciprocam"
-        runs = math.prod(shape) if by_place else min(channels, max_channels or channels)
-        if runs < _MANY_RUNS or tap.column:
-            continue
-        share = 1.0 if tap.method == "scorecam" else _share_after(call, output)
-        if runs * share < _MUCH_WORK:
-            continue
-        advice = "Select a deeper layer." if by_place else "Pass `max_channels`, such as 32."
-        warnings.warn(
-            f"`method`={tap.method!r} of {tap.path!r} {tap.shape} runs {share:.0%} of the model's arithmetic {runs} "
-            f"times for each image: {1 + runs * share:.0f} times the work of a prediction. {advice}",
-            ExpensiveMethodWarning,
-            stacklevel=4,
+def _check_connected(result: tf.Tensor, request: TapRequest, name: str) -> None:
+    if not connected([result], request.call.tensor):
+        raise NoGradientError(
+            f"`method`={request.method.name!r} explains the score by the layer, and no path leads from "
+            f"{request.call.path!r} to {name!r}, the output that is explained. Select another layer, or `output`."
         )
 
 
-def _share_after(call: LayerCall, output: Any) -> float:
-    """The part of the model's multiplications that come after a tap."""
+def _warn_of_lost_positions(trace: Trace, call: LayerCall) -> None:
+    """Warn unless a path leads from an input to the layer on which every tensor has spatial axes."""
+    reached = downstream_of(trace.inputs, [call.tensor], lambda tensor: (tensor.shape.rank or 3) > 2)
+    if call.tensor.ref() not in reached:
+        warnings.warn(
+            f"`layers`: everything that {call.path!r} sees was flattened or pooled before, so positions in its heatmap "
+            "are not positions in the image. Select a layer before the flattening.",
+            SpatialAxesLostWarning,
+            stacklevel=_STACK_LEVEL,
+        )
+
+
+def _warn_of_probability(output: tf.Tensor, name: str, target: Target) -> None:
+    """Warn of a class whose score is a probability, because no logit was found behind it."""
+    if not target.reads_logits or find_logits(output).kind != "linear":
+        return
+    kind = probability_behind(output)
+    if kind is not None:
+        warnings.warn(
+            f"`output` {name!r} is a mixture of probabilities (computed from a {kind}), which has no logit: the "
+            "probability itself is explained. Where it is near 0 or 1, gradients vanish: attach to a model that "
+            "outputs one of them alone, or use a method without gradients.",
+            ProbabilityWarning,
+            stacklevel=_STACK_LEVEL,
+        )
+
+
+def _check_replay(tap: Tap) -> None:
+    if tap.has_steps or None in tap.shape[1:]:
+        raise NoFeatureMapError(
+            f"`method`={tap.method.name!r} needs feature maps of a known size, without time steps. Received: "
+            f"{tap.path!r} with shape {tap.shape}. Pass `input_shape` to fix the sizes, or use 'gradcam'."
+        )
+
+
+def _warn_of_cost(tap: Tap, call: LayerCall, output: tf.Tensor) -> None:
+    cost = tap.method.cost([int(n or 0) for n in tap.space], int(tap.channels or 0))
+    if cost.evaluations < _MANY_EVALUATIONS or tap.target_index:
+        return
+    share = 1.0 if cost.of == "model" else _share_after(call, output)
+    if cost.evaluations * share < _MUCH_WORK:
+        return
+    warnings.warn(
+        f"`method`={tap.method.name!r} of {tap.path!r} {tap.shape} runs {share:.0%} of the model's arithmetic "
+        f"{cost.evaluations} times for each image: {1 + cost.evaluations * share:.0f} times the work of a prediction. "
+        f"{_advice(tap.method)}",
+        ExpensiveMethodWarning,
+        stacklevel=_STACK_LEVEL,
+    )
+
+
+def _advice(method: Method) -> str:
+    if hasattr(method, "max_channels"):
+        return f"Limit the channels: `method={type(method).__name__}(max_channels=32)`."
+    return "Select a deeper layer."
+
+
+def _share_after(call: LayerCall, output: tf.Tensor) -> float:
+    """Return the part of the model's multiplications that come after a call."""
     after = downstream_of([call.tensor], [output])
     work = {op: _multiplications(op) for op in output.graph.get_operations()}
-    rerun = sum(count for op, count in work.items() if any(tensor.ref() in after for tensor in op.inputs))
-    return rerun / max(1, sum(work.values()))
+    replayed = sum(count for op, count in work.items() if any(tensor.ref() in after for tensor in op.inputs))
+    return replayed / max(1, sum(work.values()))
 
 
-def _multiplications(op: Any) -> int:
-    """Of a convolution or a product with weights, for one image."""
-    if op.type not in ("Conv2D", "Conv3D", "DepthwiseConv2dNative", "MatMul", "BatchMatMulV2"):
+def _multiplications(op: tf.Operation) -> int:
+    """Return those of a convolution or a product with weights, for one image."""
+    if op.type not in _PRODUCTS:
         return 0
-    weights, places = op.inputs[1].shape, op.outputs[0].shape[1:-1]
-    if None in weights or None in places:
+    weights, positions = op.inputs[1].shape, op.outputs[0].shape[1:-1]
+    if None in weights or None in positions:
         return 0
-    return math.prod(int(n) for n in (*weights, *places))
+    return math.prod(int(n) for n in (*weights, *positions))

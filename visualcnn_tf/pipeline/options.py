@@ -2,115 +2,145 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
-from visualcnn_tf._utils.checks import bad_value, check_choice, is_count
-from visualcnn_tf._utils.serialization import callable_from_config, callable_to_config
+import keras
+
+from visualcnn_tf._utils.checks import bad_value, check_choice
+from visualcnn_tf._utils.serialization import callable_from_config, warn_if_not_loadable
 from visualcnn_tf.heatmap.combine import Combination, check_combine
 from visualcnn_tf.heatmap.layer import FeatureMapFusion, check_size
-from visualcnn_tf.methods import Fusion, is_perturbation, resolve_fusion
-from visualcnn_tf.ops.normalize import Normalization, check_dtype, check_normalize
+from visualcnn_tf.methods.base import Method
+from visualcnn_tf.methods.channel_statistics import Mean
+from visualcnn_tf.methods.registry import MethodLike
+from visualcnn_tf.methods.registry import get as get_method
+from visualcnn_tf.ops.normalize import Normalization, check_heatmap_dtype, check_normalize
 from visualcnn_tf.ops.resize import INTERPOLATIONS
 from visualcnn_tf.render.layers import Overlay
-from visualcnn_tf.targets.score import Target, check_target
+from visualcnn_tf.targets.base import Target
+from visualcnn_tf.targets.registry import TargetLike
+from visualcnn_tf.targets.registry import get as get_target
+from visualcnn_tf.targets.score import Score
+
+#: A preset, a name, path or pattern, an index, a layer, or a list of these; None means ``"conv"``.
+LayerSelector: TypeAlias = str | int | keras.Operation | Collection[str | int | keras.Operation] | None
+#: One method, or several for one heatmap each.
+Methods: TypeAlias = MethodLike | Sequence[MethodLike]
+#: The same for each layer, or by patterns of layers.
+MethodChoice: TypeAlias = Methods | Mapping[str, Methods]
 
 DEFAULT_METHOD = "deviation"
-# What these ask for is kept in the plan, resolved.
-_IN_THE_PLAN = ("layers", "after_activation", "method", "combine_weights")
+_BOOLEANS = ("after_activation", "check_numerics", "jit_compile", "compile_fused_blocks")
+# What these ask for is saved resolved: as taps and their weights.
+_RESOLVED = ("layers", "after_activation", "method", "combine_weights")
+_SERIALIZED = ("combine", "target", "render")
 
 
 @dataclass(frozen=True)
 class Options:
-    """The options of ``attach``, validated; see there."""
+    """The options of :func:`visualcnn_tf.attach`, checked; see there."""
 
-    layers: Any = None
+    layers: LayerSelector = None
     after_activation: bool = False
-    method: Any = DEFAULT_METHOD
+    method: MethodChoice = DEFAULT_METHOD
+    target: TargetLike = "predicted"
+    output: str | None = None
     size: str | tuple[int, ...] | None = "input"
     interpolation: str = "bilinear"
     normalize: Normalization = "minmax"
-    dtype: str = "float32"
+    heatmap_dtype: str = "float32"
     combine: str | Combination | None = None
-    combine_weights: Any = None
+    combine_weights: Mapping[str, float] | Sequence[float] | None = None
+    render: str | Overlay | None = None
+    jit_compile: bool = False
+    compile_fused_blocks: bool = False
     check_numerics: bool = False
-    target: Target = "predicted"
-    output: str | None = None
-    relu: bool = True
-    max_channels: int | None = None
-    render: Any = None
-    jit_compile: str | None = None
 
     def __post_init__(self) -> None:
-        for method in self._methods():
-            resolve_fusion(method)
-        object.__setattr__(self, "target", check_target(self.target))
-        check_choice("after_activation", self.after_activation, (True, False))
-        check_choice("relu", self.relu, (True, False))
-        check_choice("jit_compile", self.jit_compile, (None, "fusion", "activation"))
-        object.__setattr__(self, "render", _check_render(self.render))
-        if self.max_channels is not None and not is_count(self.max_channels):
-            raise bad_value("max_channels", "a number of at least 1, or None for all", self.max_channels)
+        for name in _BOOLEANS:
+            check_choice(name, getattr(self, name), (True, False))
         check_choice("interpolation", self.interpolation, INTERPOLATIONS)
-        check_choice("check_numerics", self.check_numerics, (True, False))
         check_combine(self.combine)
-        object.__setattr__(self, "size", check_size(self.size))
-        object.__setattr__(self, "normalize", check_normalize(self.normalize))
-        object.__setattr__(self, "dtype", check_dtype(self.dtype, self.normalize))
+        self._set("method", _resolved_methods(self.method))
+        self._set("target", get_target(self.target))
+        self._set("render", _checked_overlay(self.render))
+        self._set("size", check_size(self.size))
+        self._set("normalize", check_normalize(self.normalize))
+        self._set("heatmap_dtype", check_heatmap_dtype(self.heatmap_dtype, self.normalize))
         if self.render is not None and (self.size != "input" or self.normalize is None):
             raise bad_value("render", "None unless `size` is 'input' and `normalize` is set", "overlay")
 
-    def _methods(self) -> Iterator[str | Fusion]:
-        """Every method that is named, wherever it stands."""
-        for entry in self.method.values() if isinstance(self.method, Mapping) else [self.method]:
-            if isinstance(entry, (list, tuple)):
-                if not entry:
-                    raise bad_value("method", "a name, a callable, or a list of at least one", entry)
-                yield from entry
-            else:
-                yield entry
+    def _set(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
+
+    @property
+    def resolved_target(self) -> Target:
+        """The target, as an object."""
+        return get_target(self.target)
+
+    @property
+    def overlay(self) -> Overlay | None:
+        """The layer that lays heatmaps over images, or None."""
+        return self.render if isinstance(self.render, Overlay) else None
 
     @property
     def fused_dtype(self) -> str:
         """The type in which a heatmap leaves its layer: what is computed from heatmaps needs them in float32."""
-        is_last = self.combine is None and self.render is None and self.target != "input"
-        return self.dtype if is_last else "float32"
+        is_last = self.combine is None and self.render is None and not self.resolved_target.takes_class_index
+        return self.heatmap_dtype if is_last else "float32"
 
-    def fusion(self, method: str | Fusion, data_format: str, name: str) -> FeatureMapFusion:
-        """The layer that makes heatmaps of :attr:`fused_dtype` as these options say."""
+    def fusion(self, method: Method, data_format: str, name: str) -> FeatureMapFusion:
+        """Return the layer that makes heatmaps of :attr:`fused_dtype` as these options say."""
         return FeatureMapFusion(
-            # What running the model again gives is a map already: the mean of its one channel.
-            "mean" if is_perturbation(method) else method,
+            # A replay gives a map already: the mean of its one channel.
+            Mean() if method.needs_replay else method,
             size=self.size,
             interpolation=self.interpolation,
             normalize=self.normalize,
-            dtype=self.fused_dtype,
+            heatmap_dtype=self.fused_dtype,
             data_format=data_format,
-            relu=self.relu,
-            jit_compile=self.jit_compile is not None,
+            jit_compile=self.jit_compile,
             name=name,
         )
 
+    def warn_if_not_loadable(self) -> None:
+        """Warn of functions that Keras would not find again when a saved model is loaded."""
+        target = self.resolved_target
+        warn_if_not_loadable("combine", self.combine)
+        if isinstance(target, Score):
+            warn_if_not_loadable("target", target.function)
+
     def get_config(self) -> dict[str, Any]:
-        """What the outputs depend on beside the plan."""
-        config = {
-            **self.__dict__,
-            "combine": callable_to_config(self.combine),
-            "target": callable_to_config(self.target),
-            "render": callable_to_config(self.render),
-        }
-        return {key: value for key, value in config.items() if key not in _IN_THE_PLAN}
+        """Return what the outputs depend on beside the taps, for Keras to serialize."""
+        config = {name: value for name, value in self.__dict__.items() if name not in _RESOLVED}
+        return {**config, **{name: _to_config(config[name]) for name in _SERIALIZED}}
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Options:
-        """The inverse of :meth:`get_config`."""
-        callables = ("combine", "target", "render")
-        return cls(**{key: callable_from_config(value) if key in callables else value for key, value in config.items()})
+    def from_config(cls, config: Mapping[str, Any]) -> Options:
+        """Return the options of a config; of the layers and methods nothing is known but the taps beside it."""
+        return cls(**{**config, **{name: callable_from_config(config[name]) for name in _SERIALIZED}})
 
 
-def _check_render(render: Any) -> Any:
-    """The layer that lays heatmaps over images, or None."""
+def _to_config(value: object) -> Any:
+    is_object = callable(value) or isinstance(value, Target)
+    return keras.saving.serialize_keras_object(value) if is_object else value
+
+
+def _resolved_methods(choice: MethodChoice) -> Any:
+    """Return the same with method objects in place of names and functions, lists as tuples."""
+    if isinstance(choice, Mapping):
+        return {pattern: _resolved_methods(entry) for pattern, entry in choice.items()}
+    if isinstance(choice, (list, tuple)):
+        if not choice:
+            raise bad_value("method", "a name, a method object, a callable, or a list of at least one", choice)
+        return tuple(get_method(entry) for entry in choice)
+    return get_method(choice)  # type: ignore[arg-type]
+
+
+def _checked_overlay(render: object) -> Overlay | None:
+    """Return the layer that lays heatmaps over images, or None."""
     if render is None or isinstance(render, Overlay):
         return render
     if isinstance(render, str) and render == "overlay":

@@ -1,1 +1,11 @@
-"""What is explained: the score of a class, or any other scalar for each image."""
+"""What is explained: one class for each kind of target, each making one or several scores for each image."""
+
+from visualcnn_tf.targets.base import Target
+from visualcnn_tf.targets.class_index import ClassIndex
+from visualcnn_tf.targets.from_input import FromInput
+from visualcnn_tf.targets.predicted import Predicted
+from visualcnn_tf.targets.registry import TargetLike, get
+from visualcnn_tf.targets.score import Score
+from visualcnn_tf.targets.top_k import TopK
+
+__all__ = ["ClassIndex", "FromInput", "Predicted", "Score", "Target", "TargetLike", "TopK", "get"]

@@ -17,7 +17,8 @@ from visualcnn_tf._attach import attach
 from visualcnn_tf._utils.checks import bad_value, is_count
 from visualcnn_tf.io.atomic import write_file, writing
 from visualcnn_tf.render.pictures import overlay
-from visualcnn_tf.targets.score import Target
+from visualcnn_tf.targets.registry import TargetLike
+from visualcnn_tf.targets.registry import get as get_target
 from visualcnn_tf.viz.pictures import legible_size
 
 _SMALLEST = 112  # pixels: smaller images are enlarged by a whole factor
@@ -69,7 +70,7 @@ class HeatmapCallback(keras.callbacks.Callback):
         png_dir: str | os.PathLike[str] | None = None,
         every: int = 1,
         max_images: int = 8,
-        target: Target = "predicted",
+        target: TargetLike = "predicted",
         alpha: float = 0.5,
         colormap: str = "turbo",
         weighted: bool = False,
@@ -81,7 +82,7 @@ class HeatmapCallback(keras.callbacks.Callback):
         for name, count in (("every", every), ("max_images", max_images)):
             if not is_count(count):
                 raise bad_value(name, "a whole number of at least 1", count)
-        if target == "input":
+        if get_target(target).takes_class_index:
             raise bad_value("target", "what all images share, such as 'predicted' or a class index", target)
         self.seconds = 0.0
         self._images = _checked_images(images)[:max_images]

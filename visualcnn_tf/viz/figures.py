@@ -15,8 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from visualcnn_tf._utils.checks import bad_value, check_choice, did_you_mean, is_count, quoted
-from visualcnn_tf.introspect.outputs import EXPLAINED_CLASS
-from visualcnn_tf.methods import is_discriminative, method_name
+from visualcnn_tf.pipeline.outputs import EXPLAINED_CLASS
 from visualcnn_tf.viz import gallery
 
 if TYPE_CHECKING:
@@ -196,9 +195,9 @@ def _titles(
     tap = taps.get(key)
     lines = [_wrap(tap.path if tap else key.removeprefix(PREFIX).strip("_") or "all layers")]
     if tap and len({str(other.method) for other in taps.values() if other.path == tap.path}) > 1:
-        lines.append(method_name(tap.method))
+        lines.append(tap.method.name)
     lines.append("×".join("?" if n is None else str(n) for n in (_space(tap) if tap else heatmaps.shape[1:])))
-    if not tap or explained is None or not is_discriminative(tap.method):
+    if not tap or explained is None or not tap.method.explains_target:
         return ["\n".join(lines)]
     classes = np.reshape(explained, (len(heatmaps), -1))[:, tap.column]
     return ["\n".join([*lines, "no such class" if k < 0 else f"for {_class(int(k), names)}"]) for k in classes]

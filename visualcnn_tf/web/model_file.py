@@ -10,7 +10,7 @@ import numpy as np
 from visualcnn_tf._utils.checks import bad_value
 from visualcnn_tf.errors import InvalidArgumentError
 from visualcnn_tf.export.tflite_interpreter import interpreter
-from visualcnn_tf.introspect.outputs import CLASS_INDEX, COMBINED
+from visualcnn_tf.pipeline.outputs import CLASS_INDEX, COMBINED
 
 SIGNATURE = "serving_default"
 # What LiteRT.js takes and gives.

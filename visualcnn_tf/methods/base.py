@@ -1,0 +1,153 @@
+"""Method: how the feature maps of a layer become one map, and what that takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, TypeVar
+
+import tensorflow as tf
+
+from visualcnn_tf._utils.checks import bad_value, check_choice, is_count
+from visualcnn_tf.methods.replay import Replay
+
+Self = TypeVar("Self", bound="Method")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """How often something is evaluated for each image, beside the prediction itself.
+
+    Attributes:
+        evaluations: the number of evaluations.
+        of: what is evaluated: ``"nothing"``, a ``"backward pass"``, the ``"head"`` (all that follows the layer) or
+            the ``"model"``.
+    """
+
+    evaluations: int = 0
+    of: str = "nothing"
+
+
+@dataclass(frozen=True)
+class Method:
+    """How the feature maps of a layer become one map.
+
+    A method is an immutable object. Its options are the arguments of its class; two methods of one class with the
+    same options are equal. Keras saves it by :meth:`get_config`.
+
+    To write a method of your own, pass a function to ``attach`` or derive from :class:`ActivationMethod`,
+    :class:`GradientMethod` or :class:`ReplayMethod`, and register the class with
+    ``keras.saving.register_keras_serializable``.
+
+    Attributes:
+        name: the string that stands for the method with its default options.
+        needs_gradients: whether it reads the gradients of a score with respect to the feature maps.
+        needs_replay: whether it runs the model, or the part that follows the layer, again on changed values.
+        fuses_signed: whether what it computes may be negative, before negative values are set to zero if they are.
+        supports_integers: whether TensorFlow Lite can compute it in int8 throughout: its divisors do not round to zero.
+    """
+
+    name: ClassVar[str] = ""
+    needs_gradients: ClassVar[bool] = False
+    needs_replay: ClassVar[bool] = False
+    fuses_signed: ClassVar[bool] = True
+    supports_integers: ClassVar[bool] = False
+
+    @property
+    def explains_target(self) -> bool:
+        """Whether its maps are about a target, such as the score of a class."""
+        return self.needs_gradients or self.needs_replay
+
+    @property
+    def keeps_positive(self) -> bool:
+        """Whether negative values of its maps, the evidence against the target, are set to zero at the end."""
+        return False
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether its maps may have values below zero."""
+        return self.fuses_signed and not self.keeps_positive
+
+    def cost(self, space: Sequence[int], channels: int) -> Cost:
+        """Return what the method evaluates for one image, for feature maps of size ``space`` with so many channels."""
+        return Cost(1, "backward pass") if self.needs_gradients else Cost()
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the options, as Keras serializes them."""
+        return asdict(self)
+
+    @classmethod
+    def from_config(cls: type[Self], config: dict[str, Any]) -> Self:
+        """Return the method of a config."""
+        return cls(**config)
+
+
+class ActivationMethod(Method):
+    """A method that reads activations alone: it shows what the layer responds to, whatever the target."""
+
+    def __call__(self, activations: tf.Tensor) -> tf.Tensor:
+        """Return maps ``(B, h, w)`` of float32 feature maps ``(B, h, w, C)``; signals and volumes likewise."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class GradientMethod(Method):
+    """A method that reads activations and the gradients of a score with respect to them.
+
+    Args:
+        relu: whether negative values, the evidence against the target, are set to zero, as in the papers. Without it
+            maps are signed.
+    """
+
+    needs_gradients: ClassVar[bool] = True
+
+    relu: bool = True
+
+    def __post_init__(self) -> None:
+        check_choice("relu", self.relu, (True, False))
+
+    @property
+    def keeps_positive(self) -> bool:
+        """Whether negative values are set to zero at the end: the option ``relu``."""
+        return self.relu
+
+    def __call__(self, activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
+        """Return signed maps ``(B, h, w)`` of float32 feature maps and gradients ``(B, h, w, C)``."""
+        raise NotImplementedError
+
+
+class ReplayMethod(Method):
+    """A method that runs the model again on changed feature maps, or on masked images. It needs no gradients."""
+
+    needs_replay: ClassVar[bool] = True
+
+    def __call__(self, activations: tf.Tensor, replay: Replay) -> tf.Tensor:
+        """Return maps ``(B, h, w)`` of float32 feature maps ``(B, h, w, C)`` and a way to run the model again."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class ChannelReplayMethod(ReplayMethod):
+    """A method that runs the model again once for each channel.
+
+    Args:
+        max_channels: only so many channels are tried, those that vary most over the image; None for all of them.
+        relu: whether negative values, the evidence against the target, are set to zero, as in the papers.
+    """
+
+    max_channels: int | None = None
+    relu: bool = True
+
+    def __post_init__(self) -> None:
+        if self.max_channels is not None and not is_count(self.max_channels):
+            raise bad_value("max_channels", "a number of at least 1, or None for all", self.max_channels)
+        check_choice("relu", self.relu, (True, False))
+
+    @property
+    def keeps_positive(self) -> bool:
+        """Whether negative values are set to zero at the end: the option ``relu``."""
+        return self.relu
+
+    def tried(self, channels: int) -> int:
+        """Return how many of so many channels are tried."""
+        return min(channels, self.max_channels or channels)

@@ -1,0 +1,116 @@
+"""From taps and options to the outputs of an explained model: one pure function for each kind."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+import keras
+
+from visualcnn_tf._utils.checks import bad_value
+from visualcnn_tf._utils.types import Shape
+from visualcnn_tf.errors import InputShapeError, InvalidArgumentError, NoFeatureMapError
+from visualcnn_tf.introspect.inputs import ModelInputs
+from visualcnn_tf.introspect.outputs import flat_outputs, prediction_names
+from visualcnn_tf.introspect.trace import Trace
+from visualcnn_tf.pipeline.options import Options
+from visualcnn_tf.pipeline.outputs import COMBINED, OutputSpec, unique
+from visualcnn_tf.pipeline.tap import Tap
+from visualcnn_tf.targets.base import Target
+
+
+def model_outputs(model: keras.Model, trace: Trace) -> list[OutputSpec]:
+    """Return the model's own outputs."""
+    names, tensors = prediction_names(model, trace.outputs), flat_outputs(trace.outputs)
+    return [
+        OutputSpec(name, tuple(tensor.shape), keras.backend.standardize_dtype(tensor.dtype), "model")
+        for name, tensor in zip(names, tensors, strict=True)
+    ]
+
+
+def classes_output(name: str, target: Target) -> OutputSpec:
+    """Return the output of the explained classes: ``(B,)``, or ``(B, n)`` for several classes."""
+    shape: Shape = (None,) if target.suffixes == ("",) else (None, len(target.suffixes))
+    return OutputSpec(name, shape, "int32", "classes")
+
+
+def heatmap_output(tap: Tap, inputs: ModelInputs, options: Options) -> OutputSpec:
+    """Return the output of a tap's heatmap.
+
+    Raises:
+        NoFeatureMapError: for a heatmap ``(H, W)`` of a row of tokens.
+        InputShapeError: for ``size="input"`` where no input has the layer's spatial axes.
+    """
+    _refuse_tokens(tap, inputs, options.size)
+    like = None
+    if options.size == "input":
+        if tap.reference_input is None:
+            raise InputShapeError(
+                f"`size`='input' needs an input with the spatial axes of {tap.path!r}, {tap.shape}. Received: a model "
+                f"with inputs {[spec.shape for spec in inputs.specs]}. Set `size` to (H, W) or None."
+            )
+        like = keras.KerasTensor(tap.reference_shape(inputs.specs[tap.reference_input].shape))
+    fusion = options.fusion(tap.method, tap.data_format, tap.key)
+    maps = keras.KerasTensor(tap.step_shape)
+    shape = fusion.compute_output_spec([maps, maps] if tap.method.needs_gradients else maps, like=like).shape
+    steps = tap.time_steps or (tap.shape[1] if tap.returns_sequence else None)
+    shape = (shape[0], steps, *shape[1:]) if tap.has_steps else tuple(shape)
+    return OutputSpec(tap.key, shape, options.heatmap_dtype, "heatmap")
+
+
+def _refuse_tokens(tap: Tap, inputs: ModelInputs, size: str | tuple[int, ...] | None) -> None:
+    """Raise for a heatmap ``(H, W)`` of a row of tokens: nothing tells the positions that they stand for."""
+    wants_image = tap.reference_input is None if size == "input" else size is not None and len(size) == 2
+    if wants_image and len(tap.step_shape) == 3 and any(len(spec.shape) == 4 for spec in inputs.specs):
+        raise NoFeatureMapError(
+            f"`layers` must name layers with maps (B, h, w, C) of the image. Received: {tap.path!r} with shape "
+            f"{tap.shape}, a row of tokens as in vision transformers. Tap the convolution that makes the tokens, "
+            "reshape them to (B, h, w, C) for a `FeatureMapFusion` (see docs/layers.md), or set `size=None` for one "
+            "value for each token."
+        )
+
+
+def combined_output(heatmaps: Sequence[OutputSpec], target: Target, taken: Collection[str]) -> OutputSpec:
+    """Return the output that combines all heatmaps.
+
+    Raises:
+        InvalidArgumentError: for heatmaps of several classes, ranks or sizes.
+    """
+    if target.suffixes != ("",):
+        raise bad_value("combine", "None for several classes", target, "A combined map explains one class.")
+    if len({len(heatmap.shape) for heatmap in heatmaps}) > 1:
+        raise InvalidArgumentError(
+            "`combine` needs taps of one rank. Received: heatmaps of shapes "
+            f"{[heatmap.shape for heatmap in heatmaps]}. Select layers of one rank."
+        )
+    if len({heatmap.shape for heatmap in heatmaps}) > 1:
+        raise bad_value(
+            "size", "'input' or (H, W) when `combine` is given", None, "Maps of many sizes can't be combined."
+        )
+    return replace(heatmaps[0], name=unique(COMBINED, taken), kind="combined")
+
+
+def overlay_outputs(
+    taps: Sequence[Tap], heatmaps: Sequence[OutputSpec], inputs: ModelInputs, taken: Collection[str]
+) -> list[OutputSpec]:
+    """Return one picture for each heatmap, the combined one included.
+
+    Raises:
+        InvalidArgumentError: for a tap whose reference input is no gray or color image.
+    """
+    for tap in taps:
+        shape = () if tap.reference_input is None else inputs.specs[tap.reference_input].shape
+        channels = shape[1 if tap.data_format == "channels_first" else -1] if len(shape) == 4 else None
+        if channels not in (1, 3) or tap.has_steps:
+            raise bad_value(
+                "render",
+                "None unless the layer sees gray or color images (B, H, W, C)",
+                "overlay",
+                f"{tap.path!r} sees an input of shape {shape}.",
+            )
+    specs: list[OutputSpec] = []
+    for heatmap in heatmaps:
+        names = [*taken, *(spec.name for spec in specs)]
+        name = unique(heatmap.name.replace("heatmap", "overlay", 1), names)
+        specs.append(OutputSpec(name, (*heatmap.shape, 3), "uint8", "overlay"))
+    return specs

@@ -1,0 +1,142 @@
+"""From a model and options to a plan, by one trial run of the model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import keras
+
+from visualcnn_tf._utils.checks import bad_value, check_choice, quoted
+from visualcnn_tf.heatmap.combine import resolve_weights
+from visualcnn_tf.introspect.fused_blocks import fused_blocks_to
+from visualcnn_tf.introspect.inputs import ModelInputs
+from visualcnn_tf.introspect.select import Selector
+from visualcnn_tf.introspect.trace import Trace
+from visualcnn_tf.introspect.trace import probe as trace_model
+from visualcnn_tf.pipeline.checks import check_requests, gradient_fallbacks
+from visualcnn_tf.pipeline.options import Options
+from visualcnn_tf.pipeline.output_specs import (
+    classes_output,
+    combined_output,
+    heatmap_output,
+    model_outputs,
+    overlay_outputs,
+)
+from visualcnn_tf.pipeline.outputs import CLASS_INDEX, EXPLAINED_CLASS, OutputSpec, unique
+from visualcnn_tf.pipeline.plan import Plan
+from visualcnn_tf.pipeline.requests import TapRequest, requested_taps, restored_taps, with_unique_keys
+from visualcnn_tf.targets.predicted import Predicted
+
+
+def make_plan(model: keras.Model, inputs: ModelInputs, options: Options) -> Plan:
+    """Select the taps as the options ask for them, check them, and work out the outputs.
+
+    Raises:
+        VisualCNNError: for every layer, method or size that the model can't serve.
+    """
+    selector = Selector(model, inputs)
+    trace = selector.trace
+    predictions = model_outputs(model, trace)
+    names = [output.name for output in predictions]
+    selector.output = names.index(options.output) if options.output in names else None
+    calls = selector.select(options.layers, options.after_activation)
+    requests = requested_taps(calls, options)
+    _check_effect(requests, options)
+    classes = _classes(requests, names, options)
+    requests = with_unique_keys(requests, [*names, *(output.name for output in classes)])
+    weights = resolve_weights(options.combine_weights, options.combine, [request.call.path for request in requests])
+    plan = _plan(trace, inputs, options, [*predictions, *classes], requests, weights)
+    if plan.output_index is not None:
+        check_requests(trace, requests, plan.taps, plan.output_index, names[plan.output_index], options.resolved_target)
+    return plan
+
+
+def restore_plan(
+    model: keras.Model,
+    inputs: ModelInputs,
+    options: Options,
+    saved_taps: Iterable[Mapping[str, Any]],
+    weights: Sequence[float] | None,
+) -> Plan:
+    """Work out the plan of a model that was loaded, from its taps as ``save_taps`` saved them.
+
+    Raises:
+        LayerNotFoundError: for a layer that the loaded model does not have.
+    """
+    trace = trace_model(model, inputs)
+    predictions = model_outputs(model, trace)
+    requests = restored_taps(model, trace, saved_taps)
+    classes = _classes(requests, [output.name for output in predictions], options)
+    return _plan(
+        trace, inputs, options, [*predictions, *classes], requests, None if weights is None else tuple(weights)
+    )
+
+
+def _classes(requests: Sequence[TapRequest], names: Sequence[str], options: Options) -> list[OutputSpec]:
+    """Return the output of the explained classes, or none."""
+    target = options.resolved_target
+    if not target.reports_classes or not any(request.method.explains_target for request in requests):
+        return []
+    return [classes_output(unique(EXPLAINED_CLASS, names), target)]
+
+
+def _plan(
+    trace: Trace,
+    inputs: ModelInputs,
+    options: Options,
+    outputs: Sequence[OutputSpec],
+    requests: Sequence[TapRequest],
+    weights: tuple[float, ...] | None,
+) -> Plan:
+    """Build a plan from what is tapped and the outputs before the heatmaps."""
+    target = options.resolved_target
+    explains = any(request.method.explains_target for request in requests)
+    output_index = _output_index(options.output, [o.name for o in outputs if o.kind == "model"]) if explains else None
+    taps = tuple(request.tap(trace) for request in requests)
+    heatmaps = [heatmap_output(tap, inputs, options) for tap in taps]
+    taken = [output.name for output in (*outputs, *heatmaps)]
+    combined = [] if options.combine is None else [combined_output(heatmaps, target, taken)]
+    overlays = [] if options.overlay is None else overlay_outputs(taps, [*heatmaps, *combined], inputs, taken)
+    calls = list(dict.fromkeys(request.call for request in requests))
+    return Plan(
+        inputs,
+        taps,
+        (*outputs, *heatmaps, *combined, *overlays),
+        weights,
+        output_index=output_index,
+        class_index=unique(CLASS_INDEX, inputs.names) if explains and target.takes_class_index else None,
+        fallbacks=() if output_index is None else gradient_fallbacks(trace, requests, output_index, target),
+        fused_blocks=fused_blocks_to(calls, trace) if options.compile_fused_blocks else (),
+    )
+
+
+def _output_index(output: str | None, names: Sequence[str]) -> int:
+    """Return the index of the model output that is explained.
+
+    Raises:
+        InvalidArgumentError: for a name that is not among them, or none where there are several.
+    """
+    if output is None and len(names) == 1:
+        return 0
+    if output is None:
+        raise bad_value("output", f"one of the model's outputs {quoted(names)}", None, "Name the one to explain.")
+    check_choice("output", output, names)
+    return list(names).index(output)
+
+
+def _check_effect(requests: Sequence[TapRequest], options: Options) -> None:
+    """Raise for options that would have no effect with the methods that are asked for."""
+    if any(request.method.explains_target for request in requests):
+        if options.compile_fused_blocks:
+            # The backward pass goes through the activations, and a replay runs them again.
+            raise bad_value(
+                "compile_fused_blocks", "False with methods that explain a target", True, "Use `jit_compile` alone."
+            )
+        return
+    for name, value, default in (("target", options.resolved_target, Predicted()), ("output", options.output, None)):
+        if value != default:
+            allowed = "'predicted'" if name == "target" else "None"
+            raise bad_value(
+                name, f"{allowed} with methods that explain no class", value, "Use a method such as 'gradcam'."
+            )

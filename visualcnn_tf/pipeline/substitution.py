@@ -1,0 +1,107 @@
+"""Substitute feature maps while a model runs again, so that only what follows their layer is computed anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from visualcnn_tf.introspect.named_layers import children
+from visualcnn_tf.introspect.record import Recorder
+from visualcnn_tf.pipeline.call_log import CallKey, CallLog
+
+# Layers that read no more of feature maps than their mean over positions.
+_POOLING = (keras.layers.GlobalAveragePooling2D, keras.layers.GlobalAveragePooling3D)
+
+
+@dataclass(frozen=True, eq=False)
+class Substitute:
+    """Feature maps that a layer returns instead of its own.
+
+    Attributes:
+        maps: the maps, in a graph where they cost nothing unless they are read.
+        spatial_mean: makes their mean over positions, ``(N, C)``, without them.
+        data_format: of the maps.
+    """
+
+    maps: tf.Tensor
+    spatial_mean: Callable[[], tf.Tensor]
+    data_format: str
+
+    def pooled(self, layer: keras.Operation, args: tuple[Any, ...]) -> Any:
+        """Return what a global average pooling layer makes of the maps, or ``NotImplemented`` for any other layer."""
+        # What is passed by keyword, which hardly anybody does, is not seen here: then the maps are computed.
+        if type(layer) not in _POOLING or layer.data_format != self.data_format or not args or args[0] is not self.maps:
+            return NotImplemented
+        mean = tf.cast(self.spatial_mean(), self.maps.dtype)
+        if not layer.keepdims:
+            return mean
+        shape = layer.compute_output_shape(self.maps.shape)
+        return tf.reshape(mean, [-1, *shape[1:]])
+
+
+class SubstitutionRecorder(Recorder):
+    """Replace what one call returns by a substitute, and what earlier calls return by what they had returned.
+
+    So everything that follows the call runs anew, skip connections included, on the batch with each image repeated.
+    What is computed before it a second time, outside of layers, has no consumer and is pruned, as are the substitute's
+    maps where only their mean is used.
+
+    Args:
+        log: of the run that is replayed.
+        key: the call whose output is replaced.
+        substitute: what replaces it.
+        repeats: how often each image stands in a row in the batch.
+    """
+
+    def __init__(self, log: CallLog, key: CallKey, substitute: Substitute, repeats: int) -> None:
+        super().__init__(log.layers.values())
+        self.substitute = substitute
+        self.counts = dict.fromkeys(log.layers, 0)
+        original = log.calls[key[0]][key[1]]
+        # Tensors inside of a loop can't be read from outside, but what the loop returns can.
+        past = {key: outputs for key, outputs in log.before(key).items() if _in_graph(outputs, original.graph)}
+        self.values = {**repeat_images(past, repeats, original), key: substitute.maps}
+
+    def instead(self, layer: keras.Operation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Return the replaced output of a layer without layers inside, whose calls must go on being counted."""
+        value = self.values.get((id(layer), self.counts[id(layer)]), NotImplemented)
+        if value is NotImplemented:
+            value = self.substitute.pooled(layer, args)
+        if value is NotImplemented or children(layer):
+            return NotImplemented
+        self.counts[id(layer)] += 1
+        return value
+
+    def returned(self, layer: keras.Operation, outputs: Any) -> Any:
+        """Return the replaced output of a layer that had to run."""
+        key = (id(layer), self.counts[id(layer)])
+        self.counts[id(layer)] += 1
+        return self.values.get(key, outputs)
+
+
+def repeat_images(tensors: Any, count: int, batch: tf.Tensor) -> Any:
+    """Repeat each image ``count`` times in a row; a tensor without the batch's size stays what it is.
+
+    Args:
+        tensors: nested tensors.
+        count: how often.
+        batch: a tensor with the batch first, which tells its size.
+    """
+    if count == 1:
+        return tensors
+    order = tf.repeat(tf.range(tf.shape(batch)[0]), count)
+
+    def one(tensor: Any) -> Any:
+        has_batch = tf.is_tensor(tensor) and tensor.shape.rank and tensor.shape[0] == batch.shape[0]
+        # Not tf.repeat, which would be ten operations for each of hundreds of tensors, most of them never read.
+        return tf.gather(tensor, order) if has_batch else tensor
+
+    return keras.tree.map_structure(one, tensors)
+
+
+def _in_graph(outputs: Any, graph: tf.Graph) -> bool:
+    return all(getattr(leaf, "graph", None) is graph for leaf in keras.tree.flatten(outputs))

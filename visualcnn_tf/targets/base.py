@@ -1,0 +1,81 @@
+"""Target: what is explained, one or several scores for each image."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, TypeVar
+
+import tensorflow as tf
+
+from visualcnn_tf._utils.checks import bad_value
+from visualcnn_tf.targets.head import Head, find_head
+from visualcnn_tf.targets.scores import ClassScores, Scores
+
+Self = TypeVar("Self", bound="Target")
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a heatmap explains: one or several scores for each image.
+
+    A target is an immutable object; two targets of one class with the same options are equal. Keras saves it by
+    :meth:`get_config`.
+
+    Attributes:
+        takes_class_index: whether the explained model gets one more input, ``class_index``: ``(B,)`` int32.
+        reports_classes: whether the explained model gets one more output, ``explained_class``.
+    """
+
+    takes_class_index: ClassVar[bool] = False
+    reports_classes: ClassVar[bool] = False
+
+    @property
+    def reads_logits(self) -> bool:
+        """Whether the score is made of logits, where there are any."""
+        return self.reports_classes
+
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """What the keys of the heatmaps end in, one suffix for each score; ``("",)`` for a single score."""
+        return ("",)
+
+    def scores(self, output: tf.Tensor, class_index: tf.Tensor | None = None) -> Scores:
+        """Return the scores of a model's output, a tensor of the graph that is being built.
+
+        Raises:
+            InvalidArgumentError: for an output that this target can't explain.
+        """
+        raise NotImplementedError
+
+    def check(self, output: tf.Tensor) -> None:
+        """Raise for an output that this target can't explain; more thoroughly than :meth:`scores`."""
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the options, as Keras serializes them."""
+        return asdict(self)
+
+    @classmethod
+    def from_config(cls: type[Self], config: dict[str, Any]) -> Self:
+        """Return the target of a config."""
+        return cls(**config)
+
+
+class ClassTarget(Target):
+    """A target whose scores are the logits of classes, of an output ``(B, K)``."""
+
+    reports_classes: ClassVar[bool] = True
+
+    def scores(self, output: tf.Tensor, class_index: tf.Tensor | None = None) -> Scores:
+        """Return the logits of the classes that are explained."""
+        head = find_head(output)
+        return ClassScores(head, self.classes(head, class_index))
+
+    def classes(self, head: Head, class_index: tf.Tensor | None) -> tf.Tensor:
+        """Return the explained classes ``(B, n)`` int32, -1 where there is no such class."""
+        raise NotImplementedError
+
+
+def check_class_count(count: int, head: Head, received: object) -> None:
+    """Raise unless the model has so many classes."""
+    if count > head.classes:
+        raise bad_value("target", f"within the model's {head.classes} classes, 0 to {head.classes - 1}", received)
