@@ -32,7 +32,7 @@ from visualcnn_tf.pipeline.planning import make_plan, restore_plan
 from visualcnn_tf.pipeline.requests import save_taps
 from visualcnn_tf.pipeline.run import NOT_FINITE, Pipeline
 from visualcnn_tf.pipeline.tap import Tap
-from visualcnn_tf.render.pictures import check_values
+from visualcnn_tf.render.value_range import check_values
 
 _RANGE_ADVICE = "Say which values are black and white: attach with `render=Overlay(value_range=(0, 255))` or the like."
 

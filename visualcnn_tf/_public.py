@@ -13,13 +13,13 @@ from visualcnn_tf.export.saved_model import export_saved_model as export_saved_m
 from visualcnn_tf.export.tflite import export_tflite as export_tflite
 from visualcnn_tf.heatmap.layer import FeatureMapFusion as FeatureMapFusion
 from visualcnn_tf.pipeline.tap import Tap as Tap
+from visualcnn_tf.render.blur import blur_by_importance as blur_by_importance
 from visualcnn_tf.render.colormaps import COLORMAPS as COLORMAPS
 from visualcnn_tf.render.layers import BlurByImportance as BlurByImportance
 from visualcnn_tf.render.layers import Colorize as Colorize
 from visualcnn_tf.render.layers import Overlay as Overlay
-from visualcnn_tf.render.pictures import blur_by_importance as blur_by_importance
-from visualcnn_tf.render.pictures import colorize as colorize
-from visualcnn_tf.render.pictures import overlay as overlay
+from visualcnn_tf.render.overlay import colorize as colorize
+from visualcnn_tf.render.overlay import overlay as overlay
 from visualcnn_tf.training.callback import HeatmapCallback as HeatmapCallback
 from visualcnn_tf.viz.figures import plot_heatmaps as plot_heatmaps
 from visualcnn_tf.viz.figures import plot_pages as plot_pages

@@ -20,7 +20,7 @@ from visualcnn_tf.export.preprocess import PREPROCESS
 from visualcnn_tf.export.tflite import QUANTIZATIONS
 from visualcnn_tf.io.images import read_images
 from visualcnn_tf.ops.normalize import DTYPES
-from visualcnn_tf.render.colormaps import COLORMAPS
+from visualcnn_tf.render.colormaps import COLORMAPS, DEFAULT_COLORMAP
 from visualcnn_tf.viz.gallery import BACKGROUNDS
 
 ROOT = Path(visualcnn_tf.cli.main.__file__).parents[2]
@@ -327,7 +327,10 @@ def test_a_mistake_is_one_line_on_stderr_and_exit_code_2(folder, monkeypatch, ca
         (["draw"], "invalid choice: 'draw'"),
         (["show", "model.keras"], "IMAGE"),
         (["show", "model.keras", "a.png", "--scale", "0..255"], "argument --scale"),
-        (["video", "m", "f", "-o", "o.gif", "--colormap", "hot"], "argument --colormap: invalid choice: 'hot'"),
+        (
+            ["video", "m", "f", "-o", "o.gif", "--colormap", "hot"],
+            "argument --colormap: must be one of 'turbo'",
+        ),
         (["show", "model.keras", "a.png", "--max-channels", "few"], "argument --max-channels"),
         (["show", "m", "i", "--scale", "none", "--preprocess", "vgg16"], "not allowed with"),
         (["demo", "--seed", "x"], "argument --seed"),
@@ -356,6 +359,7 @@ def test_a_wrong_command_line_exits_with_2(capsys, words, message):
 )
 def test_the_choices_of_the_parser_are_those_of_the_package(offered, allowed):
     assert offered == tuple(allowed)
+    assert parser.DEFAULT_COLORMAP == DEFAULT_COLORMAP
 
 
 # Help, version, start -------------------------------------------------------------------------------------

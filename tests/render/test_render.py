@@ -1,4 +1,4 @@
-"""Colors against the seed's formula, blurs against scipy, and both inside graphs, XLA and TFLite."""
+"""Colors against the formula of `heat`, blurs against scipy, and both inside graphs, XLA and TFLite."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from scipy import ndimage
 
 import visualcnn_tf as vc
 from visualcnn_tf.errors import InvalidArgumentError
-from visualcnn_tf.render import pictures as render
 
 
 def random(*shape: int, dtype: str = "float32") -> np.ndarray:
@@ -20,8 +19,8 @@ def random(*shape: int, dtype: str = "float32") -> np.ndarray:
     return (values * 255).round().astype(dtype) if np.dtype(dtype).kind in "iu" else values.astype(dtype)
 
 
-def seed_color(n: int) -> tuple[int, int, int]:
-    """One entry of the seed's gradient, written as plainly as possible."""
+def heat_color(n: int) -> tuple[int, int, int]:
+    """One entry of the color map, written as plainly as possible."""
     channels = (0.3355 * n + 2.236, 1.6 * n - 1105, 2.7522e-9 * n**3.6499 - 30.9771)
     red, green, blue = (int(max(0.0, min(255.0, value))) for value in channels)
     return red, green, blue
@@ -42,48 +41,48 @@ def scipy_blurmap(image: np.ndarray, heatmap: np.ndarray) -> np.ndarray:
 # --- colors ---
 
 
-def test_seed_colors_are_the_formula() -> None:
-    colors = render.colorize(np.arange(1001) / 1000).numpy()
+def test_heat_is_the_formula() -> None:
+    colors = vc.colorize(np.arange(1001) / 1000, "heat").numpy()
     assert colors.dtype == np.uint8
-    assert colors.tolist() == [list(seed_color(n)) for n in range(1001)]
+    assert colors.tolist() == [list(heat_color(n)) for n in range(1001)]
 
 
 def test_gray_is_the_value() -> None:
-    colors = render.colorize(np.arange(256) / 255, "gray").numpy()
+    colors = vc.colorize(np.arange(256) / 255, "gray").numpy()
     assert colors.tolist() == [[n, n, n] for n in range(256)]
 
 
 def test_a_value_gets_the_nearest_entry() -> None:
-    colors = render.colorize([[0.4994, 0.4996]]).numpy()
-    assert colors[0].tolist() == [list(seed_color(499)), list(seed_color(500))]
+    colors = vc.colorize([[0.4994, 0.4996]], "heat").numpy()
+    assert colors[0].tolist() == [list(heat_color(499)), list(heat_color(500))]
 
 
 @pytest.mark.parametrize("shape", [(), (5,), (2, 3), (2, 3, 4), (0, 3, 4)])
 def test_colors_are_a_new_last_axis(shape: tuple[int, ...]) -> None:
     values = random(*shape)
-    expected = [seed_color(round(1000 * float(v))) for v in values.ravel()]
-    np.testing.assert_array_equal(render.colorize(values).numpy(), np.reshape(expected, (*shape, 3)))
+    expected = [heat_color(round(1000 * float(v))) for v in values.ravel()]
+    np.testing.assert_array_equal(vc.colorize(values, "heat").numpy(), np.reshape(expected, (*shape, 3)))
 
 
 def test_values_outside_are_clipped_and_nan_is_zero() -> None:
     values = np.array([-0.1, -np.inf, np.nan, 1.1, np.inf])
-    assert render.colorize(values, "gray").numpy()[:, 0].tolist() == [0, 0, 0, 255, 255]
+    assert vc.colorize(values, "gray").numpy()[:, 0].tolist() == [0, 0, 0, 255, 255]
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float64", "bfloat16"])
 def test_every_float_type_is_colored(dtype: str) -> None:
     values = tf.cast([0.0, 0.25, 0.5, 1.0], dtype)
-    assert render.colorize(values).numpy().tolist() == [list(seed_color(n)) for n in (0, 250, 500, 1000)]
+    assert vc.colorize(values, "heat").numpy().tolist() == [list(heat_color(n)) for n in (0, 250, 500, 1000)]
 
 
 def test_uint8_heatmaps_reach_from_0_to_255() -> None:
     values = np.array([0, 51, 255], np.uint8)
-    assert render.colorize(values).numpy().tolist() == [list(seed_color(n)) for n in (0, 200, 1000)]
+    assert vc.colorize(values, "heat").numpy().tolist() == [list(heat_color(n)) for n in (0, 200, 1000)]
 
 
 def test_a_heatmap_of_integers_is_refused() -> None:
     with pytest.raises(InvalidArgumentError, match=r"`heatmap` must be of floats.*Received: 'int32'"):
-        render.colorize([0, 1])
+        vc.colorize([0, 1])
 
 
 # --- the blurmap ---
@@ -96,7 +95,7 @@ def test_a_heatmap_of_integers_is_refused() -> None:
 )
 def test_blurmap_is_scipys(shape: tuple[int, ...]) -> None:
     image, heatmap = random(*shape), random(*shape[:3])
-    blurred = render.blur_by_importance(image, heatmap).numpy()
+    blurred = vc.blur_by_importance(image, heatmap).numpy()
     assert blurred.dtype == np.float32
     np.testing.assert_allclose(blurred, scipy_blurmap(image, heatmap), atol=2e-6)
 
@@ -105,7 +104,7 @@ def test_blurmap_is_scipys(shape: tuple[int, ...]) -> None:
 def test_each_level_is_scipys(level: int) -> None:
     image = random(1, 17, 40, 3)
     heatmap = np.full((1, 17, 40), (level + 0.5) / 12, np.float32)
-    blurred = render.blur_by_importance(image, heatmap).numpy()
+    blurred = vc.blur_by_importance(image, heatmap).numpy()
     np.testing.assert_allclose(blurred, scipy_blurmap(image, heatmap), atol=2e-6)
 
 
@@ -113,19 +112,19 @@ def test_the_highest_level_is_the_image_itself() -> None:
     image = random(1, 9, 9, 1)
     heatmap = np.array([0.0, 0.9, 11 / 12 + 1e-6, 1.0, 0.2, 0.4, 0.6, 0.8, 1.0], np.float32)
     heatmap = np.broadcast_to(heatmap, (1, 9, 9))
-    same = (render.blur_by_importance(image, heatmap).numpy() == image)[..., 0]
+    same = (vc.blur_by_importance(image, heatmap).numpy() == image)[..., 0]
     np.testing.assert_array_equal(same, heatmap >= 11 / 12)
 
 
 def test_an_image_of_one_value_stays_it() -> None:
     image = np.full((1, 5, 40, 1), 200, np.uint8)
-    np.testing.assert_array_equal(render.blur_by_importance(image, random(1, 5, 40)).numpy(), image)
+    np.testing.assert_array_equal(vc.blur_by_importance(image, random(1, 5, 40)).numpy(), image)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int32"])
 def test_integer_images_stay_integer(dtype: str) -> None:
     image, heatmap = random(2, 20, 30, 3, dtype=dtype), random(2, 20, 30)
-    blurred = render.blur_by_importance(image, heatmap).numpy()
+    blurred = vc.blur_by_importance(image, heatmap).numpy()
     assert blurred.dtype == dtype
     exact = scipy_blurmap(image, heatmap)
     assert np.max(np.abs(blurred - exact)) < 0.5 + 1e-3
@@ -136,31 +135,31 @@ def test_integer_images_stay_integer(dtype: str) -> None:
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float16", 1e-3), ("float64", 1e-14)])
 def test_other_floats_keep_their_type(dtype: str, tolerance: float) -> None:
     image, heatmap = random(1, 12, 30, 1, dtype=dtype), random(1, 12, 30)
-    blurred = render.blur_by_importance(image, heatmap).numpy()
+    blurred = vc.blur_by_importance(image, heatmap).numpy()
     assert blurred.dtype == dtype
     np.testing.assert_allclose(blurred, scipy_blurmap(image, heatmap), atol=tolerance)
 
 
 def test_images_of_a_batch_do_not_mix() -> None:
     images, heatmaps = random(3, 10, 12, 2), random(3, 10, 12)
-    together = render.blur_by_importance(images, heatmaps).numpy()
+    together = vc.blur_by_importance(images, heatmaps).numpy()
     for i in range(3):
-        alone = render.blur_by_importance(images[i : i + 1], heatmaps[i : i + 1]).numpy()
+        alone = vc.blur_by_importance(images[i : i + 1], heatmaps[i : i + 1]).numpy()
         np.testing.assert_allclose(together[i : i + 1], alone, atol=1e-6)
 
 
 def test_nan_in_a_heatmap_is_the_lowest_level() -> None:
     image = random(1, 6, 6, 1)
     nan, zero = np.full((1, 6, 6), np.nan, np.float32), np.zeros((1, 6, 6), np.float32)
-    blurred = render.blur_by_importance(image, nan).numpy()
-    np.testing.assert_array_equal(blurred, render.blur_by_importance(image, zero).numpy())
+    blurred = vc.blur_by_importance(image, nan).numpy()
+    np.testing.assert_array_equal(blurred, vc.blur_by_importance(image, zero).numpy())
 
 
 def test_shapes_that_do_not_fit_are_refused() -> None:
     with pytest.raises(InvalidArgumentError, match=r"`image` must be of shape \(B, H, W, C\)"):
-        render.blur_by_importance(random(8, 8), random(8, 8))
+        vc.blur_by_importance(random(8, 8), random(8, 8))
     with pytest.raises(InvalidArgumentError, match=r"`heatmap` must be of the image's batch.*\(1, 8, 8\)"):
-        render.blur_by_importance(random(1, 8, 8, 3), random(1, 4, 4))
+        vc.blur_by_importance(random(1, 8, 8, 3), random(1, 4, 4))
 
 
 # --- the layer ---
@@ -176,7 +175,7 @@ def test_the_layer_is_the_function(dtype: str, policy: str) -> None:
     finally:
         keras.config.set_dtype_policy("float32")
     assert blurred.dtype == dtype
-    np.testing.assert_array_equal(blurred, render.blur_by_importance(image, heatmap))
+    np.testing.assert_array_equal(blurred, vc.blur_by_importance(image, heatmap))
 
 
 def test_the_layer_in_a_saved_model_of_keras(tmp_path: Path) -> None:
@@ -196,7 +195,7 @@ def test_the_layer_in_a_saved_model_of_keras(tmp_path: Path) -> None:
 
 
 def both(image: tf.Tensor, heatmap: tf.Tensor) -> dict[str, tf.Tensor]:
-    return {"blurred": render.blur_by_importance(image, heatmap), "colors": render.colorize(heatmap)}
+    return {"blurred": vc.blur_by_importance(image, heatmap), "colors": vc.colorize(heatmap)}
 
 
 def signature(*shape: int | None) -> list[tf.TensorSpec]:

@@ -390,7 +390,7 @@ def check_plot_heatmaps() -> None:
 
 
 def check_colormaps() -> None:
-    assert list(vc.COLORMAPS) == ["seed", "gray", "turbo", "viridis", "inferno", "cividis", "jet"]
+    assert list(vc.COLORMAPS) == ["turbo", "viridis", "inferno", "cividis", "gray", "jet", "heat"]
     for name in vc.COLORMAPS:
         heatmap = np.linspace(0, 1, 2000, dtype=np.float32)
         colors = vc.colorize(heatmap, name).numpy()

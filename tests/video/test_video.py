@@ -263,7 +263,6 @@ def test_the_command(folder: Path, tmp_path: Path, capsys: Any) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--colormap", "viridi"], "Did you mean 'viridis'"),
         (["--alpha", "1.5"], "`alpha` must be a number from 0"),
         (["--range", "3", "-1"], "`scale` must be two finite numbers"),
         (["--layer", "conv33"], "conv3"),
@@ -274,6 +273,13 @@ def test_mistakes_of_the_command(folder: Path, tmp_path: Path, capsys: Any, word
     assert code == 2
     assert message in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_a_wrong_color_map_is_found_before_anything_else(capsys: Any) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["video", "absent.keras", "absent", "-o", "film.gif", "--colormap", "viridi"])
+    assert stop.value.code == 2
+    assert "Did you mean 'viridis'" in capsys.readouterr().err
 
 
 class Terminal(io.StringIO):

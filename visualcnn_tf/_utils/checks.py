@@ -6,11 +6,12 @@ import difflib
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
-
-import tensorflow as tf
+from typing import TYPE_CHECKING, Any
 
 from visualcnn_tf.errors import InvalidArgumentError, InvalidTypeError
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 LONGEST_SIDE = 16_384  # pixels of heatmaps and pictures: larger ones are mistakes, and eat the memory
 
@@ -56,12 +57,14 @@ def is_count(value: object) -> bool:
     return hasattr(value, "__index__") and not isinstance(value, bool) and int(value) >= 1
 
 
-def as_tensor(argument: str, value: Any) -> Any:
+def as_tensor(argument: str, value: object) -> tf.Tensor:
     """A tensor of anything that can be one.
 
     Raises:
         InvalidTypeError: for anything else.
     """
+    import tensorflow as tf  # not above: the command line checks its arguments before TensorFlow is there
+
     try:
         return tf.convert_to_tensor(value)
     except (TypeError, ValueError) as error:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NoReturn
 
+from visualcnn_tf._utils.checks import did_you_mean, quoted
 from visualcnn_tf.cli.help_texts import HELP
 
 # The names that other modules, which import TensorFlow, allow; a test compares them.
-COLORMAPS = ("seed", "gray", "turbo", "viridis", "inferno", "cividis", "jet")
+COLORMAPS = ("turbo", "viridis", "inferno", "cividis", "gray", "jet", "heat")
+DEFAULT_COLORMAP = "turbo"
 BACKGROUNDS = ("light", "dark")
 DTYPES = ("float32", "float16", "uint8")
 PREPROCESS = ("0..1", "-1..1", "caffe")
@@ -23,7 +25,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print what is wrong and where help is found; exit with code 2."""
-        self.exit(2, f"visualcnn: error: {message}. Run `{self.prog} --help` for help.\n")
+        end = "" if message.endswith((".", "?")) else "."
+        self.exit(2, f"visualcnn: error: {message}{end} Run `{self.prog} --help` for help.\n")
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
@@ -106,7 +109,11 @@ def _add_video(parser: argparse.ArgumentParser) -> None:
         "--calibrate", type=int, default=30, metavar="N", help="frames that set the scale; default: %(default)s"
     )
     parser.add_argument(
-        "--colormap", choices=COLORMAPS, default="turbo", metavar="C", help=f"{_listed(COLORMAPS)}; default: turbo"
+        "--colormap",
+        type=_one_of(COLORMAPS),
+        default=DEFAULT_COLORMAP,
+        metavar="C",
+        help=f"{_listed(COLORMAPS)}; default: %(default)s",
     )
     parser.add_argument("--alpha", type=float, default=0.5, metavar="A", help="opacity; default: %(default)s")
     parser.add_argument("--weighted", action="store_true", help="make low values transparent")
@@ -119,20 +126,24 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     _add_model(parser)
     _add_heatmaps(parser, classes="a class index, top3 and the like, or input for one that each request may choose")
     parser.add_argument(
-        "--heatmap-dtype", choices=DTYPES, default="float32", metavar="T", help=f"{_listed(DTYPES)}; of the heatmaps"
+        "--heatmap-dtype",
+        type=_one_of(DTYPES),
+        default="float32",
+        metavar="T",
+        help=f"{_listed(DTYPES)}; of the heatmaps",
     )
     parser.add_argument(
         "--saved-model", type=_path, metavar="DIR", help="write a SavedModel to the next free number in this folder"
     )
     parser.add_argument(
         "--preprocess",
-        choices=PREPROCESS,
+        type=_one_of(PREPROCESS),
         metavar="P",
         help=f"of encoded and calibration images: {_listed(PREPROCESS)}; default: none",
     )
     parser.add_argument("--tflite", type=_path, metavar="FILE", help="write a TensorFlow Lite file")
     parser.add_argument(
-        "--quantize", choices=QUANTIZE, metavar="Q", help=f"of the TensorFlow Lite file: {_listed(QUANTIZE)}"
+        "--quantize", type=_one_of(QUANTIZE), metavar="Q", help=f"of the TensorFlow Lite file: {_listed(QUANTIZE)}"
     )
     parser.add_argument(
         "--calibrate",
@@ -209,6 +220,19 @@ def _joined(words: Sequence[str]) -> list[str]:
     for option in ("--scale", "--preprocess"):
         text = text.replace(f"{option}\0-1..1", f"{option}=-1..1")
     return text.split("\0") if words else []
+
+
+def _one_of(names: Sequence[str]) -> Callable[[str], str]:
+    """Return a type of arguments; what is not one of these names is answered with those that look like it."""
+
+    def choice(text: str) -> str:
+        if text not in names:
+            raise argparse.ArgumentTypeError(
+                f"must be one of {quoted(names)}. Received: {text!r}.{did_you_mean(text, names)}"
+            )
+        return text
+
+    return choice
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -25,13 +25,16 @@ from visualcnn_tf.introspect.named_layers import named_layers
 from visualcnn_tf.io.atomic import write_file
 from visualcnn_tf.ops.normalize import normalize_maps
 from visualcnn_tf.ops.resize import resize as resize_maps
-from visualcnn_tf.render.pictures import blur_levels, colorize, pick_blur
+from visualcnn_tf.render.blur import blur_levels, pick_blur
+from visualcnn_tf.render.overlay import colorize
 from visualcnn_tf.viz.pictures import as_images, as_rgb, check_width, scaled, show
 
 Array = npt.NDArray[Any]
 
 SMALL = 14
 """Pixels: a layer that is less high or wide is small."""
+
+_COLORMAP = "heat"  # the colors of the original, not the default of this package
 
 
 class Visualizer:
@@ -40,6 +43,8 @@ class Visualizer:
     A heatmap is the mean over channels of ``|A_k - mean over space of A_k|`` (the fusion ``"deviation"``),
     enlarged bilinearly to the image's size, with minimum 0 and maximum 1. The model is read, never changed;
     layers inside nested models are included.
+
+    Pictures have the colors of the original, the color map ``"heat"``, unless another is given.
 
     An image may have the shape (H, W), (H, W, C), (1, H, W) or (B, H, W, C). A single one gives arrays
     (H, W), a batch of several gives arrays (B, H, W).
@@ -94,7 +99,7 @@ class Visualizer:
 
         Returns:
             Arrays of the image's dtype and shape, without a channel axis of 1 and a batch axis of 1. See
-            :func:`visualcnn_tf.render.pictures.blur_by_importance` for the rule.
+            :func:`visualcnn_tf.render.blur.blur_by_importance` for the rule.
         """
         images = as_images(input)
         maps = self._maps(images)
@@ -117,7 +122,7 @@ class Visualizer:
         self,
         directory: str | os.PathLike[str] = ".",
         names: Sequence[str] | None = None,
-        colormap: str = "seed",
+        colormap: str = _COLORMAP,
         resize: int | None = None,
     ) -> list[Path]:
         """Writes the last heatmaps as PNG files: Heatmap1.png, Heatmap2.png, … in the layers' order.
@@ -150,7 +155,7 @@ class Visualizer:
         return paths
 
     def show_heatmap(
-        self, resize: int | None = 500, path: str | os.PathLike[str] | None = None, colormap: str = "seed"
+        self, resize: int | None = 500, path: str | os.PathLike[str] | None = None, colormap: str = _COLORMAP
     ) -> None:
         """Shows the last heatmaps side by side in a window, or writes that picture to a file.
 

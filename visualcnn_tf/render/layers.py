@@ -1,4 +1,4 @@
-"""Colorize, Overlay and BlurByImportance: rendering as layers, for models that answer with pictures."""
+"""Colorize, Overlay and BlurByImportance: layers for models that output pictures."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from visualcnn_tf._utils.backend import check_backend
 from visualcnn_tf._utils.checks import check_choice
-from visualcnn_tf.render.colormaps import color_table
-from visualcnn_tf.render.pictures import blur_by_importance, check_alpha, check_value_range, colorize, overlay
+from visualcnn_tf.render.blur import blur_by_importance
+from visualcnn_tf.render.colormaps import DEFAULT_COLORMAP, color_table
+from visualcnn_tf.render.overlay import check_alpha, colorize, overlay
+from visualcnn_tf.render.value_range import check_value_range
 
 
 @keras.saving.register_keras_serializable(package="visualcnn_tf")
 class Colorize(keras.layers.Layer):
-    """Heatmap values as colors: the function ``colorize`` as a layer.
+    """Turns the values of a heatmap into colors: the function ``colorize`` as a layer.
 
     Example:
         >>> import numpy as np
@@ -24,20 +27,20 @@ class Colorize(keras.layers.Layer):
         TensorShape([1, 2, 2, 3])
 
     Args:
-        colormap: a name in ``visualcnn_tf.COLORMAPS``.
+        colormap: A name in ``visualcnn_tf.COLORMAPS``.
         **kwargs: ``name`` and ``trainable`` of ``keras.layers.Layer``.
 
     Call arguments:
-        heatmap: any shape; floats in [0, 1] or uint8 in 0 … 255.
+        heatmap: Any shape; floats in [0, 1] or uint8 in 0 … 255.
 
     Returns:
         uint8 RGB, ``(..., 3)``.
 
     Raises:
-        InvalidArgumentError: for an unknown ``colormap``, or a heatmap that is not of real numbers.
+        InvalidArgumentError: ``colormap`` is unknown, or the heatmap is not of real numbers.
     """
 
-    def __init__(self, colormap: str = "seed", **kwargs: Any) -> None:
+    def __init__(self, colormap: str = DEFAULT_COLORMAP, **kwargs: Any) -> None:
         check_backend()
         color_table(colormap)
         super().__init__(dtype="float32", **kwargs)
@@ -45,18 +48,18 @@ class Colorize(keras.layers.Layer):
         self.supports_jit = True
         self.built = True
 
-    def call(self, heatmap: Any) -> Any:
-        """The colors; see the class."""
+    def call(self, heatmap: tf.Tensor) -> tf.Tensor:
+        """Return the colors; see the class."""
         return colorize(heatmap, self.colormap)
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments of ``__init__``."""
+        """Return the arguments of ``__init__``."""
         return {**_base_config(self), "colormap": self.colormap}
 
 
 @keras.saving.register_keras_serializable(package="visualcnn_tf")
 class Overlay(keras.layers.Layer):
-    """An image with its heatmap laid over it in color: the function ``overlay`` as a layer.
+    """Lays a heatmap over its image in color: the function ``overlay`` as a layer.
 
     Example:
         >>> import keras, visualcnn_tf as vc
@@ -67,10 +70,10 @@ class Overlay(keras.layers.Layer):
         (None, 32, 32, 3)
 
     Args:
-        alpha: opacity of the colors, from 0 (the image alone) to 1.
-        colormap: a name in ``visualcnn_tf.COLORMAPS``.
-        weighted: whether the opacity is also proportional to the heatmap.
-        value_range: the image's black and its white; by default (0, 1) for floats and (0, 255) for integers.
+        alpha: Opacity of the colors, from 0 (the image alone) to 1.
+        colormap: A name in ``visualcnn_tf.COLORMAPS``.
+        weighted: Whether the opacity is also proportional to the heatmap.
+        value_range: The image's black and its white; by default (0, 1) for floats and (0, 255) for integers.
         **kwargs: ``name`` and ``trainable`` of ``keras.layers.Layer``.
 
     Call arguments:
@@ -81,14 +84,14 @@ class Overlay(keras.layers.Layer):
         uint8 RGB, ``(B, H, W, 3)``.
 
     Raises:
-        InvalidArgumentError: for an option that is not allowed, shapes that do not fit, or, in eager mode, an image
-            that goes beyond ``value_range``.
+        InvalidArgumentError: An option is not allowed, shapes do not fit, or, in eager mode, an image goes beyond
+            ``value_range``.
     """
 
     def __init__(
         self,
         alpha: float = 0.5,
-        colormap: str = "turbo",
+        colormap: str = DEFAULT_COLORMAP,
         *,
         weighted: bool = False,
         value_range: Sequence[float] | None = None,
@@ -107,19 +110,19 @@ class Overlay(keras.layers.Layer):
         self.supports_jit = True
         self.built = True
 
-    def call(self, image: Any, heatmap: Any) -> Any:
-        """The pictures; see the class."""
+    def call(self, image: tf.Tensor, heatmap: tf.Tensor) -> tf.Tensor:
+        """Return the pictures; see the class."""
         return overlay(image, heatmap, self.alpha, self.colormap, weighted=self.weighted, value_range=self.value_range)
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments of ``__init__``."""
+        """Return the arguments of ``__init__``."""
         options = ("alpha", "colormap", "weighted", "value_range")
         return {**_base_config(self), **{name: getattr(self, name) for name in options}}
 
 
 @keras.saving.register_keras_serializable(package="visualcnn_tf")
 class BlurByImportance(keras.layers.Layer):
-    """An image that is sharp where its heatmap is high: the function ``blur_by_importance`` as a layer.
+    """Blurs an image where its heatmap is low: the function ``blur_by_importance`` as a layer.
 
     Example:
         >>> import keras, visualcnn_tf as vc
@@ -140,25 +143,25 @@ class BlurByImportance(keras.layers.Layer):
         The image's shape and dtype.
 
     Raises:
-        InvalidArgumentError: for ranks or sizes that do not fit.
+        InvalidArgumentError: Ranks or sizes do not fit.
     """
 
     def __init__(self, **kwargs: Any) -> None:
         check_backend()
-        # No autocast: the image keeps its type.
+        # Without autocast the image keeps its dtype.
         super().__init__(dtype="float32", autocast=False, **kwargs)
         self.supports_jit = True
         self.built = True
 
-    def call(self, image: Any, heatmap: Any) -> Any:
-        """The pictures; see the class."""
+    def call(self, image: tf.Tensor, heatmap: tf.Tensor) -> tf.Tensor:
+        """Return the pictures; see the class."""
         return blur_by_importance(image, heatmap)
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments of ``__init__``."""
+        """Return the arguments of ``__init__``."""
         return _base_config(self)
 
 
 def _base_config(layer: keras.layers.Layer) -> dict[str, Any]:
-    """Without the type: rendering is always in float32."""
+    """Return the base configuration without the dtype: pictures are always computed in float32."""
     return {"name": layer.name, "trainable": layer.trainable}

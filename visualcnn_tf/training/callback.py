@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from visualcnn_tf._attach import attach
 from visualcnn_tf._utils.checks import bad_value, is_count
 from visualcnn_tf.io.atomic import write_file, writing
-from visualcnn_tf.render.pictures import overlay
+from visualcnn_tf.render.colormaps import DEFAULT_COLORMAP
+from visualcnn_tf.render.overlay import overlay
 from visualcnn_tf.targets.registry import TargetLike
 from visualcnn_tf.targets.registry import get as get_target
 from visualcnn_tf.viz.pictures import legible_size
@@ -72,7 +73,7 @@ class HeatmapCallback(keras.callbacks.Callback):
         max_images: int = 8,
         target: TargetLike = "predicted",
         alpha: float = 0.5,
-        colormap: str = "turbo",
+        colormap: str = DEFAULT_COLORMAP,
         weighted: bool = False,
         value_range: Sequence[float] | None = None,
     ) -> None:

@@ -20,8 +20,8 @@ from visualcnn_tf.introspect.inputs import image_inputs
 from visualcnn_tf.io.atomic import check_free, whole_folder, write_file, writing
 from visualcnn_tf.ops.normalize import check_normalize, normalize_maps
 from visualcnn_tf.ops.resize import resize
-from visualcnn_tf.render.colormaps import color_table
-from visualcnn_tf.render.pictures import check_alpha, overlay
+from visualcnn_tf.render.colormaps import DEFAULT_COLORMAP, color_table
+from visualcnn_tf.render.overlay import check_alpha, overlay
 from visualcnn_tf.video.frames import Frame, Frames, require_pillow
 from visualcnn_tf.viz.pictures import legible_size
 
@@ -37,7 +37,7 @@ class Look:
     """How heatmaps are laid over frames; see ``overlay``."""
 
     alpha: float = 0.5
-    colormap: str = "turbo"
+    colormap: str = DEFAULT_COLORMAP
     weighted: bool = False
 
     def __post_init__(self) -> None:

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from visualcnn_tf.errors import InvalidArgumentError, MissingExtraError
+from visualcnn_tf.render.colormaps import DEFAULT_COLORMAP
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-COLORMAP = "inferno"
 _FONT = 8  # points
 _IMAGE = "image"  # the title of the images
 _LINE = 1.25 * _FONT / 72  # inches, as are all sizes below
@@ -175,7 +175,7 @@ def _draw_row(figure: Figure, grid: Grid, palette: Palette, number: int, row: Ro
     for j, heatmap in enumerate(row.heatmaps):
         ax = _panel(figure, grid.place(number, j), titles[j + 1], palette)
         # A map of its layer's own size is stretched over the image's area.
-        shown = ax.imshow(heatmap, cmap=COLORMAP, vmin=0, vmax=1, extent=(0, width, height, 0))
+        shown = ax.imshow(heatmap, cmap=DEFAULT_COLORMAP, vmin=0, vmax=1, extent=(0, width, height, 0))
     return shown
 
 
