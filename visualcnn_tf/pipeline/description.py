@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from visualcnn_tf._utils.types import Shape
 from visualcnn_tf.pipeline.outputs import OutputSpec
 from visualcnn_tf.pipeline.plan import Plan
 
@@ -23,10 +24,10 @@ def describe_outputs(plan: Plan) -> str:
 
 
 def _row(output: OutputSpec, plan: Plan) -> tuple[str, str, str, str]:
-    tap = next((tap for tap in plan.taps if tap.key == output.name), None)
-    meaning = _MEANINGS.get(output.kind, "")
-    if tap is not None:
-        size = "×".join("?" if n is None else str(n) for n in tap.shape[1:])
-        meaning = f"{tap.method!r} of {tap.path} ({size})"
-    shape = "(" + ", ".join("B" if i == 0 else str(n or "?") for i, n in enumerate(output.shape)) + ")"
-    return output.name, meaning, shape, output.dtype
+    heatmaps = {tap.key: f"{tap.method!r} of {tap.path} ({_sizes(tap.shape, '×')})" for tap in plan.taps}
+    meaning = heatmaps[output.name] if output.kind == "heatmap" else _MEANINGS[output.kind]
+    return output.name, meaning, f"(B, {_sizes(output.shape, ', ')})".replace(", )", ",)"), output.dtype
+
+
+def _sizes(shape: Shape, separator: str) -> str:
+    return separator.join("?" if size is None else str(size) for size in shape[1:])

@@ -34,6 +34,19 @@ def classes_output(name: str, target: Target) -> OutputSpec:
     return OutputSpec(name, shape, "int32", "classes")
 
 
+def explanation_outputs(
+    taps: Sequence[Tap], inputs: ModelInputs, options: Options, before: Sequence[OutputSpec]
+) -> list[OutputSpec]:
+    """Return the outputs that follow those of the model and the classes: heatmaps, the combined one, overlays."""
+    outputs = [heatmap_output(tap, inputs, options) for tap in taps]
+    taken = [output.name for output in (*before, *outputs)]
+    if options.combine is not None:
+        outputs.append(combined_output(outputs, options.resolved_target, taken))
+    if options.overlay is not None:
+        outputs += overlay_outputs(taps, outputs, inputs, taken)
+    return outputs
+
+
 def heatmap_output(tap: Tap, inputs: ModelInputs, options: Options) -> OutputSpec:
     """Return the output of a tap's heatmap.
 
@@ -99,18 +112,22 @@ def overlay_outputs(
         InvalidArgumentError: for a tap whose reference input is no gray or color image.
     """
     for tap in taps:
-        shape = () if tap.reference_input is None else inputs.specs[tap.reference_input].shape
-        channels = shape[1 if tap.data_format == "channels_first" else -1] if len(shape) == 4 else None
-        if channels not in (1, 3) or tap.has_steps:
-            raise bad_value(
-                "render",
-                "None unless the layer sees gray or color images (B, H, W, C)",
-                "overlay",
-                f"{tap.path!r} sees an input of shape {shape}.",
-            )
+        _check_sees_images(tap, inputs)
     specs: list[OutputSpec] = []
     for heatmap in heatmaps:
         names = [*taken, *(spec.name for spec in specs)]
         name = unique(heatmap.name.replace("heatmap", "overlay", 1), names)
         specs.append(OutputSpec(name, (*heatmap.shape, 3), "uint8", "overlay"))
     return specs
+
+
+def _check_sees_images(tap: Tap, inputs: ModelInputs) -> None:
+    shape = () if tap.reference_input is None else inputs.specs[tap.reference_input].shape
+    channels = shape[1 if tap.data_format == "channels_first" else -1] if len(shape) == 4 else None
+    if channels not in (1, 3) or tap.has_steps:
+        raise bad_value(
+            "render",
+            "None unless the layer sees gray or color images (B, H, W, C)",
+            "overlay",
+            f"{tap.path!r} sees an input of shape {shape}.",
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -16,13 +17,7 @@ from visualcnn_tf.introspect.trace import Trace
 from visualcnn_tf.introspect.trace import probe as trace_model
 from visualcnn_tf.pipeline.checks import check_requests, gradient_fallbacks
 from visualcnn_tf.pipeline.options import Options
-from visualcnn_tf.pipeline.output_specs import (
-    classes_output,
-    combined_output,
-    heatmap_output,
-    model_outputs,
-    overlay_outputs,
-)
+from visualcnn_tf.pipeline.output_specs import classes_output, explanation_outputs, model_outputs
 from visualcnn_tf.pipeline.outputs import CLASS_INDEX, EXPLAINED_CLASS, OutputSpec, unique
 from visualcnn_tf.pipeline.plan import Plan
 from visualcnn_tf.pipeline.requests import TapRequest, requested_taps, restored_taps, with_unique_keys
@@ -76,7 +71,7 @@ def restore_plan(
 def _classes(requests: Sequence[TapRequest], names: Sequence[str], options: Options) -> list[OutputSpec]:
     """Return the output of the explained classes, or none."""
     target = options.resolved_target
-    if not target.reports_classes or not any(request.method.explains_target for request in requests):
+    if not target.reports_classes or not _explains_target(requests):
         return []
     return [classes_output(unique(EXPLAINED_CLASS, names), target)]
 
@@ -91,24 +86,24 @@ def _plan(
 ) -> Plan:
     """Build a plan from what is tapped and the outputs before the heatmaps."""
     target = options.resolved_target
-    explains = any(request.method.explains_target for request in requests)
-    output_index = _output_index(options.output, [o.name for o in outputs if o.kind == "model"]) if explains else None
     taps = tuple(request.tap(trace) for request in requests)
-    heatmaps = [heatmap_output(tap, inputs, options) for tap in taps]
-    taken = [output.name for output in (*outputs, *heatmaps)]
-    combined = [] if options.combine is None else [combined_output(heatmaps, target, taken)]
-    overlays = [] if options.overlay is None else overlay_outputs(taps, [*heatmaps, *combined], inputs, taken)
-    calls = list(dict.fromkeys(request.call for request in requests))
-    return Plan(
-        inputs,
-        taps,
-        (*outputs, *heatmaps, *combined, *overlays),
-        weights,
+    plan = Plan(inputs, taps, (*outputs, *explanation_outputs(taps, inputs, options, outputs)), weights)
+    if options.compile_fused_blocks:
+        calls = list(dict.fromkeys(request.call for request in requests))
+        plan = replace(plan, fused_blocks=fused_blocks_to(calls, trace))
+    if not _explains_target(requests):
+        return plan
+    output_index = _output_index(options.output, plan.names("model"))
+    return replace(
+        plan,
         output_index=output_index,
-        class_index=unique(CLASS_INDEX, inputs.names) if explains and target.takes_class_index else None,
-        fallbacks=() if output_index is None else gradient_fallbacks(trace, requests, output_index, target),
-        fused_blocks=fused_blocks_to(calls, trace) if options.compile_fused_blocks else (),
+        class_index=unique(CLASS_INDEX, inputs.names) if target.takes_class_index else None,
+        fallbacks=gradient_fallbacks(trace, requests, output_index, target),
     )
+
+
+def _explains_target(requests: Sequence[TapRequest]) -> bool:
+    return any(request.method.explains_target for request in requests)
 
 
 def _output_index(output: str | None, names: Sequence[str]) -> int:
@@ -127,7 +122,7 @@ def _output_index(output: str | None, names: Sequence[str]) -> int:
 
 def _check_effect(requests: Sequence[TapRequest], options: Options) -> None:
     """Raise for options that would have no effect with the methods that are asked for."""
-    if any(request.method.explains_target for request in requests):
+    if _explains_target(requests):
         if options.compile_fused_blocks:
             # The backward pass goes through the activations, and a replay runs them again.
             raise bad_value(

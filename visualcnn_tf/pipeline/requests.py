@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from visualcnn_tf.errors import LayerNotFoundError
 from visualcnn_tf.introspect.location import Location, layer_at, locate
@@ -129,13 +130,17 @@ def _same_shape(shape: Sequence[int | None], saved: Sequence[int | None]) -> boo
     return len(shape) == len(saved) and all(a == b or None in (a, b) for a, b in zip(shape, saved, strict=True))
 
 
-def _reference_input(call: LayerCall, inputs: Sequence[Any]) -> int | None:
+def _reference_input(call: LayerCall, inputs: Sequence[tf.Tensor]) -> int | None:
     """Return the index of the input that feature maps are a picture of: of their spatial rank, upstream if possible."""
-    steps = 1 if call.frames is not None or call.returns_sequence else 0
-    rank = len(call.space) + steps
-    for channels in (2, 1):
-        fitting = [i for i, image in enumerate(inputs) if len(image.shape) == rank + channels]
-        upstream = [i for i in fitting if is_upstream(inputs[i], call.tensor)]
+    has_steps = call.frames is not None or call.returns_sequence
+    rank = 1 + has_steps + len(call.space)
+    # With a channel axis if possible, else without.
+    for fitting in (_of_rank(inputs, rank + 1), _of_rank(inputs, rank)):
         if fitting:
+            upstream = [index for index in fitting if is_upstream(inputs[index], call.tensor)]
             return (upstream or fitting)[0]
     return None
+
+
+def _of_rank(inputs: Sequence[tf.Tensor], rank: int) -> list[int]:
+    return [index for index, tensor in enumerate(inputs) if len(tensor.shape) == rank]

@@ -170,9 +170,10 @@ class Pipeline:
 def _gradients(run: ModelRun[OutputRecorder], taps: Sequence[Tap], scores: Scores) -> Gradients:
     """Run one backward pass for each score of the target, for all taps together."""
     found: Gradients = {}
-    for index in sorted({tap.target_index for tap in taps if tap.method.needs_gradients}):
-        wanted = [tap for tap in taps if tap.method.needs_gradients and tap.target_index == index]
-        sources = {tensor.ref(): tensor for tap in wanted for tensor in run.tensors(tap)}
+    taps = [tap for tap in taps if tap.method.needs_gradients]
+    for index in sorted({tap.target_index for tap in taps}):
+        tensors = [tensor for tap in taps if tap.target_index == index for tensor in run.tensors(tap)]
+        sources = {tensor.ref(): tensor for tensor in tensors}
         seed, classes = scores.seed(index), scores.one_hot(index)
         result = backward_pass([scores.result], [seed], list(sources.values()), classes)
         found |= {(index, source): gradient for source, gradient in zip(sources, result.of, strict=True)}

@@ -35,12 +35,12 @@ class ClassIndex(ClassTarget):
     index: int | Sequence[int]
 
     def __post_init__(self) -> None:
-        index: object = self.index.tolist() if isinstance(self.index, (np.ndarray, np.generic)) else self.index
+        index: Any = self.index.tolist() if isinstance(self.index, (np.ndarray, np.generic)) else self.index
         several = isinstance(index, (list, tuple))
-        given: list[Any] = list(index) if isinstance(index, (list, tuple)) else [index]
-        if not given or not all(map(is_class_index, given)) or len({int(k) for k in given}) < len(given):
+        given = list(index) if several else [index]
+        indices = tuple(int(k) for k in given if is_class_index(k))
+        if not given or len(set(indices)) < len(given):
             raise bad_value("index", "a class index from 0, or a list of different ones", self.index)
-        indices = tuple(int(k) for k in given)
         object.__setattr__(self, "index", indices if several else indices[0])
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import keras
 import numpy as np
@@ -55,14 +55,10 @@ def get(identifier: TargetLike | Mapping[str, object], argument: str = "target")
     if callable(identifier):
         return Score(identifier)
     try:
-        if isinstance(identifier, str):
-            return _named(identifier)
-        if is_class_index(identifier) or isinstance(identifier, (list, tuple, np.ndarray)):
-            return ClassIndex(identifier)  # type: ignore[arg-type]
+        return _named(identifier) if isinstance(identifier, str) else _indexed(identifier)
     except InvalidArgumentError:
-        pass
-    near = did_you_mean(identifier, ("predicted", "input", "top3")).strip() if isinstance(identifier, str) else ""
-    raise bad_value(argument, _ALLOWED, identifier, near)
+        near = did_you_mean(identifier, ("predicted", "input", "top3")).strip() if isinstance(identifier, str) else ""
+        raise bad_value(argument, _ALLOWED, identifier, near) from None
 
 
 def _named(name: str) -> Target:
@@ -73,3 +69,9 @@ def _named(name: str) -> Target:
     if name.startswith("top") and name[3:].isdecimal():
         return TopK(int(name[3:]))
     raise bad_value("target", _ALLOWED, name)
+
+
+def _indexed(index: Any) -> Target:
+    if is_class_index(index) or isinstance(index, (list, tuple, np.ndarray)):
+        return ClassIndex(index)
+    raise bad_value("target", _ALLOWED, index)
