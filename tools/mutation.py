@@ -69,6 +69,7 @@ CASES = {
     "resize": "pooling or spatial_layers",
     "shape": "shape or layers",
     "slicing": "shape or layers or spatial_layers",
+    "strided_slice": "shape or layers or spatial_layers",
 }
 _ARITHMETIC = {"Add", "Sub", "Mul", "Div", "FloorDiv", "Pow"}
 

@@ -8,6 +8,7 @@ TensorFlow's registered gradient only for operations without a rule.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import tensorflow as tf
@@ -15,6 +16,7 @@ import tensorflow as tf
 from visualcnn_tf.gradients.graph_paths import differentiable_tensors, upstream_operations
 from visualcnn_tf.gradients.inline import inline_call
 from visualcnn_tf.gradients.node import InputGradients, Node
+from visualcnn_tf.gradients.not_covered import NotCoveredError
 from visualcnn_tf.gradients.registered import registered_gradient
 from visualcnn_tf.gradients.rules import RULES, composite_gradient
 
@@ -64,10 +66,10 @@ def backward_pass(
     fallbacks: list[tuple[str, str]] = []
     for op in reversed(operations):
         gradients = [sums.of(output) for output in op.outputs]
-        needs_gradient = [sums.includes(tensor) for tensor in op.inputs]
-        if any(needs_gradient) and any(gradient is not None for gradient in gradients):
-            one_hot = classes if gradients[0] is output_gradients[0] else None
-            for tensor, gradient in _differentiate(Node(op, gradients, needs_gradient, one_hot), fallbacks):
+        one_hot = classes if gradients[0] is output_gradients[0] else None
+        node = Node(op, gradients, [sums.includes(tensor) for tensor in op.inputs], one_hot)
+        if node.passes_gradients:
+            for tensor, gradient in _differentiate(node, fallbacks):
                 sums.add(tensor, gradient)
     return Gradients([sums.of(source) for source in sources], fallbacks)
 
@@ -115,11 +117,11 @@ def _by_rule(node: Node, fallbacks: list[tuple[str, str]]) -> InputGradients:
     rule = RULES.get(node.op.type)
     # Rules may rely on known ranks; further outputs, such as reserved space, may have none.
     ranked = all(tensor.shape.rank is not None for tensor in (*node.op.inputs, node.op.outputs[0]))
-    gradients = NotImplemented if rule is None or not ranked else rule(node)
-    if gradients is NotImplemented or any(gradient is NotImplemented for gradient in gradients):
-        fallbacks.append((node.op.type, node.op.name))
-        return registered_gradient(node)
-    return gradients
+    if rule is not None and ranked:
+        with suppress(NotCoveredError):
+            return rule(node)
+    fallbacks.append((node.op.type, node.op.name))
+    return registered_gradient(node)
 
 
 def _through_call(

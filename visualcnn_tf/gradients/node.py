@@ -17,9 +17,9 @@ class Node:
 
     Attributes:
         op: the operation; its inputs and its first output have a known rank.
-        gradients: for each output, the gradient, or None where the score does not depend on it; at least one is
-            given. Float32 even where the model computes in half precision, float64 where it computes in float64.
-        needs_gradient: for each input, whether its gradient is needed; at least one is.
+        gradients: for each output, the gradient, or None where the score does not depend on it. Float32 even where
+            the model computes in half precision, float64 where it computes in float64.
+        needs_gradient: for each input, whether its gradient is needed.
         classes: class indices ``(B, 1)`` int32 where the gradient ``(B, K)`` is known to be one-hot: 1 at the class
             and 0 elsewhere, or a row of zeros for -1. None for any other gradient.
     """
@@ -28,6 +28,11 @@ class Node:
     gradients: Sequence[tf.Tensor | None]
     needs_gradient: Sequence[bool]
     classes: tf.Tensor | None = None
+
+    @property
+    def passes_gradients(self) -> bool:
+        """Whether there is a gradient to pass on and an input that needs one: else no rule is applied."""
+        return any(self.needs_gradient) and any(gradient is not None for gradient in self.gradients)
 
     @property
     def gradient(self) -> tf.Tensor:
@@ -51,7 +56,7 @@ class Node:
 
 
 #: The gradient of each input of an operation, None where it is not needed or zero.
-InputGradients: TypeAlias = "list[tf.Tensor | None]"
-#: The gradient of one type of operation. It returns ``NotImplemented``, in whole or for an input, for a variant of the
-#: operation that it does not cover: then TensorFlow's registered gradient is used.
+InputGradients: TypeAlias = list[tf.Tensor | None]
+#: The gradient of one type of operation. A rule raises ``NotCoveredError`` for a variant of the operation that it does
+#: not cover: then TensorFlow's registered gradient is used.
 Rule: TypeAlias = Callable[[Node], InputGradients]

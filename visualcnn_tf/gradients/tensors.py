@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
+from visualcnn_tf.gradients.not_covered import NotCoveredError, require
+
 #: Operations that return their input unchanged, or in another dtype.
 PASS_THROUGH = ("Identity", "Snapshot", "EnsureShape", "Cast", "CheckNumerics")
 
@@ -25,6 +27,14 @@ def static_value(tensor: tf.Tensor) -> np.ndarray | None:
     return value
 
 
+def constant(tensor: tf.Tensor) -> np.ndarray:
+    """Return the value of a tensor that is constant in the graph; raise ``NotCoveredError`` for any other."""
+    value = static_value(tensor)
+    if value is None:
+        raise NotCoveredError
+    return value
+
+
 def mask(condition: tf.Tensor, gradient: tf.Tensor) -> tf.Tensor:
     """Return a condition as zeros and ones, in the dtype of a gradient."""
     return tf.cast(condition, gradient.dtype)
@@ -42,14 +52,12 @@ def unbroadcast(gradient: tf.Tensor, operand: tf.Tensor, result: tf.Tensor) -> t
 
     A size that is unknown in both is assumed to be the same, as a batch size is, and so not to be broadcast.
 
-    Returns:
-        The gradient of the operand; ``NotImplemented`` where an unknown size became a known one other than 1, since
-        that may be a broadcast or not.
+    Raises:
+        NotCoveredError: where an unknown size became a known one other than 1, which may be a broadcast or not.
     """
     new_axes = result.shape.rank - operand.shape.rank
     sizes = list(zip(operand.shape, result.shape[new_axes:], strict=True))
-    if any(before is None and after not in (None, 1) for before, after in sizes):
-        return NotImplemented
+    require(all(before is not None or after in (None, 1) for before, after in sizes))
     if new_axes:
         gradient = tf.reduce_sum(gradient, list(range(new_axes)))
     axes = [axis for axis, (before, after) in enumerate(sizes) if before == 1 and after != 1]

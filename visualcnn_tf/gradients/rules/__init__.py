@@ -22,6 +22,7 @@ from visualcnn_tf.gradients.rules import (
     resize,
     shape,
     slicing,
+    strided_slice,
 )
 from visualcnn_tf.gradients.rules.gelu import gelu_gradient
 
@@ -30,6 +31,7 @@ RULES: dict[str, Rule] = {
     **activations.RULES,
     **shape.RULES,
     **slicing.RULES,
+    **strided_slice.RULES,
     **reductions.RULES,
     **linear.RULES,
     **norm.RULES,

@@ -1,12 +1,17 @@
-"""Windows that slide over an axis, of convolutions and poolings, and their gradients put back in place."""
+"""Windows of convolutions and poolings that slide along an axis, and the strides undone in their gradients."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import tensorflow as tf
+
+from visualcnn_tf.gradients.not_covered import require
+
+#: Of each axis, the padding before and after it.
+Paddings: TypeAlias = list[list[int]]
 
 
 @dataclass(frozen=True)
@@ -14,91 +19,98 @@ class Window:
     """A window that slides along one axis.
 
     Attributes:
-        size: of the input.
-        places: where the window stops: the size of the output.
-        kernel: number of elements that it reads.
-        stride: from one place to the next.
-        dilation: from one element to the next.
+        size: size of the input.
+        positions: number of positions of the window, which is the size of the output.
+        kernel: number of elements in the window.
+        stride: step from one position to the next.
+        dilation: step from one element to the next.
         before: padding before the input.
     """
 
     size: int
-    places: int
+    positions: int
     kernel: int
     stride: int
     dilation: int
     before: int
 
     @property
-    def reach(self) -> int:
-        """From the first to behind the last element."""
+    def extent(self) -> int:
+        """Length of the window, the gaps between dilated elements included."""
         return (self.kernel - 1) * self.dilation + 1
 
 
-def windows(op: Any, kernel: Sequence[int]) -> list[Window] | None:
-    """Those of an operation by axis; None where the channels come first or a size is unknown."""
-    if op.get_attr("data_format") not in (b"NHWC", b"NDHWC"):
-        return None
-    before, after = op.inputs[0].shape, op.outputs[0].shape
-    if before.rank is None or None in [*before[1:], *after[1:], *kernel]:
-        return None
-    names = op.node_def.attr.keys()
-    dilations = op.get_attr("dilations") if "dilations" in names else [1] * before.rank
-    explicit = op.get_attr("explicit_paddings") if "explicit_paddings" in names else []
+def windows(op: tf.Operation, kernel: Sequence[int]) -> list[Window]:
+    """Return the window of each spatial axis of an operation; channels first and unknown sizes are not covered."""
+    x, y = op.inputs[0].shape, op.outputs[0].shape
+    require(op.get_attr("data_format") in (b"NHWC", b"NDHWC") and None not in [*x[1:], *y[1:], *kernel])
+    strides, dilations = op.get_attr("strides"), _attribute(op, "dilations", [1] * x.rank)
     found = []
     for axis, count in enumerate(kernel, start=1):
-        stride, dilation = op.get_attr("strides")[axis], dilations[axis] if count > 1 else 1
-        missing = (after[axis] - 1) * stride + (count - 1) * dilation + 1 - before[axis]
-        border = {b"VALID": 0, b"SAME": max(missing, 0) // 2}
-        start = explicit[2 * axis] if explicit else border[op.get_attr("padding")]
-        found.append(Window(before[axis], after[axis], count, stride, dilation, start))
+        dilation = dilations[axis] if count > 1 else 1
+        missing = (y[axis] - 1) * strides[axis] + (count - 1) * dilation + 1 - x[axis]
+        before = _padding_before(op, axis, missing)
+        found.append(Window(x[axis], y[axis], count, strides[axis], dilation, before))
     return found
 
 
-def spread(gradient: Any, axes: Sequence[Window]) -> tuple[Any, list[list[int]]]:
-    """Elements a stride apart, zeros between them, and the border that is still to be added.
+def _padding_before(op: tf.Operation, axis: int, missing: int) -> int:
+    """Return the padding before an axis on which the windows read so many elements more than the input has."""
+    explicit: Sequence[int] = _attribute(op, "explicit_paddings", [])
+    if explicit:
+        return explicit[2 * axis]
+    return max(missing, 0) // 2 if op.get_attr("padding") == b"SAME" else 0
 
-    Then windows of stride 1 without padding, their elements in reverse order, read at the place of each input value
-    the gradients of the outputs that it went into.
+
+def _attribute(op: tf.Operation, name: str, default: Any) -> Any:
+    return op.get_attr(name) if name in op.node_def.attr else default
+
+
+def insert_zeros(gradient: tf.Tensor, axes: Sequence[Window]) -> tuple[tf.Tensor, Paddings]:
+    """Undo the strides in an output gradient by zeros between its elements.
+
+    The gradient of the input is then read by windows of stride 1 without padding, their elements in reverse order.
+
+    Returns:
+        The gradient with the zeros, and the padding that it still needs on each axis for these windows.
     """
-    leads = [min(axis.stride - 1, max(axis.reach - 1 - axis.before, 0)) for axis in axes]
+    leads = [min(axis.stride - 1, max(axis.extent - 1 - axis.before, 0)) for axis in axes]
     if any(axis.stride > 1 for axis in axes):
-        gradient = _apart(gradient, axes, leads)
-    border, crop = [[0, 0]], [slice(None)]
+        gradient = _insert_zeros_2d(gradient, axes, leads)
+    paddings, crops = [], []
     for axis, lead in zip(axes, leads, strict=True):
-        length = axis.places * axis.stride
-        before = axis.reach - 1 - axis.before - lead
-        after = axis.size + axis.reach - 1 - before - length
-        border.append([max(before, 0), max(after, 0)])
-        crop.append(slice(max(-before, 0), length - max(-after, 0)))
-    cropped = any(
-        (part.stop - part.start) < axis.places * axis.stride for part, axis in zip(crop[1:], axes, strict=True)
-    )
-    return gradient[tuple(crop)] if cropped else gradient, [*border, [0, 0]]
+        length = axis.positions * axis.stride
+        before = axis.extent - 1 - axis.before - lead
+        after = axis.size + axis.extent - 1 - before - length
+        paddings.append([max(before, 0), max(after, 0)])
+        crops.append(slice(max(-before, 0), length - max(-after, 0)))
+    if crops != [slice(0, axis.positions * axis.stride) for axis in axes]:
+        gradient = gradient[(slice(None), *crops)]
+    return gradient, [[0, 0], *paddings, [0, 0]]
 
 
-def _apart(gradient: Any, axes: Sequence[Window], leads: Sequence[int]) -> Any:
-    """Zeros between the rows and between the columns, by one padding on axes that the reshaping makes."""
+def _insert_zeros_2d(gradient: tf.Tensor, axes: Sequence[Window], leads: Sequence[int]) -> tf.Tensor:
+    """Insert zeros around each element, so many of them before it: one padding of an axis for each row and column."""
     (rows, columns), (above, left) = axes, leads
     channels = gradient.shape[-1]
-    border = [
+    paddings = [
         [0, 0],
         [above, rows.stride - 1 - above],
         [0, 0],
         [left * channels, (columns.stride - 1 - left) * channels],
     ]
-    wide = tf.pad(tf.reshape(gradient, [-1, 1, columns.places, channels]), border)
-    return tf.reshape(wide, [-1, rows.places * rows.stride, columns.places * columns.stride, channels])
+    wide = tf.pad(tf.reshape(gradient, [-1, 1, columns.positions, channels]), paddings)
+    return tf.reshape(wide, [-1, rows.positions * rows.stride, columns.positions * columns.stride, channels])
 
 
-def read_by_windows(spread_gradient: Any, border: list[list[int]], axes: Sequence[Window]) -> tuple[Any, str]:
-    """What windows of stride 1 are to read, and the padding to give them: a border of its own only where needed."""
-    same = [[(axis.reach - 1) // 2, axis.reach // 2] for axis in axes]
-    if border[1:-1] == same:
-        return spread_gradient, "SAME"
-    return padded(spread_gradient, border), "VALID"
+def pad_for_windows(gradient: tf.Tensor, paddings: Paddings, axes: Sequence[Window]) -> tuple[tf.Tensor, str]:
+    """Pad what windows of stride 1 read, unless ``"SAME"`` padding does; also return the padding of the windows."""
+    same = [[(axis.extent - 1) // 2, axis.extent // 2] for axis in axes]
+    if paddings[1:-1] == same:
+        return gradient, "SAME"
+    return pad(gradient, paddings), "VALID"
 
 
-def padded(tensor: Any, border: list[list[int]], fill: float = 0.0) -> Any:
-    """With zeros or another value around it."""
-    return tf.pad(tensor, border, constant_values=fill) if any(map(any, border)) else tensor
+def pad(tensor: tf.Tensor, paddings: Paddings, value: float = 0.0) -> tf.Tensor:
+    """Pad a tensor with a value, without an operation where all paddings are zero."""
+    return tf.pad(tensor, paddings, constant_values=value) if any(map(any, paddings)) else tensor

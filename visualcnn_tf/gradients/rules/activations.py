@@ -1,13 +1,12 @@
-"""Activation functions."""
+"""Gradients of activation functions."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import tensorflow as tf
 
-from visualcnn_tf.gradients.node import Node, Rule
+from visualcnn_tf.gradients.node import InputGradients, Node, Rule
 from visualcnn_tf.gradients.rules.elementwise import unary
 from visualcnn_tf.gradients.tensors import mask
 
@@ -15,22 +14,26 @@ from visualcnn_tf.gradients.tensors import mask
 _SELU_SCALE, _SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 
 
-def _leaky_relu(node: Node) -> list[Any]:
+def _leaky_relu(node: Node) -> InputGradients:
+    """``dx = dy`` where ``x > 0``, else ``slope · dy``."""
     slope = node.attribute("alpha")
     return [node.gradient * (slope + (1.0 - slope) * mask(node.inputs[0] > 0.0, node.gradient))]
 
 
-def _selu(x: Any, y: Any) -> Any:
+def _selu_derivative(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+    """``dy/dx = scale`` where ``y ≥ 0``, else ``scale · alpha · exp(x) = y + scale · alpha``."""
     jump = _SELU_SCALE * _SELU_ALPHA - _SELU_SCALE
     return _SELU_SCALE + jump * mask(y < 0.0, y) + tf.minimum(y, 0.0)
 
 
-def _softmax(node: Node) -> list[Any]:
-    p = node.output
-    return [(node.gradient - tf.reduce_sum(node.gradient * p, -1, keepdims=True)) * p]
+def _softmax(node: Node) -> InputGradients:
+    """``dx = (dy - Σ dy · y) · y``."""
+    y = node.output
+    return [(node.gradient - tf.reduce_sum(node.gradient * y, -1, keepdims=True)) * y]
 
 
-def _log_softmax(node: Node) -> list[Any]:
+def _log_softmax(node: Node) -> InputGradients:
+    """``dx = dy - exp(y) · Σ dy``."""
     return [node.gradient - tf.exp(node.output) * tf.reduce_sum(node.gradient, -1, keepdims=True)]
 
 
@@ -42,7 +45,7 @@ RULES: dict[str, Rule] = {
     "LogSoftmax": _log_softmax,
     "Relu": unary(lambda x, y: mask(y > 0.0, y)),
     "Relu6": unary(lambda x, y: mask(tf.logical_and(y > 0.0, y < 6.0), y)),
-    "Selu": unary(_selu),
+    "Selu": unary(_selu_derivative),
     "Sigmoid": unary(lambda x, y: y * (1.0 - y)),
     "Softmax": _softmax,
     "Softplus": unary(lambda x, y: tf.sigmoid(x)),

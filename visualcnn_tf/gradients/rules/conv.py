@@ -1,85 +1,128 @@
-"""Convolutions and transposed convolutions, with respect to what they are applied to."""
+"""Gradients of convolutions and transposed convolutions with respect to their input, not to their kernel."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
 
-from visualcnn_tf.gradients.node import Node, Rule
-from visualcnn_tf.gradients.rules._windows import Window, padded, read_by_windows, spread, windows
+from visualcnn_tf.gradients.node import InputGradients, Node, Rule
+from visualcnn_tf.gradients.not_covered import require
+from visualcnn_tf.gradients.rules._windows import Window, insert_zeros, pad, pad_for_windows, windows
 from visualcnn_tf.gradients.rules.depthwise import depthwise_gradient
 from visualcnn_tf.gradients.tensors import to_gradient_dtype
 
 
-def _conv(node: Node) -> Any:
+@dataclass(frozen=True, eq=False)
+class _Conv:
+    """A convolution that is to be differentiated.
+
+    Attributes:
+        node: the operation and its output gradient.
+        kernel: ``(*sizes, depth, filters)``, where depth is the number of input channels of a group.
+        groups: number of groups.
+        axes: the window of each spatial axis.
+    """
+
+    node: Node
+    kernel: tf.Tensor
+    groups: int
+    axes: Sequence[Window]
+
+    @property
+    def is_2d(self) -> bool:
+        return len(self.axes) == 2
+
+    @property
+    def is_pointwise(self) -> bool:
+        return self.is_2d and self.groups == 1 and all(axis.kernel == 1 for axis in self.axes)
+
+    @property
+    def is_plain(self) -> bool:
+        return self.groups == 1 and all(axis.dilation == 1 for axis in self.axes)
+
+    @property
+    def is_depthwise(self) -> bool:
+        return self.is_2d and self.kernel.shape[-2] == 1
+
+
+def _conv(node: Node) -> InputGradients:
+    """``dx = dy ∗ᵀ kernel``, computed in the first of the ways in :data:`_LOWERINGS` that fits."""
     kernel = to_gradient_dtype(node.op.inputs[1])
     *sizes, depth, filters = kernel.shape
+    require(not node.needs_gradient[1] and None not in (depth, filters))
     axes = windows(node.op, sizes)
-    if node.needs_gradient[1] or axes is None or None in (depth, filters):
-        return NotImplemented
-    groups = node.op.inputs[0].shape[-1] // depth
-    if groups == 1 and len(axes) == 2 and all(axis.kernel == 1 for axis in axes):
-        return [_pointwise(node, kernel, axes), None]
-    if groups == 1 and all(axis.dilation == 1 for axis in axes):
-        return [_transposed(node, kernel, axes), None]
-    if len(axes) == 2 and depth == 1:
-        return [depthwise_gradient(node.gradient, tf.reshape(kernel, [*sizes, groups, -1]), axes), None]
-    if len(axes) == 3 and any(axis.stride > 1 for axis in axes):
-        return NotImplemented
-    return [_flipped(node, kernel, groups, axes), None]
+    conv = _Conv(node, kernel, node.op.inputs[0].shape[-1] // depth, axes)
+    differentiate = next(lowering for fits, lowering in _LOWERINGS if fits(conv))
+    return [differentiate(conv), None]
 
 
-def _pointwise(node: Node, kernel: Any, axes: Sequence[Window]) -> Any:
-    """A product with a matrix: much faster in TensorFlow Lite than a transposed convolution with a stride."""
-    _, height, width, filters = node.op.outputs[0].shape
-    flat = tf.matmul(tf.reshape(node.gradient, [-1, filters]), tf.reshape(kernel, [-1, filters]), transpose_b=True)
-    return padded(*spread(tf.reshape(flat, [-1, height, width, kernel.shape[-2]]), axes))
+def _by_matmul(conv: _Conv) -> tf.Tensor:
+    """A matrix product: in TensorFlow Lite much faster than a transposed convolution with strides."""
+    _, height, width, filters = conv.node.op.outputs[0].shape
+    gradient = tf.reshape(conv.node.gradient, [-1, filters])
+    flat = tf.matmul(gradient, tf.reshape(conv.kernel, [-1, filters]), transpose_b=True)
+    return pad(*insert_zeros(tf.reshape(flat, [-1, height, width, conv.kernel.shape[-2]]), conv.axes))
 
 
-def _transposed(node: Node, kernel: Any, axes: Sequence[Window]) -> Any:
-    """A transposed convolution; TensorFlow Lite's knows no explicit paddings: then of the padded input."""
-    padding, sizes = node.attribute("padding"), [axis.size for axis in axes]
+def _by_transposed_conv(conv: _Conv) -> tf.Tensor:
+    """A transposed convolution; since TensorFlow Lite's has no explicit paddings, these are cut off its result."""
+    padding, axes = conv.node.attribute("padding"), conv.axes
     if padding != "EXPLICIT":
-        return _transposed_to(node, kernel, sizes, padding)
-    # What no window reaches has no gradient, whether it is of the input or of its border.
-    reached = [max((axis.places - 1) * axis.stride + axis.reach, axis.before + axis.size) for axis in axes]
-    found = _transposed_to(node, kernel, reached, "VALID")
-    return found[(slice(None), *(slice(axis.before, axis.before + axis.size) for axis in axes))]
+        return _transposed_conv_to(conv, [axis.size for axis in axes], padding)
+    # What no window reads has no gradient, be it of the input or of its padding.
+    padded = [max((axis.positions - 1) * axis.stride + axis.extent, axis.before + axis.size) for axis in axes]
+    gradient = _transposed_conv_to(conv, padded, "VALID")
+    return gradient[(slice(None), *(slice(axis.before, axis.before + axis.size) for axis in axes))]
 
 
-def _transposed_to(node: Node, kernel: Any, sizes: Sequence[int], padding: str) -> Any:
-    batch, channels = node.op.outputs[0].shape[0], kernel.shape[-2]
-    shape = [tf.shape(node.gradient)[0] if batch is None else batch, *sizes, channels]
-    strides = node.attribute("strides")[1:-1]
-    return tf.nn.conv_transpose(node.gradient, kernel, tf.stack(shape) if batch is None else shape, strides, padding)
+def _transposed_conv_to(conv: _Conv, sizes: Sequence[int], padding: str) -> tf.Tensor:
+    gradient, strides = conv.node.gradient, conv.node.attribute("strides")[1:-1]
+    batch, channels = conv.node.op.outputs[0].shape[0], conv.kernel.shape[-2]
+    shape = [tf.shape(gradient)[0] if batch is None else batch, *sizes, channels]
+    return tf.nn.conv_transpose(gradient, conv.kernel, tf.stack(shape) if batch is None else shape, strides, padding)
 
 
-def _flipped(node: Node, kernel: Any, groups: int, axes: Sequence[Window]) -> Any:
-    """A convolution with the flipped kernel: TensorFlow Lite's transposed one knows neither dilations nor groups."""
-    *sizes, depth, filters = kernel.shape
-    places = list(range(len(sizes)))
-    flipped = tf.reshape(tf.reverse(kernel, places), [*sizes, depth, groups, filters // groups])
-    flipped = tf.transpose(flipped, [*places, len(places) + 2, len(places) + 1, len(places)])
+def _by_depthwise_conv(conv: _Conv) -> tf.Tensor:
+    """A depthwise convolution, for groups of one channel."""
+    kernel = tf.reshape(conv.kernel, [*conv.kernel.shape[:-2], conv.groups, -1])
+    return depthwise_gradient(conv.node.gradient, kernel, conv.axes)
+
+
+def _by_flipped_conv(conv: _Conv) -> tf.Tensor:
+    """A convolution with the flipped kernel: TensorFlow Lite's transposed one has neither dilations nor groups."""
+    require(conv.is_2d or all(axis.stride == 1 for axis in conv.axes))
+    *sizes, depth, filters = conv.kernel.shape
+    groups, spatial = conv.groups, list(range(len(sizes)))
+    flipped = tf.reshape(tf.reverse(conv.kernel, spatial), [*sizes, depth, groups, filters // groups])
+    flipped = tf.transpose(flipped, [*spatial, len(sizes) + 2, len(sizes) + 1, len(sizes)])
     flipped = tf.reshape(flipped, [*sizes, filters // groups, groups * depth])
-    gradient, padding = read_by_windows(*spread(node.gradient, axes), axes)
-    return tf.nn.convolution(gradient, flipped, padding=padding, dilations=[axis.dilation for axis in axes])
+    gradient, padding = pad_for_windows(*insert_zeros(conv.node.gradient, conv.axes), conv.axes)
+    return tf.nn.convolution(gradient, flipped, padding=padding, dilations=[axis.dilation for axis in conv.axes])
 
 
-def _transposed_conv(node: Node) -> Any:
-    """The gradient of a transposed convolution is the convolution."""
-    if node.needs_gradient[1]:
-        return NotImplemented
+#: How a convolution is differentiated: the first way whose condition it fulfills.
+_LOWERINGS: tuple[tuple[Callable[[_Conv], bool], Callable[[_Conv], tf.Tensor]], ...] = (
+    (lambda conv: conv.is_pointwise, _by_matmul),
+    (lambda conv: conv.is_plain, _by_transposed_conv),
+    (lambda conv: conv.is_depthwise, _by_depthwise_conv),
+    (lambda conv: True, _by_flipped_conv),
+)
+
+
+def _transposed_conv(node: Node) -> InputGradients:
+    """``dx = dy ∗ kernel``: the gradient of a transposed convolution is the convolution."""
+    require(not node.needs_gradient[1])
     padding: Any = node.attribute("padding")
     if padding == "EXPLICIT":
         flat = node.attribute("explicit_paddings")
         padding = [flat[i : i + 2] for i in range(0, len(flat), 2)]
-    conv = tf.nn.conv3d if node.op.type == "Conv3DBackpropInputV2" else tf.nn.conv2d
+    convolve = tf.nn.conv3d if node.op.type == "Conv3DBackpropInputV2" else tf.nn.conv2d
     kernel = to_gradient_dtype(node.op.inputs[1])
-    attributes = {name: node.attribute(name) for name in ("strides", "dilations")}
-    found = conv(node.gradient, kernel, padding=padding, data_format=node.attribute("data_format"), **attributes)
-    return [None, None, found]
+    options = {name: node.attribute(name) for name in ("strides", "dilations", "data_format")}
+    return [None, None, convolve(node.gradient, kernel, padding=padding, **options)]
 
 
 RULES: dict[str, Rule] = {

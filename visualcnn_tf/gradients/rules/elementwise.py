@@ -1,87 +1,100 @@
-"""Arithmetic on single values, with broadcasting."""
+"""Gradients of elementwise arithmetic, with broadcasting, and of selections and identities."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 import tensorflow as tf
 
-from visualcnn_tf.gradients.node import Node, Rule
+from visualcnn_tf.gradients.node import InputGradients, Node, Rule
+from visualcnn_tf.gradients.not_covered import require
 from visualcnn_tf.gradients.rules.patterns import is_silu
 from visualcnn_tf.gradients.tensors import gradient_dtype, mask, static_value, unbroadcast
 
-#: Operations that are constant almost everywhere, or say that they have no gradient: no walk goes through them.
+#: Operations whose derivative is zero almost everywhere, or is defined to be.
 ZERO_GRADIENT = frozenset(["Ceil", "Floor", "OnesLike", "Rint", "Round", "Sign", "StopGradient", "ZerosLike"])
 
+#: ``dy/dx`` of ``y = f(x)``, computed from ``x`` and ``y``.
+Derivative: TypeAlias = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+#: The gradient of an operand of ``y = f(a, b)``, broadcast like ``y``, computed from ``dy``, ``a``, ``b`` and ``y``.
+OperandGradient: TypeAlias = Callable[[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
 
-def unary(derivative: Callable[[Any, Any], Any]) -> Rule:
-    """The rule of ``y = f(x)`` from its derivative as a function of x and y."""
+
+def unary(derivative: Derivative) -> Rule:
+    """Return the rule of ``y = f(x)``: ``dx = dy · f'(x)``."""
     return lambda node: [node.gradient * derivative(node.inputs[0], node.output)]
 
 
-def binary(first: Callable[..., Any], second: Callable[..., Any]) -> Rule:
-    """The rule of ``y = f(a, b)`` from the gradient of each operand, before sums, as a function of g, a, b and y."""
+def binary(first: OperandGradient, second: OperandGradient) -> Rule:
+    """Return the rule of ``y = f(a, b)`` from the gradients of ``a`` and ``b``, and sum over broadcast axes."""
 
-    def rule(node: Node) -> list[Any]:
+    def rule(node: Node) -> InputGradients:
         values = (node.gradient, *node.inputs, node.output)
         return [
-            unbroadcast(of_operand(*values), operand, node.output) if wanted else None
-            for of_operand, operand, wanted in zip((first, second), node.inputs, node.needs_gradient, strict=True)
+            unbroadcast(gradient_of(*values), operand, node.output) if needed else None
+            for gradient_of, operand, needed in zip((first, second), node.inputs, node.needs_gradient, strict=True)
         ]
 
     return rule
 
 
-def _unchanged(node: Node) -> list[Any]:
+def _identity(node: Node) -> InputGradients:
+    """``dx = dy``."""
     return [node.gradient]
 
 
-def _add_n(node: Node) -> list[Any]:
-    return [node.gradient] * len(node.inputs)
-
-
-def _identity_n(node: Node) -> Any:
+def _identity_n(node: Node) -> InputGradients:
+    """``dx_i = dy_i``; not where a user has defined another gradient."""
     custom = "_gradient_op_type" in node.op.node_def.attr
     # TensorFlow gives SiLU a gradient of its own to save memory; those that users write may be another function's.
-    return NotImplemented if custom and not is_silu(node.op.inputs[0]) else list(node.gradients)
+    require(not custom or is_silu(node.op.inputs[0]))
+    return list(node.gradients)
 
 
-def _cast(node: Node) -> list[Any]:
+def _cast(node: Node) -> InputGradients:
+    """``dx = dy``, in the dtype for gradients of x."""
     return [tf.cast(node.gradient, gradient_dtype(node.op.inputs[0].dtype))]
 
 
-def _power_of_base(g: Any, x: Any, y: Any, result: Any) -> Any:
-    exponent = static_value(y)
+def _add_n(node: Node) -> InputGradients:
+    """``dx_i = dy``."""
+    return [node.gradient] * len(node.inputs)
+
+
+def _gradient_of_base(dy: tf.Tensor, a: tf.Tensor, b: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+    """``da = dy · b · a^(b - 1)`` of ``y = a^b``."""
+    exponent = static_value(b)
     if exponent is not None and np.all(exponent == 2):
-        return 2.0 * g * x
-    return g * y * tf.pow(x, y - 1.0)
+        return 2.0 * dy * a
+    return dy * b * tf.pow(a, b - 1.0)
 
 
-def _power_of_exponent(g: Any, x: Any, y: Any, result: Any) -> Any:
-    # As in TensorFlow, zero where the logarithm is not defined.
-    return g * result * tf.math.log(tf.where(x > 0.0, x, tf.ones_like(x)))
+def _gradient_of_exponent(dy: tf.Tensor, a: tf.Tensor, b: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+    """``db = dy · y · log(a)`` of ``y = a^b``, zero where ``a ≤ 0``, as in TensorFlow."""
+    return dy * y * tf.math.log(tf.where(a > 0.0, a, tf.ones_like(a)))
 
 
-def _select(node: Node) -> Any:
+def _select(node: Node) -> InputGradients:
+    """``da = dy`` where the condition holds, ``db = dy`` elsewhere."""
     condition, *operands = node.inputs
-    if node.op.type == "Select" and condition.shape != node.output.shape:
-        return NotImplemented  # a vector there selects whole rows
+    # A vector as condition of Select selects whole rows.
+    require(node.op.type != "Select" or condition.shape == node.output.shape)
     chosen = node.gradient * mask(condition, node.gradient)
     parts = (chosen, node.gradient - chosen)
     return [None] + [unbroadcast(part, operand, node.output) for part, operand in zip(parts, operands, strict=True)]
 
 
-def _clip(node: Node) -> Any:
+def _clip(node: Node) -> InputGradients:
+    """``dx = dy`` where ``low ≤ x ≤ high``, else 0."""
     x, low, high = node.inputs
-    if any(node.needs_gradient[1:]):
-        return NotImplemented
+    require(not any(node.needs_gradient[1:]))
     inside = tf.logical_and(x >= low, x <= high)
     return [node.gradient * mask(inside, node.gradient), None, None]
 
 
-_DERIVATIVES: dict[str, Callable[[Any, Any], Any]] = {
+_DERIVATIVES: dict[str, Derivative] = {
     "Abs": lambda x, y: tf.sign(x),
     "Cos": lambda x, y: -tf.sin(x),
     "Exp": lambda x, y: y,
@@ -95,12 +108,12 @@ _DERIVATIVES: dict[str, Callable[[Any, Any], Any]] = {
     "Sqrt": lambda x, y: 0.5 / y,
     "Square": lambda x, y: 2.0 * x,
 }
-_ADD = binary(lambda g, a, b, y: g, lambda g, a, b, y: g)
-_DIVIDE = binary(lambda g, a, b, y: g / b, lambda g, a, b, y: -g * y / b)
+_ADD = binary(lambda dy, a, b, y: dy, lambda dy, a, b, y: dy)
+_DIVIDE = binary(lambda dy, a, b, y: dy / b, lambda dy, a, b, y: -dy * y / b)
 
 RULES: dict[str, Rule] = {
     **{name: unary(derivative) for name, derivative in _DERIVATIVES.items()},
-    **dict.fromkeys(("CheckNumerics", "EnsureShape", "Identity"), _unchanged),
+    **dict.fromkeys(("CheckNumerics", "EnsureShape", "Identity"), _identity),
     "Add": _ADD,
     "AddN": _add_n,
     "AddV2": _ADD,
@@ -108,17 +121,17 @@ RULES: dict[str, Rule] = {
     "ClipByValue": _clip,
     "Div": _DIVIDE,
     "DivNoNan": binary(
-        lambda g, a, b, y: tf.math.divide_no_nan(g, b), lambda g, a, b, y: tf.math.divide_no_nan(-g * y, b)
+        lambda dy, a, b, y: tf.math.divide_no_nan(dy, b), lambda dy, a, b, y: tf.math.divide_no_nan(-dy * y, b)
     ),
     "IdentityN": _identity_n,
-    "Maximum": binary(lambda g, a, b, y: g * mask(a >= b, g), lambda g, a, b, y: g * mask(a < b, g)),
-    "Minimum": binary(lambda g, a, b, y: g * mask(a <= b, g), lambda g, a, b, y: g * mask(a > b, g)),
-    "Mul": binary(lambda g, a, b, y: g * b, lambda g, a, b, y: g * a),
+    "Maximum": binary(lambda dy, a, b, y: dy * mask(a >= b, dy), lambda dy, a, b, y: dy * mask(a < b, dy)),
+    "Minimum": binary(lambda dy, a, b, y: dy * mask(a <= b, dy), lambda dy, a, b, y: dy * mask(a > b, dy)),
+    "Mul": binary(lambda dy, a, b, y: dy * b, lambda dy, a, b, y: dy * a),
     "Neg": lambda node: [-node.gradient],
-    "Pow": binary(_power_of_base, _power_of_exponent),
+    "Pow": binary(_gradient_of_base, _gradient_of_exponent),
     "RealDiv": _DIVIDE,
     "Select": _select,
     "SelectV2": _select,
-    "SquaredDifference": binary(lambda g, a, b, y: 2.0 * g * (a - b), lambda g, a, b, y: 2.0 * g * (b - a)),
-    "Sub": binary(lambda g, a, b, y: g, lambda g, a, b, y: -g),
+    "SquaredDifference": binary(lambda dy, a, b, y: 2.0 * dy * (a - b), lambda dy, a, b, y: 2.0 * dy * (b - a)),
+    "Sub": binary(lambda dy, a, b, y: dy, lambda dy, a, b, y: -dy),
 }

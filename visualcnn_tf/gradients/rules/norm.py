@@ -1,17 +1,16 @@
-"""Normalization with statistics that are given."""
+"""The gradient of batch normalization at inference, where the statistics are given."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import tensorflow as tf
 
-from visualcnn_tf.gradients.node import Node, Rule
+from visualcnn_tf.gradients.node import InputGradients, Node, Rule
+from visualcnn_tf.gradients.not_covered import require
 
 
-def _fused_batch_norm(node: Node) -> Any:
-    if node.attribute("is_training") or any(node.needs_gradient[1:]):
-        return NotImplemented
+def _fused_batch_norm(node: Node) -> InputGradients:
+    """``dx = dy · scale / √(variance + ε)``."""
+    require(not node.attribute("is_training") and not any(node.needs_gradient[1:]))
     _, scale, _, _, variance = node.inputs
     factor = scale * tf.math.rsqrt(variance + node.attribute("epsilon"))
     if node.attribute("data_format") == "NCHW":

@@ -1,24 +1,23 @@
-"""Sums, means, products and extrema over axes."""
+"""Gradients of sums, means, products, maxima and minima over axes, and of cumulative sums."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from visualcnn_tf.gradients.node import Node, Rule
-from visualcnn_tf.gradients.tensors import mask, static_value
+from visualcnn_tf.gradients.node import InputGradients, Node, Rule
+from visualcnn_tf.gradients.not_covered import require
+from visualcnn_tf.gradients.tensors import constant, mask
 
 
-def _axes(node: Node) -> list[int] | None:
-    """The reduced axes, None where they are known at run time only."""
-    axes, rank = static_value(node.op.inputs[1]), node.op.inputs[0].shape.rank
-    return None if axes is None else sorted(int(axis) % rank for axis in np.atleast_1d(axes))
+def _axes(node: Node) -> list[int]:
+    """Return the reduced axes; those that are known at run time only are not covered."""
+    axes, rank = constant(node.op.inputs[1]), node.op.inputs[0].shape.rank
+    return sorted(int(axis) % rank for axis in np.atleast_1d(axes))
 
 
-def _kept(node: Node, tensor: Any, axes: list[int]) -> Any:
-    """What was reduced, with the reduced axes as axes of size 1."""
+def _keep_axes(node: Node, tensor: tf.Tensor, axes: list[int]) -> tf.Tensor:
+    """Reshape a tensor of the shape of the result so that the reduced axes have size 1."""
     if node.attribute("keep_dims"):
         return tensor
     shape = [1 if axis in axes else size for axis, size in enumerate(node.op.inputs[0].shape)]
@@ -29,55 +28,62 @@ def _kept(node: Node, tensor: Any, axes: list[int]) -> Any:
     return tensor
 
 
-def _spread(node: Node, axes: list[int]) -> Any:
-    """The gradient, repeated along the reduced axes."""
-    x, kept = node.inputs[0], _kept(node, node.gradient, axes)
+def _repeat(node: Node, gradient: tf.Tensor, axes: list[int]) -> tf.Tensor:
+    """Repeat a gradient along the reduced axes."""
+    x, kept = node.inputs[0], _keep_axes(node, gradient, axes)
     if any(x.shape[axis] is None for axis in axes):
         return tf.broadcast_to(kept, tf.shape(x))
     return kept * tf.ones([x.shape[axis] if axis in axes else 1 for axis in range(x.shape.rank)], kept.dtype)
 
 
-def _sum(node: Node) -> Any:
-    axes = _axes(node)
-    return NotImplemented if axes is None else [_spread(node, axes), None]
+def _sum(node: Node) -> InputGradients:
+    """``dx = dy``, repeated."""
+    return [_repeat(node, node.gradient, _axes(node)), None]
 
 
-def _mean(node: Node) -> Any:
-    axes = _axes(node)
-    if axes is None:
-        return NotImplemented
-    x = node.inputs[0]
+def _mean(node: Node) -> InputGradients:
+    """``dx = dy / n``, repeated, for means of ``n`` values."""
+    axes, x = _axes(node), node.inputs[0]
     sizes = [x.shape[axis] for axis in axes]
     if None in sizes:
         count = tf.cast(tf.reduce_prod([tf.shape(x)[axis] for axis in axes]), x.dtype)
     else:
         count = float(np.prod(sizes))
-    return [_spread(Node(node.op, [node.gradient / count], node.needs_gradient), axes), None]
+    return [_repeat(node, node.gradient / count, axes), None]
 
 
-def _extremum(node: Node) -> Any:
-    """Split evenly among equal extrema, as in TensorFlow."""
+def _extremum(node: Node) -> InputGradients:
+    """The gradient of Max and Min: ``dx = dy`` where ``x = y``, divided among equal values, as in TensorFlow."""
     axes = _axes(node)
-    if axes is None:
-        return NotImplemented
-    chosen = mask(tf.equal(node.inputs[0], _kept(node, node.output, axes)), node.gradient)
-    share = _kept(node, node.gradient, axes) / tf.reduce_sum(chosen, axes, keepdims=True)
+    chosen = mask(tf.equal(node.inputs[0], _keep_axes(node, node.output, axes)), node.gradient)
+    share = _keep_axes(node, node.gradient, axes) / tf.reduce_sum(chosen, axes, keepdims=True)
     return [share * chosen, None]
 
 
-def _prod(node: Node) -> Any:
-    """The product of the others for each, without a division, which zeros would spoil; one axis of known size."""
+def _prod(node: Node) -> InputGradients:
+    """``dx_i = dy · Π_{j≠i} x_j`` over one axis of known size, without a division, which zeros would spoil."""
     axes, x = _axes(node), node.inputs[0]
-    if axes is None or len(axes) != 1 or x.shape[axes[0]] is None:
-        return NotImplemented
+    require(len(axes) == 1 and x.shape[axes[0]] is not None)
     (axis,) = axes
     eye = np.eye(x.shape[axis]).reshape([-1, x.shape[axis]] + [1] * (x.shape.rank - axis - 1))
     others = tf.expand_dims(x, axis) * tf.constant(1.0 - eye, x.dtype) + tf.constant(eye, x.dtype)
-    return [_kept(node, node.gradient, axes) * tf.reduce_prod(others, axis + 1), None]
+    return [_keep_axes(node, node.gradient, axes) * tf.reduce_prod(others, axis + 1), None]
+
+
+def _l2_loss(node: Node) -> InputGradients:
+    """``dx = dy · x``."""
+    return [node.gradient * node.inputs[0]]
+
+
+def _cumsum(node: Node) -> InputGradients:
+    """``dx = cumsum(dy)`` in the other direction."""
+    exclusive, reverse = node.attribute("exclusive"), node.attribute("reverse")
+    return [tf.cumsum(node.gradient, node.op.inputs[1], exclusive, not reverse), None]
 
 
 RULES: dict[str, Rule] = {
-    "L2Loss": lambda node: [node.gradient * node.inputs[0]],
+    "Cumsum": _cumsum,
+    "L2Loss": _l2_loss,
     "Max": _extremum,
     "Mean": _mean,
     "Min": _extremum,

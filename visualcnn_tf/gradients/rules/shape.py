@@ -1,60 +1,71 @@
-"""Operations that move values to other places, each to one."""
+"""Gradients of operations that move or copy values: reshaping, transposing, concatenating, splitting, tiling."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 
-from visualcnn_tf.gradients.node import Node, Rule
-from visualcnn_tf.gradients.tensors import reshape_like, static_value, unbroadcast
+from visualcnn_tf.gradients.node import InputGradients, Node, Rule
+from visualcnn_tf.gradients.not_covered import require
+from visualcnn_tf.gradients.tensors import constant, reshape_like, unbroadcast
 
 
-def _reshape(node: Node) -> list[Any]:
+def _reshape(node: Node) -> InputGradients:
+    """The gradient of Reshape, Squeeze and ExpandDims: ``dy`` in the shape of x."""
     return [reshape_like(node.gradient, node.op.inputs[0])] + [None] * (len(node.needs_gradient) - 1)
 
 
-def _transpose(node: Node) -> Any:
-    order = static_value(node.op.inputs[1])
-    return NotImplemented if order is None else [tf.transpose(node.gradient, np.argsort(order)), None]
+def _transpose(node: Node) -> InputGradients:
+    """``dy`` transposed by the inverse permutation."""
+    return [tf.transpose(node.gradient, np.argsort(constant(node.op.inputs[1]))), None]
 
 
-def _concat(node: Node) -> Any:
-    axis = static_value(node.op.inputs[-1])
-    sizes = [] if axis is None else [x.shape[int(axis)] for x in node.op.inputs[:-1]]
-    if axis is None or None in sizes:
-        return NotImplemented
-    rank = node.gradient.shape.rank
-    found: list[Any] = []
-    for start, size, wanted in zip(np.cumsum([0, *sizes[:-1]]), sizes, node.needs_gradient, strict=False):
-        begin, length = [0] * rank, [-1] * rank
-        begin[int(axis)], length[int(axis)] = int(start), size
-        found.append(tf.slice(node.gradient, begin, length) if wanted else None)
-    return [*found, None]
+def _concat(node: Node) -> InputGradients:
+    """For each input, its slice of ``dy``."""
+    *inputs, axis_tensor = node.op.inputs
+    axis = int(constant(axis_tensor))
+    sizes = [x.shape[axis] for x in inputs]
+    require(None not in sizes)
+    starts = np.cumsum([0, *sizes[:-1]])
+    return [
+        _slice_along(node.gradient, axis, int(start), size) if needed else None
+        for start, size, needed in zip(starts, sizes, node.needs_gradient, strict=False)
+    ] + [None]
 
 
-def _pack(node: Node) -> list[Any]:
+def _slice_along(tensor: tf.Tensor, axis: int, start: int, size: int) -> tf.Tensor:
+    begin, sizes = [0] * tensor.shape.rank, [-1] * tensor.shape.rank
+    begin[axis], sizes[axis] = start, size
+    return tf.slice(tensor, begin, sizes)
+
+
+def _pack(node: Node) -> InputGradients:
+    """The gradient of ``tf.stack``: ``dy`` unstacked."""
     return list(tf.unstack(node.gradient, len(node.needs_gradient), node.attribute("axis")))
 
 
-def _unpack(node: Node) -> list[Any]:
+def _unpack(node: Node) -> InputGradients:
+    """The gradient of ``tf.unstack``: all ``dy`` stacked."""
     return [tf.stack(_all_gradients(node), node.attribute("axis"))]
 
 
-def _split(node: Node) -> Any:
-    axis = static_value(node.op.inputs[0])
-    return NotImplemented if axis is None else [None, tf.concat(_all_gradients(node), int(axis))]
+def _split(node: Node) -> InputGradients:
+    """All ``dy`` concatenated."""
+    axis = int(constant(node.op.inputs[0]))
+    return [None, tf.concat(_all_gradients(node), axis)]
 
 
-def _split_v(node: Node) -> Any:
-    axis = static_value(node.op.inputs[2])
-    return NotImplemented if axis is None else [tf.concat(_all_gradients(node), int(axis)), None, None]
+def _split_v(node: Node) -> InputGradients:
+    """All ``dy`` concatenated."""
+    axis = int(constant(node.op.inputs[2]))
+    return [tf.concat(_all_gradients(node), axis), None, None]
 
 
-def _all_gradients(node: Node) -> list[Any]:
-    """Those of outputs that the score does not depend on are zero."""
+def _all_gradients(node: Node) -> list[tf.Tensor]:
+    """Return the gradients of all outputs, zeros for those that the score does not depend on."""
     known = next(gradient for gradient in node.gradients if gradient is not None)
     return [
         tf.zeros_like(output, known.dtype) if gradient is None else gradient
@@ -62,64 +73,72 @@ def _all_gradients(node: Node) -> list[Any]:
     ]
 
 
-def _tile(node: Node) -> Any:
-    counts, sizes = _copies(node), node.op.inputs[0].shape.as_list()
-    if None in counts or sizes.count(None) > 1:
-        return NotImplemented
+def _tile(node: Node) -> InputGradients:
+    """``dy`` summed over the copies, axis by axis."""
+    sizes, counts = node.op.inputs[0].shape.as_list(), _copies(node)
+    require(sizes.count(None) <= 1)
+    tiled = [None if size is None else size * count for size, count in zip(sizes, counts, strict=True)]
     gradient = node.gradient
-    shape = [None if size is None else size * count for size, count in zip(sizes, counts, strict=True)]
-    for axis, (size, count) in enumerate(zip(sizes, counts, strict=True)):
+    for axis, count in enumerate(counts):
         if count != 1:
-            # Never more than three axes: XNNPACK refuses some sums over more.
-            before, after = _number(shape[:axis]), _number([size, *shape[axis + 1 :]])
-            gradient = tf.reduce_sum(tf.reshape(gradient, [before, count, after]), 1)
-        shape[axis] = size
+            # Reshaped to three axes: XNNPACK refuses some sums over tensors with more.
+            shape = [_product(sizes[:axis]), count, _product([sizes[axis], *tiled[axis + 1 :]])]
+            gradient = tf.reduce_sum(tf.reshape(gradient, shape), 1)
     return [tf.reshape(gradient, [-1 if size is None else size for size in sizes]), None]
 
 
-def _copies(node: Node) -> list[int | None]:
-    """Along each axis; None where the number is known at run time only."""
-    x, result = node.op.inputs[0].shape, node.op.outputs[0].shape
+def _copies(node: Node) -> list[int]:
+    """Return the number of copies along each axis; numbers that are known at run time only are not covered."""
+    x, y = node.op.inputs[0].shape, node.op.outputs[0].shape
     counts = tf.get_static_value(node.op.inputs[1], partial=True)
     counts = [None] * x.rank if counts is None else counts
-    # TensorFlow's inference of shapes sees through more operations than the above.
-    return [
+    # TensorFlow's shape inference sees through more operations than get_static_value.
+    counts = [
         after // before if count is None and before and after else count
-        for count, before, after in zip(counts, x, result, strict=True)
+        for count, before, after in zip(counts, x, y, strict=True)
     ]
+    require(None not in counts)
+    return counts
 
 
-def _number(sizes: list[int | None]) -> int:
-    """Of all values, -1 where one of the sizes is not known."""
+def _product(sizes: Sequence[int | None]) -> int:
+    """Return the product of sizes, or -1 if one of them is unknown."""
     return -1 if None in sizes else math.prod(size or 0 for size in sizes)
 
 
-def _broadcast_to(node: Node) -> list[Any]:
+def _broadcast_to(node: Node) -> InputGradients:
+    """``dy`` summed over the broadcast axes."""
     return [unbroadcast(node.gradient, node.op.inputs[0], node.op.outputs[0]), None]
 
 
-def _reverse(node: Node) -> list[Any]:
+def _reverse(node: Node) -> InputGradients:
+    """``dy`` reversed."""
     return [tf.reverse(node.gradient, node.op.inputs[1]), None]
 
 
-def _roll(node: Node) -> list[Any]:
+def _roll(node: Node) -> InputGradients:
+    """``dy`` rolled back."""
     return [tf.roll(node.gradient, -node.op.inputs[1], node.op.inputs[2]), None, None]
 
 
-def _depth_to_space(node: Node) -> list[Any]:
+def _depth_to_space(node: Node) -> InputGradients:
+    """``space_to_depth(dy)``."""
     return [tf.nn.space_to_depth(node.gradient, node.attribute("block_size"), node.attribute("data_format"))]
 
 
-def _space_to_depth(node: Node) -> list[Any]:
+def _space_to_depth(node: Node) -> InputGradients:
+    """``depth_to_space(dy)``."""
     return [tf.nn.depth_to_space(node.gradient, node.attribute("block_size"), node.attribute("data_format"))]
 
 
-def _batch_to_space(node: Node) -> list[Any]:
+def _batch_to_space(node: Node) -> InputGradients:
+    """``space_to_batch(dy)``."""
     _, block, crops = node.op.inputs
     return [tf.space_to_batch(node.gradient, block, crops), None, None]
 
 
-def _space_to_batch(node: Node) -> list[Any]:
+def _space_to_batch(node: Node) -> InputGradients:
+    """``batch_to_space(dy)``."""
     _, block, paddings = node.op.inputs
     return [tf.batch_to_space(node.gradient, block, paddings), None, None]
 
