@@ -18,21 +18,21 @@ from visualcnn_tf.export.tflite_operations import count_ops, foreign_ops
 from visualcnn_tf.gradients.backward import backward_pass
 
 TOLERANCE = 2e-6
-#: The runtime has exponentials and roots of its own.
+#: LiteRT computes exponentials and roots in its own way.
 TFLITE_TOLERANCE = 1e-5
 
 
 @dataclass(frozen=True)
 class Case:
-    """A forward function of float tensors, the batch first, to one float tensor.
+    """A forward function from float tensors, batch first, to one float tensor.
 
     Attributes:
         function: of one tensor for each shape.
         shapes: of the inputs, with the batch.
         ops: types of the operations whose rules it covers.
-        smooth: whether finite differences in float64 are to be compared, too.
-        tflite: whether forward and backward convert to builtin operations of TensorFlow Lite.
-        draw: makes the values of an input from a generator and a shape; standard normal by default.
+        smooth: whether the gradients are also compared with finite differences in float64.
+        tflite: whether the function and its gradients convert to builtin operations of TensorFlow Lite.
+        draw: draws the values of an input from a generator, given its shape; standard normal by default.
     """
 
     function: Callable[..., Any]
@@ -52,42 +52,42 @@ def traced(case: Case, unknown_batch: bool, dtype: str = "float32", by_rules: bo
     """Trace ``(output_gradient, *inputs) -> (output, gradients)``; also return the list that its fallbacks go to."""
     fallbacks: list[Any] = []
 
-    def gradients(seed: Any, *inputs: Any) -> tuple[Any, list[Any]]:
+    def gradients(output_gradient: Any, *inputs: Any) -> tuple[Any, list[Any]]:
         # No placeholders as sources: a tap never is one.
         inputs = [tf.identity(x) for x in inputs]
         output = case.function(*inputs)
         types = {op.type for op in output.graph.get_operations()}
         assert set(case.ops) <= types, f"the case does not use {set(case.ops) - types}: {sorted(types)}"
         if not by_rules:
-            return output, [tf.convert_to_tensor(g) for g in tf.gradients(output, inputs, grad_ys=seed)]
-        found = backward_pass([output], [seed], inputs)
+            return output, [tf.convert_to_tensor(g) for g in tf.gradients(output, inputs, grad_ys=output_gradient)]
+        found = backward_pass([output], [output_gradient], inputs)
         fallbacks.extend(found.fallbacks)
         return output, found.of
 
-    shapes = [seed_of(case).shape, *case.shapes]
+    shapes = [output_gradient_of(case).shape, *case.shapes]
     if unknown_batch:
         shapes = [(None, *shape[1:]) if shape else shape for shape in shapes]
     specs = [tf.TensorSpec(shape, dtype) for shape in shapes]
     return tf.function(gradients, autograph=False, input_signature=specs), fallbacks
 
 
-def seed_of(case: Case, dtype: str = "float32") -> np.ndarray:
+def output_gradient_of(case: Case, dtype: str = "float32") -> np.ndarray:
     output = case.function(*map(tf.constant, arrays(case, dtype)))
     return np.random.default_rng(11).normal(size=output.shape).astype(dtype)
 
 
 def relative(got: Any, want: Any) -> float:
-    """The largest difference, relative to the largest value."""
+    """Return the largest difference, relative to the largest value."""
     got, want = np.asarray(got, np.float64), np.asarray(want, np.float64)
     assert got.shape == want.shape, (got.shape, want.shape)
     return float(np.abs(got - want).max(initial=0.0) / max(np.abs(want).max(initial=0.0), 1e-30))
 
 
 def check_against_tensorflow(case: Case, unknown_batch: bool) -> None:
-    inputs, seed = arrays(case), seed_of(case)
+    inputs, output_gradient = arrays(case), output_gradient_of(case)
     function, fallbacks = traced(case, unknown_batch)
     truth, _ = traced(case, unknown_batch, by_rules=False)
-    (_, found), (_, wanted) = function(seed, *inputs), truth(seed, *inputs)
+    (_, found), (_, wanted) = function(output_gradient, *inputs), truth(output_gradient, *inputs)
     assert not fallbacks, fallbacks
     for got, want in zip(found, wanted, strict=True):
         assert np.abs(want).max() > 0, "the gradient is zero"
@@ -95,24 +95,24 @@ def check_against_tensorflow(case: Case, unknown_batch: bool) -> None:
 
 
 def check_finite_differences(case: Case) -> None:
-    inputs, seed = arrays(case, "float64"), seed_of(case, "float64")
+    inputs, output_gradient = arrays(case, "float64"), output_gradient_of(case, "float64")
     function, _ = traced(case, False, "float64")
-    _, gradients = function(seed, *inputs)
+    _, gradients = function(output_gradient, *inputs)
     step, rng = 1e-6, np.random.default_rng(3)
     for index, gradient in enumerate(gradients):
         direction = rng.normal(size=inputs[index].shape)
         ends = []
         for sign in (1, -1):
             moved = [x + sign * step * direction if i == index else x for i, x in enumerate(inputs)]
-            ends.append(np.sum(case.function(*map(tf.constant, moved)).numpy() * seed))
+            ends.append(np.sum(case.function(*map(tf.constant, moved)).numpy() * output_gradient))
         slope = np.sum(gradient.numpy() * direction)
         assert abs((ends[0] - ends[1]) / (2 * step) - slope) <= 1e-6 * max(1.0, abs(slope))
 
 
 def check_in_tflite(cases: Mapping[str, Case]) -> None:
-    """Several cases in one file: batches of a fixed size, builtin operations only, equal to TensorFlow."""
+    """Convert cases to one file with a fixed batch size; require builtin operations and the results of TensorFlow."""
     functions = {name: traced(case, False)[0] for name, case in cases.items()}
-    values = {name: [seed_of(case), *arrays(case)] for name, case in cases.items()}
+    values = {name: [output_gradient_of(case), *arrays(case)] for name, case in cases.items()}
     flat = {f"{name}_{i}": value for name, group in values.items() for i, value in enumerate(group)}
 
     def together(*inputs: Any) -> dict[str, Any]:

@@ -93,7 +93,7 @@ PRODUCTS: dict[str, Case] = {
     "bias": case(lambda x: tf.nn.bias_add(x, weights(x, 4)), "BiasAdd"),
 }
 
-NORMALISATION: dict[str, Case] = {
+NORMALIZATION: dict[str, Case] = {
     f"batch_norm_v{version}": case(
         lambda x, version=version: batch_norm(x, version),
         "FusedBatchNorm" + (f"V{version}" if version > 1 else ""),
@@ -103,8 +103,8 @@ NORMALISATION: dict[str, Case] = {
     )
     for version in (1, 2, 3)
 }
-NORMALISATION["batch_norm_channels_first"] = case(
+NORMALIZATION["batch_norm_channels_first"] = case(
     lambda x: batch_norm(x, 3, "NCHW"), "FusedBatchNormV3", shapes=[(2, 4, 3, 3)], smooth=False
 )
 
-CASES = REDUCTIONS | PRODUCTS | NORMALISATION
+CASES = REDUCTIONS | PRODUCTS | NORMALIZATION

@@ -63,6 +63,7 @@ def _entry(node: Node, position: int, begin: int | None, end: int | None, step: 
 
 
 def _known(bound: int | None) -> int:
+    """Return a bound; one that is known at run time only is not covered."""
     if bound is None:
         raise NotCoveredError
     return int(bound)
