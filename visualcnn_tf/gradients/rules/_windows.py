@@ -67,7 +67,7 @@ def _attribute(op: tf.Operation, name: str, default: Any) -> Any:
 
 
 def insert_zeros(gradient: tf.Tensor, axes: Sequence[Window]) -> tuple[tf.Tensor, Paddings]:
-    """Undo the strides in an output gradient by zeros between its elements.
+    """Undo the strides in an output gradient by inserting zeros between its elements.
 
     The gradient of the input is then read by windows of stride 1 without padding, their elements in reverse order.
 

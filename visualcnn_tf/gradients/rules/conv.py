@@ -49,7 +49,7 @@ class _Conv:
 
 
 def _conv(node: Node) -> InputGradients:
-    """``dx = dy ∗ᵀ kernel``, computed in the first of the ways in :data:`_LOWERINGS` that fits."""
+    """``dx = conv_transpose(dy, kernel)``, computed in the first of the ways in :data:`_LOWERINGS` that fits."""
     kernel = to_gradient_dtype(node.op.inputs[1])
     *sizes, depth, filters = kernel.shape
     require(not node.needs_gradient[1] and None not in (depth, filters))
@@ -60,7 +60,7 @@ def _conv(node: Node) -> InputGradients:
 
 
 def _by_matmul(conv: _Conv) -> tf.Tensor:
-    """A matrix product: in TensorFlow Lite much faster than a transposed convolution with strides."""
+    """Multiply by the kernel as a matrix: in TensorFlow Lite much faster than a transposed convolution with strides."""
     _, height, width, filters = conv.node.op.outputs[0].shape
     gradient = tf.reshape(conv.node.gradient, [-1, filters])
     flat = tf.matmul(gradient, tf.reshape(conv.kernel, [-1, filters]), transpose_b=True)
@@ -68,7 +68,7 @@ def _by_matmul(conv: _Conv) -> tf.Tensor:
 
 
 def _by_transposed_conv(conv: _Conv) -> tf.Tensor:
-    """A transposed convolution; since TensorFlow Lite's has no explicit paddings, these are cut off its result."""
+    """Apply a transposed convolution; TensorFlow Lite has none with explicit padding, so cut that off the result."""
     padding, axes = conv.node.attribute("padding"), conv.axes
     if padding != "EXPLICIT":
         return _transposed_conv_to(conv, [axis.size for axis in axes], padding)
@@ -86,13 +86,13 @@ def _transposed_conv_to(conv: _Conv, sizes: Sequence[int], padding: str) -> tf.T
 
 
 def _by_depthwise_conv(conv: _Conv) -> tf.Tensor:
-    """A depthwise convolution, for groups of one channel."""
+    """Apply a depthwise convolution, for groups of one channel."""
     kernel = tf.reshape(conv.kernel, [*conv.kernel.shape[:-2], conv.groups, -1])
     return depthwise_gradient(conv.node.gradient, kernel, conv.axes)
 
 
 def _by_flipped_conv(conv: _Conv) -> tf.Tensor:
-    """A convolution with the flipped kernel: TensorFlow Lite's transposed one has neither dilations nor groups."""
+    """Convolve with the flipped kernel: TensorFlow Lite's transposed convolution has neither dilations nor groups."""
     require(conv.is_2d or all(axis.stride == 1 for axis in conv.axes))
     *sizes, depth, filters = conv.kernel.shape
     groups, spatial = conv.groups, list(range(len(sizes)))
@@ -113,7 +113,7 @@ _LOWERINGS: tuple[tuple[Callable[[_Conv], bool], Callable[[_Conv], tf.Tensor]], 
 
 
 def _transposed_conv(node: Node) -> InputGradients:
-    """``dx = dy ∗ kernel``: the gradient of a transposed convolution is the convolution."""
+    """``dx = conv(dy, kernel)``: the gradient of a transposed convolution is the convolution."""
     require(not node.needs_gradient[1])
     padding: Any = node.attribute("padding")
     if padding == "EXPLICIT":

@@ -13,7 +13,7 @@ from visualcnn_tf.gradients.tensors import to_gradient_dtype
 
 
 def _depthwise(node: Node) -> InputGradients:
-    """``dx = dy ∗ flipped kernel``, channel by channel."""
+    """``dx = depthwise_conv(dy, flipped kernel)``."""
     kernel = to_gradient_dtype(node.op.inputs[1])
     require(not node.needs_gradient[1] and None not in kernel.shape)
     return [depthwise_gradient(node.gradient, kernel, windows(node.op, kernel.shape[:2])), None]

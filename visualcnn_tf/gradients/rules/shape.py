@@ -24,7 +24,7 @@ def _transpose(node: Node) -> InputGradients:
 
 
 def _concat(node: Node) -> InputGradients:
-    """For each input, its slice of ``dy``."""
+    """``dx_i`` is the slice of ``dy`` that ``x_i`` became."""
     *inputs, axis_tensor = node.op.inputs
     axis = int(constant(axis_tensor))
     sizes = [x.shape[axis] for x in inputs]
@@ -53,13 +53,13 @@ def _unpack(node: Node) -> InputGradients:
 
 
 def _split(node: Node) -> InputGradients:
-    """All ``dy`` concatenated."""
+    """``dx`` is the concatenation of all ``dy``."""
     axis = int(constant(node.op.inputs[0]))
     return [None, tf.concat(_all_gradients(node), axis)]
 
 
 def _split_v(node: Node) -> InputGradients:
-    """All ``dy`` concatenated."""
+    """``dx`` is the concatenation of all ``dy``."""
     axis = int(constant(node.op.inputs[2]))
     return [tf.concat(_all_gradients(node), axis), None, None]
 

@@ -57,7 +57,7 @@ def _slice(node: Node) -> InputGradients:
 
 
 def _slice_paddings(node: Node) -> list[list[int] | None]:
-    """Return how much is left out before and after the slice on each axis, None where only the run time shows it."""
+    """Return how much is left out before and after the slice on each axis, None where unknown."""
     x, begin, length = node.op.inputs
     starts, lengths = static_value(begin), tf.get_static_value(length, partial=True)
     if starts is None:
