@@ -46,14 +46,14 @@ def draw(model: Any, pairs: Composites) -> Figure:
     palette = BACKGROUNDS["dark"]
     width = (len(COLUMNS) + 2) * (_PANEL + _GAP) + _GAP
     height = len(pairs.images) * (_TITLE + _PANEL) + 2 * _GAP
-    figure: Figure = require_matplotlib()(figsize=(width, height), facecolor=palette.paper)
+    figure: Figure = require_matplotlib()(figsize=(width, height), facecolor=palette.background)
     for column, shown in enumerate(pictures(model, pairs)):
         for row, picture in enumerate(shown):
             left, bottom = _GAP + column * (_PANEL + _GAP), height - _GAP - (row + 1) * (_TITLE + _PANEL)
             rectangle = (left / width, bottom / height, _PANEL / width, _PANEL / height)
             axes = figure.add_axes(rectangle, xticks=[], yticks=[], frame_on=False)
             axes.imshow(picture)
-            axes.set_title(_title(row, column, pairs), fontsize=_FONT, color=palette.ink, pad=4)
+            axes.set_title(_title(row, column, pairs), fontsize=_FONT, color=palette.text, pad=4)
     return figure
 
 

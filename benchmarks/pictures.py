@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.composites import BOX, Composites
-from visualcnn_tf.viz.gallery import COLORMAP, require_matplotlib
+from visualcnn_tf.viz.gallery import require_matplotlib
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -17,6 +17,7 @@ EXAMPLES = 6
 DPI = 150
 #: The methods that are compared, and their titles.
 METHODS = {"deviation": "deviation", "gradcam": "Grad-CAM", "layercam": "LayerCAM", "reciprocam": "Recipro-CAM"}
+_COLORMAP = "inferno"  # dark, so that the white outlines of the digits stand out
 _COLORS = ("#4cc9f0", "#b5e48c")  # of the boxes of the first and the second digit
 _PANEL, _GAP, _TITLE, _FONT = 1.35, 0.07, 0.24, 9  # inches, and points
 _SHOWN = 1  # the canvas that all methods are shown on
@@ -70,7 +71,7 @@ class _Panels:
     ) -> None:
         """Draw the map of a digit, the outlines of both digits, and the explained digit's box."""
         axes = self._axes(row, column, title)
-        axes.imshow(heatmap, cmap=COLORMAP, vmin=0, vmax=1)
+        axes.imshow(heatmap, cmap=_COLORMAP, vmin=0, vmax=1)
         axes.contour(pairs.images[i, ..., 0], levels=[0.5], colors="white", linewidths=0.5, alpha=0.7)
         _box(axes, pairs, i, digit)
 

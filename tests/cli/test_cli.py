@@ -19,6 +19,7 @@ from visualcnn_tf.cli.main import main
 from visualcnn_tf.export.preprocess import PREPROCESS
 from visualcnn_tf.export.tflite import QUANTIZATIONS
 from visualcnn_tf.io.images import read_images
+from visualcnn_tf.methods import AblationCAM
 from visualcnn_tf.ops.normalize import DTYPES
 from visualcnn_tf.render.colormaps import COLORMAPS, DEFAULT_COLORMAP
 from visualcnn_tf.viz.gallery import BACKGROUNDS
@@ -205,7 +206,7 @@ def test_show_explains_the_model_inside_an_explained_model(folder, tmp_path, plo
         (["--method", "gradcam", "--class", "top2"], {"method": "gradcam", "target": "top2"}, ["_top1", "_top2"]),
         (
             ["--method", "ablationcam", "--max-channels", "3", "--class", "1"],
-            {"method": "ablationcam", "max_channels": 3, "target": 1},
+            {"method": AblationCAM(max_channels=3), "target": 1},
             [""],
         ),
     ],

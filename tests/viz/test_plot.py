@@ -10,6 +10,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from visualcnn_tf.errors import InvalidArgumentError, MissingExtraError
+from visualcnn_tf.methods import registry as methods
 from visualcnn_tf.pipeline.tap import Tap
 from visualcnn_tf.viz import gallery
 from visualcnn_tf.viz.figures import plot_heatmaps, plot_pages
@@ -90,8 +91,8 @@ def test_titles_tell_layer_and_size():
 
 def test_taps_tell_path_and_size_of_the_layer():
     taps = [
-        Tap("net/a", "heatmap_a", (None, 3, 4, 16), "deviation"),
-        Tap("net/b", "heatmap_b", (None, 16, None, None), "deviation", data_format="channels_first"),
+        Tap("net/a", "heatmap_a", (None, 3, 4, 16), methods.get("deviation")),
+        Tap("net/b", "heatmap_b", (None, 16, None, None), methods.get("deviation"), data_format="channels_first"),
     ]
     axes = panels(plot_heatmaps(np.zeros((1, 6, 8)), outputs_of(1), taps=taps))
     assert [ax.get_title() for ax in axes] == ["image", "net/a\n3×4", "net/b\n?×?"]
@@ -104,8 +105,8 @@ def test_long_layer_names_are_broken_where_they_have_joints():
     assert axes[2].get_title() == "all layers\n4×4"
 
 
-def explaining(key, method="gradcam", column=0):
-    return Tap("conv", key, (None, 4, 5, 7), method, column=column)
+def explaining(key, method="gradcam", target_index=0):
+    return Tap("conv", key, (None, 4, 5, 7), methods.get(method), target_index)
 
 
 def titles_of(figure):
@@ -114,7 +115,7 @@ def titles_of(figure):
 
 def test_titles_tell_the_class_that_each_heatmap_explains():
     outputs = {**outputs_of(names=("conv_top1", "conv_top2")), "explained_class": np.array([[1, 0], [2, -1]])}
-    taps = [explaining("heatmap_conv_top1"), explaining("heatmap_conv_top2", column=1)]
+    taps = [explaining("heatmap_conv_top1"), explaining("heatmap_conv_top2", target_index=1)]
     drawn = plot_heatmaps(np.zeros((2, 6, 8)), outputs, taps=taps, class_names=["cat", "dog", "newt"])
     titles = ["image", "conv\n4×5\nfor dog", "conv\n4×5\nfor cat"]
     assert titles_of(drawn) == [*titles, "image", "conv\n4×5\nfor newt", "conv\n4×5\nno such class"]
