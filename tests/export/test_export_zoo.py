@@ -1,4 +1,4 @@
-"""Exports of eight kinds of models, each in its own runtime, equal to Keras.
+"""Exports of eight kinds of models, each in the runtime of its format, equal Keras.
 
 The SavedModels run in TensorFlow's C loader (that of TensorFlow Serving), in a process without Python's TensorFlow, the
 TensorFlow Lite files in LiteRT.
@@ -31,7 +31,7 @@ _RESIDUAL = ("project_BN", "project_bn", "_3_bn")
 
 
 def steady(model: Any, inputs: Any) -> Any:
-    """The model with weights under which it does not blow up rounding, and statistics of these inputs.
+    """Return the model with weights that don't amplify rounding, and with statistics of these inputs.
 
     Fresh random weights under batch normalization make a chaotic network, unlike training: the same MobileNetV2 in the
     same TensorFlow, with and without XLA, then differs by 3e-5 of a deep map's range, and no export can be judged to
@@ -168,7 +168,7 @@ def test_both_formats_equal_keras(name: str, tmp_path: Path) -> None:
     model, inputs = make(name)
     explained = vc.attach(model, "conv" if name == "digits" else "stages")
     feeds = dict(zip(explained.plan.inputs.names, explained.plan.inputs.flatten(inputs), strict=True))
-    # A mixed-precision model is written as its float32 twin for TensorFlow Lite, and as it is for a server.
+    # A mixed-precision model is written as its float32 copy for TensorFlow Lite, and as it is for a server.
     reference = float32_copy(explained) if name == "mixed_precision" else explained
     want = reference(inputs)
     assert_near(served(reference, tmp_path / "served", feeds), want, 1e-5)
@@ -191,12 +191,12 @@ def test_both_formats_equal_keras(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["MobileNetV2", "ResNet50", "EfficientNetB0"])
-def test_verification_lets_real_architectures_pass(name: str, tmp_path: Path) -> None:
+def test_verification_passes_for_real_architectures(name: str, tmp_path: Path) -> None:
     model, inputs = make(name)
     explained = vc.attach(model, "stages", heatmap_dtype="uint8")
     vc.export_saved_model(explained, tmp_path / "served", preprocess=None if name == "EfficientNetB0" else "0..1")
     for quantize in (None, "float16", "dynamic"):
-        # Of noise from 0 to 1, nearly black to it, this EfficientNetB0 makes activations of 400,000.
+        # Not on noise from 0 to 1: to this EfficientNetB0 it is nearly black, and gives activations of 400,000.
         report = vc.export_tflite(
             explained, tmp_path / f"{quantize}.tflite", quantize=quantize, representative_data=inputs
         )

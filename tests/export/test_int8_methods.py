@@ -1,4 +1,4 @@
-"""int8 files of the network that reads digits: every method at every layer, on digits not used for calibration."""
+"""int8 files of the digits network: every method at every layer, on digits that were not used for calibration."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import visualcnn_tf as vc
 from visualcnn_tf.methods import ACTIVATION_FUSIONS, GRADIENT_FUSIONS
 
 IMAGES = 60
-# Before a Flatten, Grad-CAM's weights are means of gradients that nearly cancel, and its ReLU leaves next to nothing of
-# some maps: one ReLU that integers flip makes another map of it. See test_discriminative_tflite.py for its signed maps,
-# and for a network with global pooling.
+# Before a Flatten, Grad-CAM's weights are means of gradients that nearly cancel, and its ReLU leaves almost nothing of
+# some maps: a single ReLU of the network that integers flip changes such a map completely. Its signed maps, and a
+# network with global pooling, are tested in test_discriminative_tflite.py.
 LOWEST = {"gradcam": 0.95}
 
 
 @pytest.mark.slow
-def test_every_method_at_every_layer(tmp_path: Path) -> None:
+def test_every_method_at_every_layer_agrees_with_keras(tmp_path: Path) -> None:
     methods = [*ACTIVATION_FUSIONS, *GRADIENT_FUSIONS]
     explained = vc.attach(digits_cnn(), list(LAYERS), method=methods)
     data = digits().train_images[:100]

@@ -1,4 +1,4 @@
-"""What a written SavedModel is compared with the model on: the user's own inputs, if there are any."""
+"""A written SavedModel is compared with the model on the user's own inputs, if there are any."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from visualcnn_tf.export.preprocess import PREPROCESS, as_pixels
 
 @pytest.fixture
 def tried(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, np.ndarray]]:
-    """What the next export tries its signatures on, by their names."""
+    """The inputs on which the next export runs its signatures, by the names of these."""
     found: dict[str, dict[str, np.ndarray]] = {}
 
-    def noting(folder: Path, model: Any, functions: Any, examples: Any, decoder: Any) -> None:
+    def recording(folder: Path, model: Any, functions: Any, examples: Any, decoder: Any) -> None:
         found.update(examples)
         saved_model_verification.verify_saved_model(folder, model, functions, examples, decoder)
 
-    monkeypatch.setattr(saved_model, "verify_saved_model", noting)
+    monkeypatch.setattr(saved_model, "verify_saved_model", recording)
     return found
 
 
@@ -37,7 +37,7 @@ def cnn() -> Any:
     return keras.Sequential([keras.Input((12, 12, 3), name="image"), *small_cnn_layers()], name="cnn")
 
 
-def test_every_signature_is_tried_on_the_first_examples(cnn: Any, tmp_path: Path, tried: Any) -> None:
+def test_every_signature_is_compared_on_the_first_examples(cnn: Any, tmp_path: Path, tried: Any) -> None:
     explained = vc.attach(cnn, "conv", method="gradcam", target="input")
     x = np.random.default_rng(0).integers(0, 256, (5, 12, 12, 3)).astype(np.float32) / 255
     vc.export_saved_model(explained, tmp_path / "m", preprocess="0..1", representative_data=iter(x))
@@ -51,9 +51,7 @@ def test_every_signature_is_tried_on_the_first_examples(cnn: Any, tmp_path: Path
     assert all(set(each) >= {"class_index"} for name, each in tried.items() if name != "predict")
 
 
-def test_pictures_of_noise_stand_in_where_nothing_undoes_the_preprocessing(
-    cnn: Any, tmp_path: Path, tried: Any
-) -> None:
+def test_noise_is_used_where_a_callable_preprocessing_cannot_be_inverted(cnn: Any, tmp_path: Path, tried: Any) -> None:
     vc.export_saved_model(
         vc.attach(cnn), tmp_path / "m", preprocess=lambda x: x / 255, representative_data=[images(2, 12, 12, 3)]
     )
@@ -62,13 +60,13 @@ def test_pictures_of_noise_stand_in_where_nothing_undoes_the_preprocessing(
 
 
 @pytest.mark.parametrize("preprocess", PREPROCESS)
-def test_pixels_are_what_the_preprocessing_was_given(preprocess: str | None) -> None:
+def test_pixels_are_recovered_from_preprocessed_images(preprocess: str | None) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (2, 5, 4, 3)).astype(np.uint8)
     prepared = np.asarray(PREPROCESS[preprocess].forward(tf.cast(pixels, tf.float32)))
     np.testing.assert_array_equal(as_pixels(prepared, preprocess), pixels)
 
 
-def test_several_inputs_go_by_their_names(tmp_path: Path, tried: Any) -> None:
+def test_several_inputs_are_matched_by_name(tmp_path: Path, tried: Any) -> None:
     left, right = (keras.Input((6, 6, 1), name=name) for name in ("left", "right"))
     shared = L.Conv2D(3, 3, name="conv")
     both = L.Concatenate()([L.GlobalAveragePooling2D()(shared(one)) for one in (left, right)])
@@ -80,7 +78,7 @@ def test_several_inputs_go_by_their_names(tmp_path: Path, tried: Any) -> None:
         np.testing.assert_array_equal(inputs["left"], data["left"][:2])
 
 
-def test_sizes_may_be_open_but_not_differ(tmp_path: Path, tried: Any) -> None:
+def test_examples_may_have_any_size_where_it_is_open_but_only_one(tmp_path: Path, tried: Any) -> None:
     explained = vc.attach(KINDS["unknown_height_and_width"]().model)
     vc.export_saved_model(explained, tmp_path / "m", representative_data=images(3, 15, 22, 2))
     assert tried["predict"].popitem()[1].shape == (2, 15, 22, 2)
@@ -90,7 +88,7 @@ def test_sizes_may_be_open_but_not_differ(tmp_path: Path, tried: Any) -> None:
     assert not (tmp_path / "n").exists()
 
 
-def test_no_more_is_read_than_is_tried(cnn: Any, tmp_path: Path, tried: Any) -> None:
+def test_no_more_examples_are_read_than_are_compared(cnn: Any, tmp_path: Path, tried: Any) -> None:
     x = images(3, 12, 12, 3)
     data = iter([x[:0], x[:1], x[1:], x * np.nan])
     vc.export_saved_model(vc.attach(cnn), tmp_path / "m", representative_data=data)
@@ -99,7 +97,7 @@ def test_no_more_is_read_than_is_tried(cnn: Any, tmp_path: Path, tried: Any) -> 
 
 
 @pytest.mark.parametrize("count", [1, 4])
-def test_a_fixed_batch(tmp_path: Path, tried: Any, count: int) -> None:
+def test_examples_fill_a_fixed_batch(tmp_path: Path, tried: Any, count: int) -> None:
     keras.utils.set_random_seed(3)
     model = keras.Sequential([keras.Input((12, 12, 3), batch_size=count, name="image"), *small_cnn_layers()])
     explained = vc.attach(model, "conv", method="gradcam", target="input")
@@ -108,8 +106,8 @@ def test_a_fixed_batch(tmp_path: Path, tried: Any, count: int) -> None:
         assert {len(array) for arrays in tried.values() for array in arrays.values()} == {count}
 
 
-def test_no_example_is_kept(cnn: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def write_warmup(folder: Path, model_name: str, examples: Any) -> None:  # the package that it needs may be absent
+def test_no_example_is_stored_in_the_saved_model(cnn: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write_warmup(folder: Path, model_name: str, examples: Any) -> None:  # without the package that it needs
         arrays = [np.asarray(array) for inputs in examples.values() for array in inputs.values()]
         (folder / "warmup").write_bytes(b"".join(array.tobytes() for array in arrays))
 
@@ -123,11 +121,11 @@ def test_no_example_is_kept(cnn: Any, tmp_path: Path, monkeypatch: pytest.Monkey
 def test_encoded_images_may_differ_by_rounding_once_they_are_decoded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where a model makes much of the last bit of its input, a server does so for encoded images, too."""
+    """A model that amplifies the last bit of its input does so for encoded images on a server, too."""
     image = keras.Input((8, 8, 3), name="image")
     steep = L.Lambda(lambda x: keras.ops.sin(1e5 * x), name="steep")(image)
     model = keras.Model(image, L.GlobalAveragePooling2D()(steep))
-    run = saved_model_verification._served
+    run = saved_model_verification._run_in_session
 
     def rounded(folder: Path, examples: dict[str, dict[str, Any]]) -> Any:
         served = run(folder, examples)
@@ -136,7 +134,7 @@ def test_encoded_images_may_differ_by_rounding_once_they_are_decoded(
         served["serving_bytes"] = {"predictions": model(pixels / 255 * (1 + factor)).numpy()}
         return served
 
-    monkeypatch.setattr(saved_model_verification, "_served", rounded)
+    monkeypatch.setattr(saved_model_verification, "_run_in_session", rounded)
     x = images(2, 8, 8, 3)
     factor = 2.0**-22
     vc.export_saved_model(model, tmp_path / "m", preprocess="0..1", representative_data=x)

@@ -83,7 +83,7 @@ def assert_outputs(got: dict[str, np.ndarray], want: dict[str, Any], tolerance: 
         np.testing.assert_allclose(got[key].astype("float32"), value, atol=tolerance, rtol=tolerance, err_msg=key)
 
 
-def test_tensors_through_the_c_loader(exported: Any) -> None:
+def test_the_c_loader_returns_what_keras_returns(exported: Any) -> None:
     explained, folder = exported
     x = images(3, 12, 12, 1)
     full, plain, one, none = serve(
@@ -102,7 +102,7 @@ def test_tensors_through_the_c_loader(exported: Any) -> None:
     }
 
 
-def test_encoded_images_through_the_c_loader(exported: Any) -> None:
+def test_the_c_loader_decodes_images(exported: Any) -> None:
     explained, folder = exported
     rng = np.random.default_rng(0)
     small, large = rng.integers(0, 256, (12, 12, 1)), rng.integers(0, 256, (30, 41, 1))
@@ -121,7 +121,7 @@ def test_encoded_images_through_the_c_loader(exported: Any) -> None:
     assert empty["heatmap"].shape == (0, 12, 12)
 
 
-def test_signatures_are_what_a_server_needs(exported: Any) -> None:
+def test_signatures_have_open_batches_and_the_names_of_the_outputs(exported: Any) -> None:
     explained, folder = exported
     described = signatures(folder)
     assert {"serving_default", "serving_bytes", "predict"} <= set(described)
@@ -162,7 +162,7 @@ def test_claimed_pixels_are_read_from_the_header(kind: str) -> None:
     assert MAX_PIXELS < 20_000**2
 
 
-def test_presets_are_those_of_keras() -> None:
+def test_preprocessing_equals_that_of_keras_applications() -> None:
     pixels = np.random.default_rng(0).uniform(0, 255, (2, 4, 4, 3)).astype("float32")
     for name, module in (("caffe", "vgg16"), ("-1..1", "mobilenet_v2")):
         want = getattr(keras.applications, module).preprocess_input(pixels.copy())
@@ -185,7 +185,7 @@ def test_presets_are_those_of_keras() -> None:
         "one_dimensional",
     ],
 )
-def test_kinds_of_models_through_the_c_loader(name: str, tmp_path: Path) -> None:
+def test_kinds_of_models_in_the_c_loader(name: str, tmp_path: Path) -> None:
     case = KINDS[name]()
     explained = vc.attach(case.model, **case.options)
     folder = vc.export_saved_model(explained, tmp_path / "m", signatures=["serving_default", "predict"])
@@ -236,7 +236,7 @@ def test_a_process_without_this_package_runs_it(exported: Any, tmp_path: Path) -
     assert_outputs(pictures, explained(picture[None] / np.float32(127.5) - 1.0))
 
 
-def test_versions_and_existing_paths(cnn: Any, tmp_path: Path) -> None:
+def test_versions_are_numbered_and_existing_paths_are_kept(cnn: Any, tmp_path: Path) -> None:
     explained = vc.attach(cnn, "pool")
     options = {"signatures": ["serving_default"], "verify": False}
     assert vc.export_saved_model(explained, tmp_path / "v", version="next", **options) == tmp_path / "v" / "1"
@@ -250,7 +250,7 @@ def test_versions_and_existing_paths(cnn: Any, tmp_path: Path) -> None:
     assert sorted(entry.name for entry in (tmp_path / "v").iterdir()) == ["1", "7", "8"]
 
 
-def test_nothing_half_written_is_left(cnn: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_nothing_half_written(cnn: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     explained = vc.attach(cnn, "pool")
     save = tf.saved_model.save
 
@@ -270,7 +270,7 @@ def test_nothing_half_written_is_left(cnn: Any, tmp_path: Path, monkeypatch: pyt
 def test_a_folder_below_a_file_is_refused(cnn: Any, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("kept")
     for version in (None, 1):
-        with pytest.raises(PathNotWritableError, match="`path` must be a place that can be written to"):
+        with pytest.raises(PathNotWritableError, match="`path` must be a file or folder that can be written"):
             vc.export_saved_model(vc.attach(cnn, "pool"), tmp_path / "file" / "m", version=version)
     assert [entry.read_text() for entry in tmp_path.iterdir()] == ["kept"]
 
@@ -305,6 +305,8 @@ BAD = [
         r"`preprocess` must be one that returns images of shape \(None, 12, 12, 1\)\. Received: 'caffe'",
     ),
     ({"preprocess": "0..1", "signatures": ["serving_default"]}, r"None without the signature 'serving_bytes'"),
+    ({"on_error": "blank", "signatures": ["serving_default"]}, r"`on_error` must be 'raise' without the signature"),
+    ({"representative_data": [], "verify": False}, r"`representative_data` must be None with `verify=False`, which"),
     ({"on_error": "ignore"}, r"`on_error` must be one of 'raise', 'blank'"),
     ({"version": -1}, r"`version`"),
     ({"version": "latest"}, r"`version`"),
@@ -312,13 +314,13 @@ BAD = [
 
 
 @pytest.mark.parametrize(("options", "message"), BAD)
-def test_bad_options(cnn: Any, tmp_path: Path, options: dict[str, Any], message: str) -> None:
+def test_bad_options_are_refused(cnn: Any, tmp_path: Path, options: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidArgumentError, match=message):
         vc.export_saved_model(vc.attach(cnn, "pool"), tmp_path / "m", **options)
     assert not list(tmp_path.iterdir())
 
 
-def test_models_that_cannot_be_exported_yet(tmp_path: Path) -> None:
+def test_models_that_cannot_be_exported_are_refused(tmp_path: Path) -> None:
     unknown = keras.Sequential([L.Conv2D(2, 3), L.Flatten()])
     with pytest.raises(InvalidArgumentError, match="inputs are known"):
         vc.export_saved_model(vc.attach(unknown), tmp_path / "m")

@@ -100,7 +100,7 @@ def test_grpc_client(
     assert {name: value.shape for name, value in answer.items()} == {"predictions": (1, 4)}
 
 
-def test_a_bad_image_among_good_ones(client: Any, url: str, pictures: list[Path]) -> None:
+def test_a_bad_image_does_not_fail_the_good_ones(client: Any, url: str, pictures: list[Path]) -> None:
     good, bad = client("rest_client").predict(url, [pictures[0].read_bytes(), b"no image"])
     assert (good["valid"], bad["valid"]) == (True, False)
     assert np.max(good["heatmap"]) == 255
@@ -108,7 +108,7 @@ def test_a_bad_image_among_good_ones(client: Any, url: str, pictures: list[Path]
     assert client("pictures").summary(bad) == "not a readable image"
 
 
-def test_refused_requests(client: Any, url: str) -> None:
+def test_a_refused_request_raises_an_error(client: Any, url: str) -> None:
     with pytest.raises(RuntimeError, match=r"404.*Malformed request"):
         client("rest_client").predict(url + "2", [b""])
 
@@ -122,7 +122,7 @@ def post(url: str, body: Any) -> tuple[int, Any]:
         return error.code, json.load(error)
 
 
-def test_tensors_over_rest(exported: Any, url: str, pixels: np.ndarray) -> None:
+def test_rest_returns_what_keras_returns(exported: Any, url: str, pixels: np.ndarray) -> None:
     images = (pixels[..., None] / np.float32(255)).tolist()
     want = exported[0](tf.constant(images))["predictions"]
     status, named = post(url, {"signature_name": "predict", "instances": [{"image": image} for image in images]})
@@ -133,12 +133,12 @@ def test_tensors_over_rest(exported: Any, url: str, pixels: np.ndarray) -> None:
     np.testing.assert_allclose([row["predictions"] for row in full["predictions"]], want, atol=1e-5)
 
 
-def test_the_stand_in_is_bounded(url: str) -> None:
+def test_the_stand_in_refuses_bad_and_large_requests(url: str) -> None:
     assert post(url, {"signature_name": "explain", "instances": [0]})[0] == 400
     assert post(url, b"{")[0] == 400
-    place = urlsplit(url)
-    with closing(HTTPConnection(place.netloc, timeout=60)) as connection:
-        connection.putrequest("POST", f"{place.path}:predict")
+    parts = urlsplit(url)
+    with closing(HTTPConnection(parts.netloc, timeout=60)) as connection:
+        connection.putrequest("POST", f"{parts.path}:predict")
         connection.putheader("Content-Length", str(MAX_BODY + 1))
         connection.endheaders()
         assert connection.getresponse().status == 413

@@ -40,9 +40,9 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
 
 
 @pytest.fixture(scope="module", params=["stand-in", "TensorFlow Serving"])
@@ -122,7 +122,7 @@ def test_encoded_images(exported: Any, predict: Any, pixels: np.ndarray) -> None
     assert_outputs(predict("serving_bytes", {"image_bytes": pictures}), explained(pixels / np.float32(255)))
 
 
-def test_a_client_may_ask_for_some_outputs_only(exported: Any, predict: Any, pixels: np.ndarray) -> None:
+def test_output_filter_selects_outputs(exported: Any, predict: Any, pixels: np.ndarray) -> None:
     explained, _ = exported
     image = pixels / np.float32(255)
     response = predict("serving_default", {"image": image}, ("heatmap",))

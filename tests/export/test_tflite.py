@@ -50,7 +50,7 @@ def assert_equal_to_keras(path: Path, explained: Any, inputs: Any, tolerance: fl
     for key, value in want.items():
         value = np.asarray(tf.cast(value, tf.float64))
         assert served[key].shape == value.shape
-        # Of each map its range; of the few numbers that are predictions the largest.
+        # Relative to the range of a map, and to the largest of the few numbers that are predictions.
         scale = float(np.ptp(value)) if key.startswith("heatmap") else float(np.abs(value).max())
         allowed = tolerance * scale + (1.0 if served[key].dtype == np.uint8 else 0.0)
         np.testing.assert_allclose(served[key].astype("float64"), value, atol=allowed, rtol=0, err_msg=key)
@@ -166,18 +166,18 @@ def test_full_integer(cnn: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
-def test_mixed_precision_is_written_as_its_float32_twin(policy: str, tmp_path: Path) -> None:
+def test_mixed_precision_is_exported_as_a_float32_copy(policy: str, tmp_path: Path) -> None:
     case = KINDS[policy]()
     explained = vc.attach(case.model)
     before = [layer.compute_dtype for layer in case.model.layers]
     report = vc.export_tflite(explained, tmp_path / "m.tflite")
-    twin = float32_copy(explained)
-    assert_equal_to_keras(report.path, twin, case.inputs[:1])
+    copy = float32_copy(explained)
+    assert_equal_to_keras(report.path, copy, case.inputs[:1])
     served = run(report.path, **{explained.plan.inputs.names[0]: case.inputs[:1]})
     for key, value in explained(case.inputs[:1]).items():
         np.testing.assert_allclose(served[key], tf.cast(value, tf.float32), atol=2e-2, err_msg=key)
     assert [layer.compute_dtype for layer in case.model.layers] == before
-    assert {layer.compute_dtype for layer in twin.model.layers} == {"float32"}
+    assert {layer.compute_dtype for layer in copy.model.layers} == {"float32"}
 
 
 def test_nan_gives_zeros_on_the_device_too(tmp_path: Path) -> None:
@@ -190,8 +190,8 @@ def test_nan_gives_zeros_on_the_device_too(tmp_path: Path) -> None:
         assert not run(report.path, image=x)["heatmap_conv"].any()
 
 
-def test_the_check_of_numbers_is_lost_with_a_warning(cnn: Any, tmp_path: Path) -> None:
-    with pytest.warns(UserWarning, match="`check_numerics` vanishes"):
+def test_check_numerics_raises_a_warning(cnn: Any, tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match="`check_numerics` has no effect"):
         vc.export_tflite(vc.attach(cnn, "pool", check_numerics=True), tmp_path / "m.tflite")
 
 
@@ -207,7 +207,7 @@ def test_an_operation_that_is_not_builtin_is_refused_by_name(cnn: Any, tmp_path:
     assert not list(tmp_path.iterdir())
 
 
-def test_the_report_can_be_read(cnn: Any, tmp_path: Path) -> None:
+def test_the_report_is_readable(cnn: Any, tmp_path: Path) -> None:
     report = vc.export_tflite(vc.attach(cnn), tmp_path / "m.tflite")
     content = report.path.read_bytes()
     assert report.size == len(content)
@@ -216,6 +216,12 @@ def test_the_report_can_be_read(cnn: Any, tmp_path: Path) -> None:
     text = str(report)
     for part in ("m.tflite", "float32", "builtin only: yes", "heatmap_conv_b", "SELECT_V2"):
         assert part in text
+    assert repr(report) == text  # what a notebook shows
+    assert text.startswith(f"{report.path}: {report.size / 1e6:.2f} MB, float32\n")
+    assert max(map(len, text.splitlines()[1:])) <= 100
+    unverified = vc.export_tflite(cnn, tmp_path / "n.tflite", verify=False)
+    assert not unverified.outputs
+    assert "not compared with the model" in repr(unverified)
     assert set(report.outputs) == {"predictions", "heatmap_conv_a", "heatmap_pool", "heatmap_conv_b"}
     assert all(check.max_difference < 1e-5 and check.correlation > 0.9999 for check in report.outputs.values())
 
@@ -245,9 +251,11 @@ def test_verification_notices_a_wrong_file(cnn: Any, tmp_path: Path, monkeypatch
     assert [entry.name for entry in tmp_path.iterdir()] == ["m.tflite"]
 
 
-def test_what_cannot_be_written(cnn: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_writes_name_the_path_and_leave_nothing(
+    cnn: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "file").write_text("kept")
-    with pytest.raises(PathNotWritableError, match="`path` must be a place that can be written to"):
+    with pytest.raises(PathNotWritableError, match="`path` must be a file or folder that can be written"):
         vc.export_tflite(cnn, tmp_path / "file" / "m.tflite")
     write = Path.write_bytes
 
@@ -275,8 +283,8 @@ def test_heatmaps_are_traced_once(tmp_path: Path) -> None:
     assert len(traced) == 1
 
 
-def test_a_heatmap_leaves_xnnpack_only_to_look_for_nan(tmp_path: Path) -> None:
-    # Every operation outside of it cuts the model into pieces, at each of which its threads wait for each other.
+def test_a_heatmap_leaves_xnnpack_only_to_find_nan(tmp_path: Path) -> None:
+    # Every other operation cuts the model into pieces, and between them its threads wait for each other.
     model = keras.Sequential([keras.Input((16, 16, 3)), L.Conv2D(8, 3, strides=2, padding="same", name="conv")])
     report = vc.export_tflite(vc.attach(model, "conv"), tmp_path / "m.tflite")
     assert report.outside_xnnpack == ("EQUAL", "SELECT_V2")
@@ -297,6 +305,10 @@ def test_a_heatmap_leaves_xnnpack_only_to_look_for_nan(tmp_path: Path) -> None:
         ({"quantize": "int8", "representative_data": [], "io_dtype": "int16"}, r"`io_dtype` must be one of"),
         ({"quantize": "int8", "representative_data": []}, r"`representative_data` must be examples"),
         ({"quantize": "int8", "representative_data": 5}, r"`representative_data` must be an iterable"),
+        (
+            {"representative_data": [], "verify": False},
+            r"`representative_data` must be None with `verify=False`.*'int8'",
+        ),
         ({"batch_size": 0}, r"`batch_size`"),
         ({"batch_size": 1.5}, r"`batch_size`"),
     ],
@@ -310,26 +322,26 @@ def test_bad_options(cnn: Any, tmp_path: Path, options: dict[str, Any], message:
 
 
 @pytest.mark.parametrize(("batch_size", "count"), [(1, 1), (3, 3), (None, 2)])
-def test_what_is_compared_are_the_first_examples_if_there_are_any(
+def test_the_file_is_compared_on_the_first_examples(
     cnn: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch_size: int | None, count: int
 ) -> None:
     tried = []
 
-    def verified(content: bytes, function: Any, quantize: Any, examples: dict[str, Any], explained: Any) -> Any:
+    def recording(content: bytes, function: Any, quantize: Any, examples: dict[str, Any], explained: Any) -> Any:
         tried.append(examples)
-        return tflite_verification.verified(content, function, quantize, examples, explained)
+        return tflite_verification.verify_tflite(content, function, quantize, examples, explained)
 
-    monkeypatch.setattr(tflite, "verified", verified)
+    monkeypatch.setattr(tflite, "verify_tflite", recording)
     x = 200 * images(5, 12, 12, 2)
     explained = vc.attach(cnn, "conv", method="gradcam", target="input")
-    data = itertools.cycle(x)  # as a dataset for training may go on for ever
+    data = itertools.cycle(x)  # endless, as a dataset for training may be
     vc.export_tflite(explained, tmp_path / "m.tflite", batch_size=batch_size, representative_data=data)
     [examples] = tried
     np.testing.assert_array_equal(examples["image"], x[:count])
     np.testing.assert_array_equal(examples["class_index"], [-1] * count)
 
 
-def test_examples_must_be_such_as_the_model_takes(cnn: Any, tmp_path: Path) -> None:
+def test_examples_of_another_size_are_refused(cnn: Any, tmp_path: Path) -> None:
     with pytest.raises(InputShapeError, match=r"of shape \(12, 12, 2\) for the input 'image'.*\(9, 12, 2\)"):
         vc.export_tflite(cnn, tmp_path / "m.tflite", representative_data=images(5, 9, 12, 2))
 

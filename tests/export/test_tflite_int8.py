@@ -1,4 +1,4 @@
-"""int8 files, run in the LiteRT interpreter: the model in integers, heatmaps in float32 that agree with Keras's."""
+"""int8 files in the LiteRT interpreter: the model in integers, and heatmaps in float32 that agree with Keras's."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from tensorflow.lite.tools import flatbuffer_utils
 import visualcnn_tf as vc
 from visualcnn_tf.data.digits import load_digits
 from visualcnn_tf.errors import InputShapeError, InvalidArgumentError
-from visualcnn_tf.export.signatures import exported_inputs, plain_signatures
-from visualcnn_tf.export.tflite import _fixed, convert
+from visualcnn_tf.export.signatures import exported_inputs, tflite_signatures
+from visualcnn_tf.export.tflite import with_batch_size
+from visualcnn_tf.export.tflite_converter import convert
 from visualcnn_tf.export.tflite_int8 import quantize_int8
 from visualcnn_tf.export.tflite_interpreter import interpreter
 from visualcnn_tf.methods import ACTIVATION_FUSIONS
@@ -51,7 +52,7 @@ def plain(cnn: Any) -> bytes:
 
 
 def float_file(explained: Any, batch_size: int | None = 1) -> bytes:
-    signatures = plain_signatures(explained, _fixed(exported_inputs(explained), batch_size))
+    signatures = tflite_signatures(explained, with_batch_size(exported_inputs(explained), batch_size))
     return convert(explained, {name: one.get_concrete_function() for name, one in signatures.items()}, None)
 
 
@@ -60,11 +61,11 @@ def heatmap_names(explained: Any) -> list[str]:
 
 
 def quantized(explained: Any, io_dtype: str = "float32") -> bytes:
-    return quantize_int8(float_file(explained), CALIBRATION, heatmap_names(explained), io_dtype)
+    return quantize_int8(float_file(explained), CALIBRATION, heatmaps=heatmap_names(explained), io_dtype=io_dtype)
 
 
 def run(content: bytes, images: Any, signature: str = "serving_default") -> dict[str, np.ndarray]:
-    """Real numbers in, real numbers out, one image at a time."""
+    """Run a file on real numbers, one image at a time, and return real numbers."""
     runner = interpreter(content).get_signature_runner(signature)
     ((name, given),) = runner.get_input_details().items()
     results = [runner(**{name: as_stored(image[np.newaxis], given)}) for image in images]
@@ -91,7 +92,7 @@ def correlations(got: Any, want: Any) -> np.ndarray:
 
 
 def operations(content: bytes, signature: str) -> Counter[tuple[str, str]]:
-    """How often each operation is there with each type of result."""
+    """Count the operations of a signature by type, and by the type of their results."""
     file = flatbuffer_utils.convert_bytearray_to_object(bytearray(content))
     (index,) = (s.subgraphIndex for s in file.signatureDefs if s.signatureKey.decode() == signature)
     graph = file.subgraphs[index]
@@ -170,21 +171,21 @@ def test_weights_are_quantized_per_channel_and_shared_by_the_signatures(cnn: Any
     assert buffers[0] == buffers[1]
 
 
-def test_mobilenet_v2_predicts_what_it_predicts_in_int8_without_heatmaps() -> None:
+def test_heatmaps_do_not_change_the_int8_predictions_of_mobilenet_v2() -> None:
     keras.utils.set_random_seed(1)
     model = keras.applications.MobileNetV2((96, 96, 3), alpha=0.35, weights=None, classes=10)
     rng = np.random.default_rng(0)
     images = np.repeat(np.repeat(rng.uniform(-1, 1, (40, 12, 12, 3)), 8, 1), 8, 2).astype("float32")
     names = ["Conv1_relu", "block_3_expand_relu", "block_6_expand_relu"]
     explained = vc.attach(model, layers=names)
-    content = quantize_int8(float_file(explained), images[:25], heatmap_names(explained))
+    content = quantize_int8(float_file(explained), images[:25], heatmaps=heatmap_names(explained))
     got, want = run(content, images[25:]), explained.predict(images[25:], verbose=0)
     for name in heatmap_names(explained):
         assert correlations(got[name], want[name]).mean() >= 0.99, name
     np.testing.assert_array_equal(got["predictions"], run(content, images[25:], "predict")["predictions"])
 
 
-def test_several_inputs_come_as_dicts() -> None:
+def test_several_inputs_are_given_as_dicts() -> None:
     keras.utils.set_random_seed(4)
     a, b = keras.Input((12, 12, 1), name="a"), keras.Input((3,), name="b")
     maps = L.Conv2D(4, 3, activation="relu", name="conv")(a)
@@ -192,7 +193,7 @@ def test_several_inputs_come_as_dicts() -> None:
     explained = vc.attach(keras.Model({"a": a, "b": b}, L.Dense(2)(joined)))
     rng = np.random.default_rng(0)
     data = [{"a": rng.uniform(size=(4, 12, 12, 1)), "b": rng.uniform(size=(4, 3))} for _ in range(5)]
-    content = quantize_int8(float_file(explained), data, heatmap_names(explained))
+    content = quantize_int8(float_file(explained), data, heatmaps=heatmap_names(explained))
     x = {name: value[:1].astype("float32") for name, value in data[0].items()}
     got, want = interpreter(content).get_signature_runner("serving_default")(**x), explained.predict(x, verbose=0)
     assert correlations(got["heatmap_conv"], want["heatmap_conv"])[0] >= 0.99
@@ -229,12 +230,12 @@ def test_every_form_of_examples_and_batch_size_gives_the_same_ranges(cnn: Any, p
     ],
     ids=["none", "no rows", "empty batch", "None", "size", "equal", "blank", "nan"],
 )
-def test_examples_that_tell_nothing_are_refused(plain: bytes, data: Any, error: type[Exception], message: str) -> None:
+def test_examples_without_ranges_are_refused(plain: bytes, data: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         quantize_int8(plain, data)
 
 
-def test_few_examples_are_warned_of(plain: bytes) -> None:
+def test_few_examples_raise_a_warning(plain: bytes) -> None:
     with pytest.warns(UserWarning, match="`representative_data` holds few examples .* Received: 3. Pass 100"):
         quantize_int8(plain, TEST[:3])
 
@@ -243,4 +244,4 @@ def test_bad_options_are_refused(plain: bytes) -> None:
     with pytest.raises(InvalidArgumentError, match="`io_dtype` must be one of 'float32', 'int8', 'uint8'"):
         quantize_int8(plain, TEST, io_dtype="int16")
     with pytest.raises(InvalidArgumentError, match=r"`heatmaps` must be among the outputs 'predictions'\. Received"):
-        quantize_int8(plain, TEST, ["heatmap_x"])
+        quantize_int8(plain, TEST, heatmaps=["heatmap_x"])

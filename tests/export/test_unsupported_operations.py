@@ -1,4 +1,4 @@
-"""Files that devices can't run are recognized by their operations, and never written."""
+"""Files with operations that devices lack are recognized, and never written."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ def converted(function: Any, **options: Any) -> bytes:
 
 
 def flex() -> bytes:
-    """An operation of TensorFlow's, for which a device needs another library."""
+    """An operation of TensorFlow, for which a device would need another library."""
     return converted(tf.math.erf, select=True)
 
 
 def custom() -> bytes:
-    """An operation that nobody has."""
+    """A custom operation, which no runtime has."""
     return converted(lambda x: tf.linalg.svd(x, compute_uv=False), custom=True)
 
 
 def unfrozen() -> bytes:
-    """Variables that nobody initializes: what the converter makes of a Keras 3 model that it is handed."""
+    """Variables that are never initialized: what the converter makes of a Keras 3 model that is passed to it."""
     model = cnn()
     function = tf.function(model, input_signature=[tf.TensorSpec((1, 12, 12, 2))], autograph=False)
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()], model)
@@ -60,5 +60,5 @@ def test_such_a_file_is_not_written(file: Any, name: str, tmp_path: Path, monkey
     assert not list(tmp_path.iterdir())
 
 
-def test_a_right_file_has_none(tmp_path: Path) -> None:
+def test_an_export_has_builtin_operations_only(tmp_path: Path) -> None:
     assert foreign_ops(vc.export_tflite(vc.attach(cnn(), method="gradcam"), tmp_path / "m.tflite").ops) == []

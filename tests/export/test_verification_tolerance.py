@@ -1,4 +1,4 @@
-"""What counts as the same map in an exported file."""
+"""How far the outputs of an exported file may differ from the model's."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ def judge(value: tf.Tensor, quantize: str | None, difference: float, correlation
 
 
 @pytest.mark.parametrize(("quantize", "tolerance", "correlation"), [(None, 1e-4, 0.9999), ("float16", 2e-2, 0.99)])
-def test_rounding_moves_deep_maps_evenly(quantize: str | None, tolerance: float, correlation: float) -> None:
+def test_evenly_rounded_maps_may_differ_by_more(quantize: str | None, tolerance: float, correlation: float) -> None:
     judge(HEATMAP, quantize, 0.9 * tolerance, 0.5)
     judge(HEATMAP, quantize, 9 * tolerance, correlation)
     with pytest.raises(ExportVerificationError, match=rf"or 10 times that with a correlation of {correlation}, is"):
         judge(HEATMAP, quantize, 9 * tolerance, correlation - 0.005)
     with pytest.raises(ExportVerificationError, match="is allowed"):
-        judge(HEATMAP, quantize, 11 * tolerance, 1.0)  # such as a map of half the values
+        judge(HEATMAP, quantize, 11 * tolerance, 1.0)  # for example a map of half the values
 
 
 @pytest.mark.parametrize(("value", "quantize"), [(PREDICTIONS, "float16"), (PREDICTIONS, None)])
-def test_nothing_else_goes_by_correlation(value: tf.Tensor, quantize: str | None) -> None:
+def test_predictions_are_not_judged_by_correlation(value: tf.Tensor, quantize: str | None) -> None:
     with pytest.raises(ExportVerificationError, match="is allowed"):
         judge(value, quantize, 0.06, 1.0)
 
@@ -40,7 +40,7 @@ def test_a_deep_map_of_a_saved_model_may_be_rounded_evenly() -> None:
     _compare("a map", heatmap + 9e-4 * ripple, heatmap, heatmap)
     with pytest.raises(ExportVerificationError, match=r"by 0\.0011"):
         _compare("a map", heatmap + 1.1e-3 * ripple, heatmap, heatmap)
-    with pytest.raises(ExportVerificationError, match="is allowed"):  # a small difference of a map that hardly varies
+    with pytest.raises(ExportVerificationError, match="is allowed"):  # a small difference, but the map hardly varies
         _compare("a map", 0.5 + 9e-4 * ripple, 0.5 + 1e-4 * heatmap, 0.5 + 1e-4 * heatmap)
     with pytest.raises(ExportVerificationError, match="is allowed"):
         _compare("predictions", heatmap[0] + 9e-4 * ripple[0], heatmap[0], heatmap[0])

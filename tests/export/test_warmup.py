@@ -1,4 +1,4 @@
-"""The requests in a SavedModel that TensorFlow Serving warms up with."""
+"""The warmup requests that TensorFlow Serving finds in a SavedModel."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from support.served_model import seeded_cnn, signatures
 import visualcnn_tf as vc
 
 
-def test_each_signature_gets_a_request(tmp_path: Path) -> None:
+def test_one_request_is_written_for_each_signature(tmp_path: Path) -> None:
     pytest.importorskip("tensorflow_serving.apis", reason=NO_SERVING)
     folder = vc.export_saved_model(vc.attach(seeded_cnn(), "pool"), tmp_path / "m", verify=False)
     requests = warmup_requests(folder)
@@ -33,12 +33,12 @@ def test_each_signature_gets_a_request(tmp_path: Path) -> None:
     assert 0 <= image.min() < 0.1 < 0.9 < image.max() <= 1
 
 
-def test_no_warmup_when_not_wanted(tmp_path: Path) -> None:
+def test_warmup_can_be_switched_off(tmp_path: Path) -> None:
     folder = vc.export_saved_model(seeded_cnn(), tmp_path / "m", verify=False, warmup=False)
     assert not (folder / "assets.extra").exists()
 
 
-def test_no_warmup_without_the_messages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_warmup_without_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tensorflow_serving.apis.prediction_log_pb2", None)
     folder = vc.export_saved_model(seeded_cnn(), tmp_path / "m", verify=False)
     assert not (folder / "assets.extra").exists()

@@ -1,4 +1,4 @@
-"""Which operations XNNPACK really takes: each operation of a file alone in a file of its own, in LiteRT."""
+"""Which operations XNNPACK really runs: each operation of a file, alone in a file of its own, in LiteRT."""
 
 from __future__ import annotations
 
@@ -38,22 +38,22 @@ def single_operations(content: bytes) -> Iterator[tuple[str, bytes]]:
 
 def alone(file: Any, graph: Any, operation: Any) -> bytes:
     numbers = sorted({int(n) for n in (*operation.inputs, *operation.outputs) if n >= 0})
-    place = {number: i for i, number in enumerate(numbers)}
+    position = {number: i for i, number in enumerate(numbers)}
     one, part, only = copy.copy(file), copy.copy(graph), copy.copy(operation)
     part.tensors = [copy.copy(graph.tensors[number]) for number in numbers]
     one.buffers = [file.buffers[0]]
     for tensor in part.tensors:
         one.buffers.append(file.buffers[tensor.buffer])
         tensor.buffer = len(one.buffers) - 1
-    only.inputs = [place.get(int(n), -1) for n in operation.inputs]
-    only.outputs = part.outputs = [place[int(n)] for n in operation.outputs]
+    only.inputs = [position.get(int(n), -1) for n in operation.inputs]
+    only.outputs = part.outputs = [position[int(n)] for n in operation.outputs]
     is_constant = [one.buffers[tensor.buffer].data is not None for tensor in part.tensors]
     part.inputs = [n for n in only.inputs if n >= 0 and not is_constant[n]]
     part.operators, one.subgraphs, one.signatureDefs, one.metadata = [only], [part], [], []
     return bytes(flatbuffer_utils.convert_object_to_bytearray(one))
 
 
-def taken(content: bytes) -> bool:
+def is_accelerated(content: bytes) -> bool:
     return bool(compiled_model.CompiledModel.from_buffer(content, HardwareAccelerator.CPU).is_fully_accelerated())
 
 
@@ -65,14 +65,14 @@ def taken(content: bytes) -> bool:
     ],
     ids=["methods", "options"],
 )
-def test_what_the_report_tells_is_what_xnnpack_takes(tmp_path: Path, options: dict[str, Any]) -> None:
+def test_the_report_agrees_with_xnnpack(tmp_path: Path, options: dict[str, Any]) -> None:
     model = keras.Sequential([keras.Input((12, 12, 1), name="image"), *small_cnn_layers()])
     report = vc.export_tflite(vc.attach(model, **options), tmp_path / "m.tflite", verify=False)
     found: dict[str, list[bool]] = defaultdict(list)
     for name, content in single_operations(report.path.read_bytes()):
-        found[name].append(taken(content))
+        found[name].append(is_accelerated(content))
     assert set(found) == set(report.ops)
-    # It takes these of numbers, and leaves those of class indices.
+    # XNNPACK runs these on floats, but not on class indices.
     assert {name for name, each in found.items() if len(set(each)) > 1} <= {"RESHAPE", "STRIDED_SLICE"}
     assert report.outside_xnnpack == tuple(sorted(name for name, each in found.items() if not any(each)))
     assert set(report.outside_xnnpack) <= set(re.findall(r"`([A-Z_0-9]+)`", PAGE.read_text()))

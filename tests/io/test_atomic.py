@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all: replaced, refused, killed in the middle, on full disks."""
+"""Files and folders appear completely or not at all: when replaced, refused, killed halfway, and on full disks."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from visualcnn_tf.io import atomic, rename
 from visualcnn_tf.io.atomic import next_version, whole_folder, write_file
 
 PARTIAL = re.compile(r"\.m\.[0-9a-f]{32}\.partial(\.old)?")
-linux = pytest.mark.skipif(sys.platform != "linux", reason="names are exchanged at once on Linux only")
+linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux exchanges names at once")
 
 
 def write(path: Path, text: str, overwrite: bool = True) -> None:
-    """A folder of several files with one text, one file after the other."""
+    """Write a folder of several files with the same text, one file after the other."""
     with whole_folder(path, overwrite, holds="0") as folder:
         folder.mkdir()
         for number in range(5):
@@ -90,7 +90,7 @@ def test_an_old_folder_survives_a_failing_rename(tmp_path: Path, monkeypatch: py
 
 
 @pytest.mark.usefixtures("either_way")
-def test_what_another_process_has_put_there_meanwhile_stays(tmp_path: Path) -> None:
+def test_what_another_process_writes_in_the_meantime_is_kept(tmp_path: Path) -> None:
     with (  # noqa: PT012
         pytest.raises(PathNotWritableError, match="File exists"),
         whole_folder(tmp_path / "m", False, holds="0") as folder,
@@ -107,7 +107,7 @@ def test_what_another_process_has_put_there_meanwhile_stays(tmp_path: Path) -> N
 
 
 def gaps(path: Path, seconds: float) -> int:
-    """How often a reader does not find a folder that is replaced again and again meanwhile."""
+    """Return how often a reader does not find a folder that is being replaced again and again."""
     write(path, "0")
     stop, missing = threading.Event(), 0
 
@@ -126,7 +126,7 @@ def gaps(path: Path, seconds: float) -> int:
 
 
 @linux
-def test_no_moment_is_without_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_folder_exists_at_every_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert gaps(tmp_path / "m", 1.5) == 0
     exchange = atomic.exchange
 
@@ -142,7 +142,7 @@ def test_no_moment_is_without_the_folder(tmp_path: Path, monkeypatch: pytest.Mon
     assert exchange is rename.exchange
 
 
-# What is not ours ---------------------------------------------------------------------------------------------------
+# Files of others ----------------------------------------------------------------------------------------------------
 
 
 def somebodys_work(folder: Path) -> Iterator[Path]:
@@ -193,7 +193,7 @@ def test_a_device_or_a_pipe_is_not_replaced_by_a_file(tmp_path: Path) -> None:
     assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
 
 
-def test_names_of_every_kind_and_length(tmp_path: Path) -> None:
+def test_names_of_every_kind_and_length_are_allowed(tmp_path: Path) -> None:
     for name in ("a b", "ünïcode 漢字", "-o", "x" * 255, "é" * 127, "'$(rm)'"):
         write(tmp_path / "there" / name, "new")
         assert texts(tmp_path / "there" / name) == {"new"}
@@ -201,32 +201,32 @@ def test_names_of_every_kind_and_length(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", [None, 5, b"m", ["m"]])
-def test_what_is_no_path(path: Any) -> None:
+def test_other_types_than_paths_are_refused(path: Any) -> None:
     for export in (vc.export_saved_model, vc.export_tflite):
         with pytest.raises(InvalidTypeError, match="`path` must be a path: a string"):
             export(cnn(), path)
 
 
 @pytest.mark.parametrize("path", ["", "m\0"])
-def test_what_is_no_name(path: str) -> None:
+def test_impossible_names_are_refused(path: str) -> None:
     for export in (vc.export_saved_model, vc.export_tflite):
         with pytest.raises(InvalidArgumentError, match="`path` must be the name of a file or folder"):
             export(cnn(), path)
 
 
-def test_leftovers_are_no_versions(tmp_path: Path) -> None:
+def test_leftovers_do_not_count_as_versions(tmp_path: Path) -> None:
     for name in (".3.0123456789abcdef0123456789abcdef.partial", "2"):
         (tmp_path / name).mkdir()
     assert next_version(tmp_path).name == "3"
 
 
-# Killed in the middle -----------------------------------------------------------------------------------------------
+# Killed halfway ----------------------------------------------------------------------------------------------------
 
 
 @linux
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_killed_writer_leaves_the_folder_whole(tmp_path: Path) -> None:
-    """Forty times, at moments that are all over the writing, the exchange and the cleaning up."""
+    """Forty times, at random moments of the writing, the exchange and the cleanup."""
     chance = random.Random(0)
     write(tmp_path / "m", "0")
     for _ in range(40):
@@ -237,7 +237,7 @@ def test_a_killed_writer_leaves_the_folder_whole(tmp_path: Path) -> None:
         time.sleep(0.005 + 0.02 * chance.random())
         os.kill(child, signal.SIGKILL)
         assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
-        assert len(texts(tmp_path / "m")) == 1  # all files are of one writing
+        assert len(texts(tmp_path / "m")) == 1  # all files are of the same version
     leftovers = {entry.name for entry in tmp_path.iterdir()} - {"m"}
     assert leftovers
     assert all(PARTIAL.fullmatch(name) for name in leftovers)
@@ -272,7 +272,10 @@ def test_a_killed_export_leaves_a_version_that_loads(tmp_path: Path, kills: int)
             last = max([last, *map(int, child.stdout.read().split())])
         served = tf.saved_model.load(str(tmp_path / "m")).signatures["serving_default"]
         (answer,) = served(x=tf.ones((1, 2))).values()
-        assert float(answer[0, 0]) / 2 in (last, last + 1)  # one whole version, the last that was told or the next
+        assert float(answer[0, 0]) / 2 in (
+            last,
+            last + 1,
+        )  # one version, the last that was printed or the next
     leftovers = {entry.name for entry in tmp_path.iterdir()} - {"m", "model.keras"}
     assert all(PARTIAL.fullmatch(name) for name in leftovers)
 
@@ -294,9 +297,9 @@ def everything_that_writes(folder: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("how", ["full", "read-only"])
-def test_a_disk_that_takes_no_more(tmp_path: Path, how: str) -> None:
+def test_full_and_read_only_disks_are_reported(tmp_path: Path, how: str) -> None:
     with tmpfs(tmp_path / "disk", kilobytes=16) as disk:
-        kept = "kept" if how == "read-only" else "x" * 15_000  # of four pages all
+        kept = "kept" if how == "read-only" else "x" * 15_000  # all of its four pages
         (disk / "old").write_text(kept)
         if how == "read-only":
             make_read_only(disk)

@@ -1,4 +1,4 @@
-"""A disk that fills while a file is being written: a process that may not write files beyond a size."""
+"""A disk that fills while a file is written, imitated by a limit on the size of files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-# Python's writes and TensorFlow's own, in C++, fail at this size like on a disk without space, with the system's error.
+# At this size the writes of Python and of TensorFlow's C++ code fail as on a full disk, with an error of the system.
 PROGRAM = """
     import resource, signal, sys
     import keras
@@ -32,7 +32,7 @@ _WEIGHTS = 4 * (5 * 5 * 8 * 64 + 8 * 8 * 64 * 64)
 def export_until_full(what: str, folder: Path, limit: int) -> str:
     command = [sys.executable, "-c", textwrap.dedent(PROGRAM), what, str(folder), str(limit)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    assert "refused: `path` must be a place that can be written to" in done.stdout, done.stderr[-2000:]
+    assert "refused: `path` must be a file or folder that can be written" in done.stdout, done.stderr[-2000:]
     return done.stdout
 
 

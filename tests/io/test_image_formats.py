@@ -1,4 +1,4 @@
-"""What `serving_bytes` makes of every kind of image file, run by the TensorFlow C loader, against Pillow."""
+"""`serving_bytes` decodes every kind of image file as Pillow does, in the TensorFlow C loader."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from visualcnn_tf.io.decode import claimed_pixels
 HEIGHT, WIDTH = 6, 8
 
 
-def pixels_of(channels: int) -> Any:
-    """A model whose predictions are its image."""
+def identity_model(channels: int) -> Any:
+    """Return a model whose predictions are the pixels of its image."""
     image = keras.Input((HEIGHT, WIDTH, channels), name="image")
     same = L.Conv2D(channels, 1, use_bias=False, name="same")
     return keras.Model(image, L.Flatten()(same(image)))
@@ -28,7 +28,7 @@ def pixels_of(channels: int) -> Any:
 
 @pytest.fixture(scope="module", params=[1, 3], ids=["gray model", "color model"])
 def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Any]]:
-    model = pixels_of(request.param)
+    model = identity_model(request.param)
     model.get_layer("same").kernel.assign(np.eye(request.param)[None, None])
     folder = vc.export_saved_model(vc.attach(model), tmp_path_factory.mktemp("export") / "m", on_error="blank")
     with ServedModel(folder) as runtime:
@@ -36,7 +36,7 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 def picture(mode: str, width: int = WIDTH, height: int = HEIGHT, seed: int = 0) -> Image.Image:
-    """Smooth, so that JPEG keeps it; with every color."""
+    """Return a smooth image, which JPEG hardly changes, with many colors."""
     rng = np.random.default_rng(seed)
     small = Image.fromarray(rng.integers(0, 256, (2, 2, 3)).astype("uint8"))
     image = small.resize((width, height), Image.Resampling.BILINEAR)
@@ -57,7 +57,7 @@ def as_file(image: Image.Image, kind: str, **options: Any) -> bytes:
 
 
 def top_down(bmp: bytes) -> bytes:
-    """The same pixels with the first row first, which a negative height tells."""
+    """Return the same BMP with its top row first, which a negative height indicates."""
     start, height = int.from_bytes(bmp[10:14], "little"), int.from_bytes(bmp[22:26], "little")
     row = (len(bmp) - start) // height
     rows = [bmp[start + i * row : start + (i + 1) * row] for i in reversed(range(height))]
@@ -82,7 +82,7 @@ FILES: dict[str, bytes] = {
 
 
 def truth(content: bytes, channels: int) -> np.ndarray:
-    """As Pillow reads it; what is transparent keeps its color."""
+    """Return the pixels as Pillow reads them, transparent ones in their own colors."""
     image = Image.open(io.BytesIO(content))
     if image.mode in ("P", "RGBA"):
         image = image.convert("RGB")
@@ -90,17 +90,17 @@ def truth(content: bytes, channels: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("kind", FILES)
-def test_every_kind_of_file(served: tuple[int, Any], kind: str) -> None:
+def test_every_format_is_decoded_as_pillow_does(served: tuple[int, Any], kind: str) -> None:
     channels, runtime = served
     got = runtime.predict("serving_bytes", {"image_bytes": np.array([FILES[kind]], object)})
     assert got["valid"].all()
     want = truth(FILES[kind], channels)
     assert np.ptp(want) > 50
-    # TensorFlow decodes JPEG by the fast transform, and weighs red, green and blue in gray a little differently.
+    # TensorFlow decodes JPEG with a faster transform, and its weights of red, green and blue in gray differ slightly.
     np.testing.assert_allclose(got["predictions"][0], want, atol=5 if kind.startswith("JPEG") else 1)
 
 
-def test_all_kinds_and_sizes_in_one_batch(served: tuple[int, Any]) -> None:
+def test_all_formats_and_sizes_fit_in_one_batch(served: tuple[int, Any]) -> None:
     _, runtime = served
     larger = as_file(picture("RGB", 4 * WIDTH, 2 * HEIGHT), "PNG")
     batch = [*FILES.values(), larger, b"GIF89a no image"]
@@ -114,7 +114,7 @@ def test_all_kinds_and_sizes_in_one_batch(served: tuple[int, Any]) -> None:
 
 
 def claiming(content: bytes, side: int) -> bytes:
-    """A file whose header says that it is so many pixels wide and high."""
+    """Return the file with a header that claims another width and height."""
     if content.startswith(b"\xff\xd8"):
         start = content.index(b"\xff\xc0") + 5
         return content[:start] + side.to_bytes(2, "big") * 2 + content[start + 4 :]

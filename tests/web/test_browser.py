@@ -1,4 +1,4 @@
-"""The web page in headless Chromium, with the model that the demo trains."""
+"""The web page in headless Chromium, with the model of the demo."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def explained(digits: Any) -> vc.ExplainedModel:
 
 @pytest.fixture(scope="module")
 def image(digits: Any) -> Any:
-    """A digit as a PNG file holds it."""
+    """A digit as a PNG file holds it, in uint8."""
     return np.round(digits.test_images[0] * 255).astype(np.uint8)
 
 
@@ -64,7 +64,7 @@ def model_file(explained: vc.ExplainedModel, tmp_path_factory: pytest.TempPathFa
 def report(
     model_file: Path, explained: vc.ExplainedModel, image: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Any]:
-    """What a visit to the page has shown."""
+    """The report of a visit to the page."""
     node, chromium = program("node"), program("chromium")
     if not (MODULES / "playwright-core").is_dir():
         pytest.skip(f"THE WEB PAGE IS NOT TESTED: npm's packages are not in {MODULES} (run `npm ci` in {EXAMPLE})")
@@ -105,14 +105,14 @@ def report(
 
 
 def another_model() -> bytes:
-    """A TensorFlow Lite file without any signature."""
+    """Return a TensorFlow Lite file without any signature."""
     double = tf.function(lambda x: 2 * x, input_signature=[tf.TensorSpec([1, 28, 28, 1])])
     converter = tf.lite.TFLiteConverter.from_concrete_functions([double.get_concrete_function()], None)
     return converter.convert()
 
 
 def in_python(model_file: Path, frame: dict[str, Any]) -> dict[str, Any]:
-    """What LiteRT gives in Python for the input of a frame."""
+    """Return the outputs of LiteRT in Python for the input of a frame."""
     pixels = np.asarray(frame["input"], np.float32).reshape(1, 28, 28, 1)
     runner = interpreter(model_file.read_bytes()).get_signature_runner("serving_default")
     return runner(image=pixels, class_index=np.int32([frame["classIndex"]]))
@@ -135,7 +135,7 @@ def test_heatmaps_equal_those_of_keras(report: dict[str, Any], explained: vc.Exp
     assert max(frame["outputs"]["heatmap_conv3_gradcam"]) > 0.9
 
 
-def test_drawn_digits_give_what_python_gives(report: dict[str, Any], model_file: Path):
+def test_drawn_digits_give_the_same_outputs_as_in_python(report: dict[str, Any], model_file: Path):
     assert max(report["drawn"]["input"]) > 0.9
     assert_same(report["drawn"], in_python(model_file, report["drawn"]))
     assert report["firstPrediction"].startswith("3")
@@ -149,12 +149,12 @@ def test_the_picture_changes_with_the_class(report: dict[str, Any], model_file: 
     assert len({frame["picture"] for frame in report["asked"]}) == 10
 
 
-def test_a_prediction_is_a_button_that_asks_for_its_class(report: dict[str, Any]):
+def test_a_prediction_is_a_button_that_explains_its_class(report: dict[str, Any]):
     ranking = np.argsort(report["drawn"]["outputs"]["predictions"])[::-1]
     assert report["second"]["classIndex"] == ranking[1]
 
 
-def test_the_page_offers_what_the_signature_has(report: dict[str, Any]):
+def test_the_page_offers_the_heatmaps_of_the_signature(report: dict[str, Any]):
     assert report["heatmaps"] == [
         [f"heatmap_{layer}_{method}", f"{layer} · {method}"]
         for layer in ("conv2", "conv3")
@@ -176,7 +176,7 @@ def test_another_model_can_be_chosen(report: dict[str, Any]):
     assert report["dropped"]["outputs"] == report["uploaded"]["outputs"]
 
 
-def test_the_time_of_a_frame_is_told(report: dict[str, Any]):
+def test_the_time_of_a_frame_is_shown(report: dict[str, Any]):
     assert report["shownTime"]["text"] == f"{report['shownTime']['milliseconds']:.1f} ms"
 
 
@@ -191,26 +191,26 @@ def test_bad_files_get_a_readable_message(report: dict[str, Any]):
     assert other.startswith(("This file has no signature", "This model has no heatmaps"))
 
 
-def test_the_page_works_on_after_bad_files(report: dict[str, Any]):
+def test_the_page_still_works_after_bad_files(report: dict[str, Any]):
     assert report["afterComplaints"]["outputs"] == report["uploaded"]["outputs"]
     assert report["complaintHidden"]
 
 
-def test_the_console_is_empty_and_nothing_leaves(report: dict[str, Any]):
+def test_the_console_is_empty_and_nothing_is_requested_elsewhere(report: dict[str, Any]):
     assert report["console"] == []
     assert report["elsewhere"] == []
 
 
-def test_by_keyboard(report: dict[str, Any]):
+def test_the_page_works_by_keyboard(report: dict[str, Any]):
     assert max(report["byKeyboard"]["input"]) > 0.5
     assert report["opacity"] == {"text": "0 %", "changed": True, "back": True}
     controls = ["pad", "clear", "image", "camera", *["predictions"] * 5]
     controls += ["heatmap", "class", "opacity", "colormap", "preprocess", "model"]
     assert [name for name, _ in report["tabs"]] == controls
-    assert all(outline != "none" for _, outline in report["tabs"])  # it can be seen where the focus is
+    assert all(outline != "none" for _, outline in report["tabs"])  # the focus is visible
 
 
-def test_with_names_for_screen_readers(report: dict[str, Any]):
+def test_controls_have_names_for_screen_readers(report: dict[str, Any]):
     named = {"button", "combobox", "slider", "image", "application", "region", "list", "heading"}
     met = [(role, name) for role, name in report["readAloud"] if role in named]
     assert {role for role, _ in met} == named
@@ -222,17 +222,17 @@ def test_with_names_for_screen_readers(report: dict[str, Any]):
     assert re.fullmatch(r"Class 3, [\d.]+ %", report["spoken"])
 
 
-def test_on_a_phone_in_light_and_dark(report: dict[str, Any]):
+def test_the_page_fits_a_phone_in_light_and_dark(report: dict[str, Any]):
     assert report["phone"] == {"width": 360, "light": "rgb(246, 247, 249)", "dark": "rgb(20, 23, 28)"}
 
 
-def test_the_camera_is_looked_at_until_it_is_stopped(report: dict[str, Any]):
+def test_the_camera_is_explained_until_it_is_stopped(report: dict[str, Any]):
     assert len(set(report["camera"]["input"])) > 1
     assert report["cameraPressed"] == "true"
     assert report["cameraStopped"] == "Start the camera"
 
 
-def test_the_first_heatmap_is_there_soon(report: dict[str, Any]):
+def test_the_first_heatmap_takes_less_than_two_seconds(report: dict[str, Any]):
     assert report["threads"]
     assert report["firstHeatmapAfter"] < 2000
 

@@ -1,4 +1,4 @@
-"""The server of the web page: what it gives, what it refuses, and which files it takes."""
+"""The server of the web page: what it sends, what it refuses, and which model files it accepts."""
 
 from __future__ import annotations
 
@@ -85,14 +85,14 @@ def ask(port: int, path: str, method: str = "GET", **headers: str) -> tuple[http
         ("/model.tflite", "application/octet-stream"),
     ],
 )
-def test_files_come_with_their_type(port: int, path: str, content_type: str):
+def test_files_are_sent_with_their_type(port: int, path: str, content_type: str):
     response, body = ask(port, path)
     assert response.status == 200
     assert response.headers["Content-Type"] == content_type
     assert int(response.headers["Content-Length"]) == len(body)
 
 
-def test_the_model_and_the_page_come_whole(port: int, model_file: Path):
+def test_the_model_and_the_page_are_sent_completely(port: int, model_file: Path):
     assert ask(port, "/model.tflite")[1] == model_file.read_bytes()
     assert ask(port, "/")[1] == (PAGE / "index.html").read_bytes()
 
@@ -123,13 +123,13 @@ def test_every_answer_has_the_headers_for_threads_and_safety(port: int, path: st
         "/explained.tflite",
     ],
 )
-def test_nothing_else_has_an_address(port: int, path: str):
+def test_other_files_are_not_found(port: int, path: str):
     response, body = ask(port, path)
     assert (response.status, body) == (404, b"")
 
 
-def said(port: int, request: bytes) -> bytes:
-    """All that the server answers to these very bytes, until it closes the connection."""
+def raw_answer(port: int, request: bytes) -> bytes:
+    """Send these bytes, and return all that the server answers until it closes the connection."""
     with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
         connection.sendall(request)
         connection.shutdown(socket.SHUT_WR)
@@ -174,26 +174,26 @@ def test_no_encoding_leads_out_of_the_table(port: int, start: str):
     for step in STEPS:
         for count in (1, 12):
             path = f"{start}{'/'.join([step] * count)}/etc/passwd"
-            answer = said(port, f"GET {path} HTTP/1.1\r\n{host}".encode("latin-1"))
+            answer = raw_answer(port, f"GET {path} HTTP/1.1\r\n{host}".encode("latin-1"))
             assert SECRET.encode() not in answer, path
-            # `..?` and `..#` end the path before it leads anywhere, so that one of them may be the page.
+            # `..?` and `..#` end the path early, so that it may be that of the page.
             assert status(answer) in (400, 404) or answer.endswith((PAGE / "index.html").read_bytes()), path
 
 
-def test_a_body_is_refused_and_never_taken_for_another_request(port: int):
+def test_a_body_is_refused_and_not_read_as_another_request(port: int):
     smuggled = f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode()
     for header in (f"Content-Length: {len(smuggled)}", "Content-Length: 99999999999", "Transfer-Encoding: chunked"):
         request = f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{header}\r\n\r\n".encode()
-        answer = said(port, request + smuggled)
+        answer = raw_answer(port, request + smuggled)
         assert status(answer) == 413
         assert answer.count(b"HTTP/1.1 ") == 1
 
 
-def test_requests_are_limited(port: int):
-    assert status(said(port, b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\n\r\n")) == 414
+def test_large_requests_are_refused(port: int):
+    assert status(raw_answer(port, b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\n\r\n")) == 414
     many = b"".join(b"X-%d: y\r\n" % number for number in range(200))
-    assert status(said(port, b"GET / HTTP/1.1\r\n" + many + b"\r\n")) == 431
-    assert status(said(port, b"GET / HTTP/1.1\r\nX: " + b"a" * 70_000 + b"\r\n\r\n")) == 431
+    assert status(raw_answer(port, b"GET / HTTP/1.1\r\n" + many + b"\r\n")) == 431
+    assert status(raw_answer(port, b"GET / HTTP/1.1\r\nX: " + b"a" * 70_000 + b"\r\n\r\n")) == 431
     assert ask(port, "/")[0].status == 200
 
 
@@ -201,7 +201,7 @@ def test_requests_are_limited(port: int):
     "request_line", [b"", b"\0", b"GET", b"GET /", b"\xff" * 100, b"GET / HTTP/9.9", b"BREW / HTTP/1.1"]
 )
 def test_garbage_neither_stops_the_server_nor_prints(port: int, request_line: bytes, capfd: Any):
-    said(port, request_line + b"\r\n\r\n")
+    raw_answer(port, request_line + b"\r\n\r\n")
     assert ask(port, "/")[0].status == 200
     assert capfd.readouterr() == ("", "")
 
@@ -212,7 +212,7 @@ def test_another_address_of_this_machine_does_not_answer(port: int):
         assert other.connect_ex(("127.0.0.2", port)) != 0
 
 
-def test_head_gives_headers_alone(port: int, model_file: Path):
+def test_head_returns_headers_alone(port: int, model_file: Path):
     response, body = ask(port, "/model.tflite", "HEAD")
     assert (response.status, body) == (200, b"")
     assert int(response.headers["Content-Length"]) == model_file.stat().st_size
@@ -224,7 +224,7 @@ def test_other_methods_are_refused(port: int, method: str):
     assert (response.status, response.headers["Allow"]) == (405, "GET, HEAD")
 
 
-def test_another_sites_name_is_refused(port: int):
+def test_the_host_name_of_another_site_is_refused(port: int):
     assert ask(port, "/", Host=f"example.com:{port}")[0].status == 421
     assert ask(port, "/", Host=f"localhost:{port}")[0].status == 200
 
@@ -234,7 +234,7 @@ def test_it_listens_on_this_machine_only(model_file: Path, modules: Path):
         assert server.server_address[0] == "127.0.0.1"
 
 
-def test_a_model_that_vanishes_is_not_found(tmp_path: Path, modules: Path):
+def test_a_deleted_model_is_not_found(tmp_path: Path, modules: Path):
     files = {**routes(tmp_path / "gone.tflite", modules)}
     with make_server(files) as server:
         thread = threading.Thread(target=server.serve_forever)
@@ -268,7 +268,7 @@ def test_the_command_opens_the_page_until_it_is_ended(
     assert len(opened) == 1
 
 
-def test_port_in_use(model_file: Path, modules: Path, capsys: Any):
+def test_a_port_in_use_is_refused(model_file: Path, modules: Path, capsys: Any):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -278,17 +278,17 @@ def test_port_in_use(model_file: Path, modules: Path, capsys: Any):
     assert f"`--port` must be a free port from 0 to 65535. Received: {port}." in capsys.readouterr().err
 
 
-def test_impossible_port(model_file: Path, modules: Path):
+def test_an_impossible_port_is_refused(model_file: Path, modules: Path):
     with pytest.raises(InvalidArgumentError, match="`--port` must be"):
         make_server(routes(model_file, modules), 70000)
 
 
-def test_without_the_runtime_the_command_is_told(model_file: Path, tmp_path: Path, capsys: Any):
+def test_a_missing_runtime_is_reported_with_the_command_that_installs_it(model_file: Path, tmp_path: Path, capsys: Any):
     assert main(["web", str(model_file), "--modules", str(tmp_path), "--no-browser"]) == 2
     assert f"npm install --prefix . @litertjs/core@{LITERT}" in capsys.readouterr().err
 
 
-def test_the_release_told_is_the_one_in_the_example():
+def test_the_example_installs_the_tested_release():
     package = json.loads((EXAMPLE / "package.json").read_text())
     assert package["dependencies"]["@litertjs/core"] == LITERT
     lock = json.loads((EXAMPLE / "package-lock.json").read_text())
@@ -296,7 +296,7 @@ def test_the_release_told_is_the_one_in_the_example():
     assert not any("resolved" in entry for entry in lock["packages"].values())
 
 
-def test_the_scripts_that_the_page_imports_are_there():
+def test_all_imported_scripts_exist():
     text = "".join(path.read_text() for path in PAGE.glob("*.js"))
     imported = {line.split('"')[1] for line in text.splitlines() if line.startswith("import ") and '"./' in line}
     assert imported
@@ -308,12 +308,12 @@ def exported(path: Path, *options: Any, **export: Any) -> Path:
     return path
 
 
-def test_a_file_of_ours_is_taken(model_file: Path):
+def test_an_exported_file_is_accepted(model_file: Path):
     check_model_file(model_file)
 
 
 @pytest.mark.parametrize("content", [b"", b"no model", b"\x1c\0\0\0TFL3" + bytes(40)])
-def test_what_is_no_model_is_refused(content: bytes, tmp_path: Path, modules: Path, capsys: Any):
+def test_a_file_that_is_no_model_is_refused(content: bytes, tmp_path: Path, modules: Path, capsys: Any):
     path = tmp_path / "wrong.tflite"
     path.write_bytes(content)
     assert main(["web", str(path), "--modules", str(modules), "--no-browser"]) == 2
@@ -338,7 +338,7 @@ def test_models_that_the_page_cannot_run_are_refused(tmp_path: Path):
         check_model_file(exported(tmp_path / "signal.tflite", vc.attach(signal)))
 
 
-def test_a_model_without_our_signature_is_refused(tmp_path: Path, modules: Path, capsys: Any):
+def test_a_model_of_another_origin_is_refused(tmp_path: Path, modules: Path, capsys: Any):
     module = tf.Module()
     double = tf.function(lambda x: 2 * x, input_signature=[tf.TensorSpec([1, 4, 4, 1])])
     converter = tf.lite.TFLiteConverter.from_concrete_functions([double.get_concrete_function()], module)
@@ -347,7 +347,7 @@ def test_a_model_without_our_signature_is_refused(tmp_path: Path, modules: Path,
     assert "It has no heatmaps among its outputs." in capsys.readouterr().err
 
 
-def test_a_class_index_is_no_second_image(tmp_path: Path):
+def test_a_class_index_does_not_count_as_an_image(tmp_path: Path):
     explained = vc.attach(small_cnn(), layers="last", method="gradcam", target="input")
     path = exported(tmp_path / "asked.tflite", explained)
     check_model_file(path)

@@ -12,7 +12,7 @@ from visualcnn_tf._attach import attach
 from visualcnn_tf._utils.checks import bad_value
 from visualcnn_tf.cli.attach_options import attach_options
 from visualcnn_tf.cli.files import load_model
-from visualcnn_tf.export.preprocess import check_preprocess
+from visualcnn_tf.export.preprocess import preprocess_function
 from visualcnn_tf.export.saved_model import export_saved_model
 from visualcnn_tf.export.tflite import export_tflite
 from visualcnn_tf.introspect.inputs import image_inputs
@@ -58,4 +58,4 @@ def _calibration_images(model: keras.Model, folder: Path, preprocess: str | None
     if not files:
         advice = "It is empty." if folder.is_dir() else "There is no such folder."
         raise bad_value("--calibrate", "a folder of images", str(folder), advice)
-    return np.asarray(check_preprocess(preprocess, spec)(read_images(files, spec.shape)))
+    return np.asarray(preprocess_function(preprocess, spec)(read_images(files, spec.shape)))

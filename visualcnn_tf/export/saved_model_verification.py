@@ -1,94 +1,85 @@
-"""Running what was written, the way its runtime does, and comparing it with the model."""
+"""Verify a written SavedModel: load it the way TensorFlow Serving does, run it, and compare it with the model."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from visualcnn_tf.errors import ExportVerificationError
-from visualcnn_tf.export.comparison import check_output
+from visualcnn_tf.export.comparison import (
+    SAME_MAP,
+    check_output,
+    difference,
+    magnitude,
+    nudged,
+    rounding_tolerance,
+)
+from visualcnn_tf.export.image_decoder import ImageDecoder
+from visualcnn_tf.export.types import Arrays, Signature
 
-_TOLERANCE = {"float16": 2e-2, "bfloat16": 5e-2}
-_STEP = 0.5
-# A step or two in the last bit of float32, and how much more other kernels may round.
-_ROUNDING = 2.0**-22
-ROOM = 4.0
-# Rounding moves the maps of a deep network by more, all of a map a little: up to a thousandth is right where the map
-# correlates as a map does that was merely rounded.
-_DEEP, SAME_MAP = 1e-3, 0.9999
+# Allowed differences: relative to the largest value of an output by type, and for uint8 as a mean over all values.
+_FLOAT32, _HALF_PRECISION = 1e-5, {"float16": 2e-2, "bfloat16": 5e-2}
+_UINT8_MEAN = 0.5
+# Rounding moves the maps of a deep network by more than that, but evenly: a map that correlates with the model's by
+# `SAME_MAP` may differ by this much.
+_ROUNDED_MAP = 1e-3
 
 
 def verify_saved_model(
-    folder: Path, model: Any, functions: dict[str, Any], examples: dict[str, dict[str, Any]], decoder: Any
+    folder: Path,
+    model: keras.Model,
+    functions: Mapping[str, Signature],
+    examples: Mapping[str, Arrays],
+    decoder: ImageDecoder | None,
 ) -> None:
-    """Loads a SavedModel into a session and compares its signatures with the functions that they were made of.
+    """Raise unless a SavedModel returns what the signatures it was made from return.
 
-    The session restores graph and variables as TensorFlow Serving does. Loading it into Python objects instead would
-    also work for models that no server can load.
+    It is loaded into a session, which restores the graph and the variables as TensorFlow Serving does. Loading it into
+    Python objects instead would also succeed for models that no server can load.
 
     Args:
-        folder: of the SavedModel.
-        model: what it was made of, for its name.
-        functions: the signatures, by name.
-        examples: for each signature, inputs by name to run it on.
-        decoder: what ``serving_bytes`` makes images of its strings with; None without that signature.
+        folder: The folder of the SavedModel.
+        model: The model that was exported; its name appears in errors.
+        functions: The signatures that were exported, by name.
+        examples: The inputs to run each signature on, by the name of the signature.
+        decoder: What decodes the images of ``serving_bytes``; None if that signature is not exported.
 
     Raises:
-        ExportVerificationError: naming the signature and the output.
+        ExportVerificationError: If the SavedModel does not run, or an output differs; names signature and output.
     """
     try:
-        served = _served(folder, examples)
+        served = _run_in_session(folder, examples)
     except Exception as error:
         raise ExportVerificationError(
             f"The SavedModel of {model.name!r} does not run outside of Python: {error}"
         ) from error
     for name, function in functions.items():
-        expected = function(*map(tf.constant, examples[name].values()))
-        moved = {**expected, **_moved(name, functions, examples[name], decoder)}
-        if set(expected) != set(served[name]):
+        want = function(*map(tf.constant, examples[name].values()))
+        nudged_want = {**want, **_outputs_for_nudged(name, functions, examples[name], decoder)}
+        if set(want) != set(served[name]):
             raise ExportVerificationError(f"The signature {name!r} has outputs {sorted(served[name])}.")
-        for key, value in expected.items():
-            _compare(f"{name!r}, output {key!r}", served[name][key], value, moved[key])
+        for key, value in want.items():
+            _compare(f"{name!r}, output {key!r}", served[name][key], value, nudged_want[key])
 
 
-def _moved(name: str, functions: dict[str, Any], examples: dict[str, Any], decoder: Any) -> dict[str, Any]:
-    """The outputs for nudged examples; encoded images are nudged once they are decoded."""
+def _outputs_for_nudged(
+    name: str, functions: Mapping[str, Signature], examples: Arrays, decoder: ImageDecoder | None
+) -> dict[str, tf.Tensor]:
+    """Return the outputs of a signature for nudged examples; encoded images are nudged after decoding."""
     if name == "serving_bytes":
         images, _ = tf.function(decoder, autograph=False)(tf.constant(examples["image_bytes"]))
-        # Images stand where the strings stood, at the first place; signatures are called by places here.
+        # Signatures are called by position, and in both of these the images come first.
         name, examples = "serving_default", {**examples, "image_bytes": images.numpy()}
-    outputs: dict[str, Any] = functions[name](*map(tf.constant, nudged(examples).values()))
-    return outputs
+    return functions[name](*map(tf.constant, nudged(examples).values()))
 
 
-def nudged(examples: dict[str, Any]) -> dict[str, Any]:
-    """The examples with their floats moved by the least that can be: what outputs change by then is not wrong.
-
-    Scaling a map that is nearly constant to [0, 1], say, makes large differences of rounding.
-    """
-    return {
-        name: (value * (1 + _ROUNDING)).astype(value.dtype) if value.dtype.kind == "f" else value
-        for name, value in examples.items()
-    }
-
-
-def differs_by(got: Any, want: Any) -> float:
-    """The largest difference; of uint8 the mean one, because a value half-way between two steps may fall either way."""
-    distance = np.abs(_float64(got) - _float64(want))
-    return float(np.mean(distance) if want.dtype == tf.uint8 else np.max(distance, initial=0.0))
-
-
-def _float64(tensor: Any) -> Any:
-    return np.asarray(tf.cast(tensor, tf.float64))
-
-
-def _served(folder: Path, examples: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """The outputs of each signature for its examples."""
+def _run_in_session(folder: Path, examples: Mapping[str, Arrays]) -> dict[str, Arrays]:
+    """Return the outputs of each signature of a SavedModel for its examples."""
     with tf.Graph().as_default(), tf.compat.v1.Session() as session, _without_deprecation_log():
         meta_graph = tf.compat.v1.saved_model.load(session, ["serve"], str(folder))
         served = {}
@@ -101,7 +92,7 @@ def _served(folder: Path, examples: dict[str, dict[str, Any]]) -> dict[str, dict
 
 @contextmanager
 def _without_deprecation_log() -> Iterator[None]:
-    # TensorFlow logs that sessions are a thing of the past; they are what its server runs.
+    # TensorFlow logs that loading into a session is deprecated; it is still what its server does.
     logger = tf.get_logger()
     level = logger.level
     logger.setLevel("ERROR")
@@ -111,19 +102,35 @@ def _without_deprecation_log() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _compare(what: str, got: Any, want: Any, moved: Any) -> None:
-    if want.dtype == tf.string:
-        for one, *others in zip(np.asarray(got), want.numpy(), moved.numpy(), strict=True):
+def _compare(what: str, got: np.ndarray, want: tf.Tensor, nudged_want: tf.Tensor) -> None:
+    """Raise if an output differs from the model's by more than rounding explains.
+
+    Args:
+        what: The name of the output, for the error.
+        got: The output of the SavedModel.
+        want: The output of the model.
+        nudged_want: The output of the model for nudged inputs.
+    """
+    if want.dtype == tf.string:  # PNG files
+        for one, *others in zip(np.asarray(got), want.numpy(), nudged_want.numpy(), strict=True):
             _compare(what, tf.io.decode_png(one), *map(tf.io.decode_png, others))
         return
-    scale = max(1.0, float(np.max(np.abs(_float64(want)), initial=0.0)))
-    tolerance = _STEP if want.dtype == tf.uint8 else _TOLERANCE.get(want.dtype.name, 1e-5) * scale
-    allowed = tolerance + ROOM * differs_by(moved, want)
-    difference = differs_by(got, want) if tuple(got.shape) == tuple(want.shape) else np.inf
-    if difference <= _DEEP * scale and want.dtype == tf.float32 and want.shape.rank > 2:
-        allowed = max(allowed, difference if check_output(got, want).correlation >= SAME_MAP else 0.0)
-    if not difference <= allowed:
+    distance = difference(got, want) if tuple(got.shape) == tuple(want.shape) else np.inf
+    allowed = _tolerance(want) + rounding_tolerance(want, nudged_want)
+    if not (distance <= allowed or _is_evenly_rounded_map(got, want, distance)):
         raise ExportVerificationError(
-            f"The exported model differs from the Keras model in {what}: by {difference:.3g}, where "
+            f"The exported model differs from the Keras model in {what}: by {distance:.3g}, where "
             f"{allowed:.3g} is allowed; shapes {tuple(got.shape)} and {tuple(want.shape)}."
         )
+
+
+def _tolerance(want: tf.Tensor) -> float:
+    if want.dtype == tf.uint8:
+        return _UINT8_MEAN
+    return _HALF_PRECISION.get(want.dtype.name, _FLOAT32) * magnitude(want)
+
+
+def _is_evenly_rounded_map(got: np.ndarray, want: tf.Tensor, distance: float) -> bool:
+    is_map = want.dtype == tf.float32 and want.shape.rank > 2
+    is_small = distance <= _ROUNDED_MAP * magnitude(want)
+    return is_map and is_small and check_output(got, want).correlation >= SAME_MAP

@@ -1,72 +1,78 @@
-"""TensorFlow Lite in int8: the user's model in integers, what makes heatmaps of it in float32.
+"""Quantize a TensorFlow Lite file to int8: the user's model in integers, and its heatmaps in float32.
 
-Integers spoil the arithmetic of heatmaps, not that of networks: normalizing divides by a span that may round to zero,
-and the epsilons that guard it round to zero, too. So each operation that the predictions depend on is quantized,
-weights per channel, and every other stays as it is; it costs little, because maps are small.
+Integers serve networks well, but not the arithmetic of heatmaps: normalizing divides by a range that may round to zero,
+and so may the epsilon that guards against that. So every operation that the predictions depend on is quantized, its
+weights per channel, and every other operation stays in float32. That costs little, because the maps are small.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
-# The public tf.lite.experimental.QuantizationDebugger calls the same three, with float inputs and outputs only, and
-# not without quantizing a second time and running the result.
+# The public tf.lite.experimental.QuantizationDebugger calls the same three, but only with float inputs and outputs, and
+# it quantizes a second time and runs the result.
 from tensorflow.lite.python.convert import mlir_quantize
 from tensorflow.lite.python.optimize.calibrator import Calibrator, add_intermediate_tensors
 from tensorflow.lite.tools import flatbuffer_utils
 
 from visualcnn_tf._utils.checks import bad_value, check_choice, quoted
-from visualcnn_tf.export.examples import Arrays, batches, given_examples
+from visualcnn_tf.export.representative_data import RepresentativeData, in_batches, read_examples
+from visualcnn_tf.export.tflite_converter import IO_DTYPES
 from visualcnn_tf.export.tflite_interpreter import interpreter
-from visualcnn_tf.export.tflite_operations import IO_DTYPES
+from visualcnn_tf.export.types import Arrays
+from visualcnn_tf.introspect.inputs import ModelInput
 
 _FEW = 10
 
 
 def quantize_int8(
     content: bytes,
-    representative_data: Iterable[Any],
+    representative_data: RepresentativeData | None,
+    *,
     heatmaps: Collection[str] = (),
     io_dtype: str = "float32",
     class_index: str | None = None,
 ) -> bytes:
-    """Quantizes a float32 TensorFlow Lite file; all of its signatures, which go on sharing their weights.
+    """Quantize all signatures of a float32 TensorFlow Lite file, which go on sharing their weights.
 
     Args:
-        content: the file's content.
-        representative_data: batches or single examples as the model gets them in use, preprocessed; about 100 of
-            them tell the ranges of the activations. Arrays, dicts by name for several inputs, or tuples that start
-            with one of these, as a ``tf.data.Dataset`` for training has.
-        heatmaps: names of the outputs that are computed in float32.
-        io_dtype: type of float inputs and outputs: ``"float32"``, or ``"int8"`` or ``"uint8"`` numbers, whose scale
-            and zero point the file holds. Heatmaps are rounded last, and uint8 heatmaps stay what they are.
-        class_index: name of the input that asks for a class, if there is one: the data need not hold it.
+        content: The content of the file.
+        representative_data: Batches or single examples as the model gets them in use, preprocessed; about 100 of them
+            show the ranges of the activations. Arrays, dicts by name for several inputs, or tuples that start with one
+            of these, as a ``tf.data.Dataset`` for training has.
+        heatmaps: The names of the outputs to compute in float32.
+        io_dtype: The type of float inputs and outputs: ``"float32"``, or ``"int8"`` or ``"uint8"``, whose scale and
+            zero point the file holds. Heatmaps are rounded in their last step; those that are uint8 anyway stay as
+            they are.
+        class_index: The name of the input that chooses the class to explain, if there is one. The data need not hold
+            it.
 
     Returns:
         The content of the quantized file.
 
     Raises:
-        InvalidArgumentError: for an option that is not allowed, or examples that tell no ranges.
-        InputShapeError: for examples that the model does not take.
+        InvalidArgumentError: If an option is not allowed, or the examples show no ranges.
+        InputShapeError: If the model does not take the examples.
     """
     check_choice("io_dtype", io_dtype, IO_DTYPES)
-    file = interpreter(content)
-    signatures = {key: file.get_signature_runner(key).get_input_details() for key in file.get_signature_list()}
-    inputs = {name: detail for details in signatures.values() for name, detail in details.items()}
-    examples = given_examples(representative_data, inputs, class_index)
+    signatures = _inputs_of_signatures(content)
+    inputs = {spec.name: spec for specs in signatures.values() for spec in specs}
+    examples = read_examples(representative_data, list(inputs.values()), class_index)
     _check_examples(examples)
+    batch_size = next(iter(inputs.values())).shape[0] or 1
 
     def feeds() -> Iterator[tuple[str, Arrays]]:
-        for batch in batches(examples, inputs):
-            for key, details in signatures.items():
-                yield key, {name: batch[name] for name in details}
+        for batch in in_batches(examples, batch_size):
+            for key, specs in signatures.items():
+                yield key, {spec.name: batch[spec.name] for spec in specs}
 
     with warnings.catch_warnings():
-        # The calibrator asks it for the order of the inputs; there is no other way to name a signature.
+        # The calibrator opens it to find the order of the inputs; there is no other way to name a signature.
         warnings.filterwarnings("ignore", r"\s*Warning: tf\.lite\.Interpreter is deprecated")
         calibrated = Calibrator(add_intermediate_tensors(content)).calibrate(feeds)
     quantized: bytes = mlir_quantize(
@@ -78,37 +84,56 @@ def quantize_int8(
     return quantized
 
 
+def _inputs_of_signatures(content: bytes) -> Mapping[str, list[ModelInput]]:
+    """Return the inputs of each signature of a file."""
+    file = interpreter(content)
+    details = {key: file.get_signature_runner(key).get_input_details() for key in file.get_signature_list()}
+    return {key: [_model_input(name, one) for name, one in inputs.items()] for key, inputs in details.items()}
+
+
+def _model_input(name: str, details: Mapping[str, Any]) -> ModelInput:
+    shape = tuple(None if n < 0 else int(n) for n in details["shape_signature"])
+    return ModelInput(name, shape, np.dtype(details["dtype"]).name)
+
+
 def _float_tensors(content: bytes, heatmaps: Collection[str]) -> list[str]:
-    """The names of the tensors that no prediction depends on."""
+    """Return the names of the tensors that no prediction depends on."""
     file = flatbuffer_utils.convert_bytearray_to_object(bytearray(content))
     outputs = {output.name.decode() for signature in file.signatureDefs for output in signature.outputs}
     if not set(heatmaps) <= outputs:
         raise bad_value("heatmaps", f"among the outputs {quoted(sorted(outputs))}", sorted(heatmaps))
-    names = []
+    names: list[str] = []
     for signature in file.signatureDefs:
         graph = file.subgraphs[signature.subgraphIndex]
-        needed = {output.tensorIndex for output in signature.outputs if output.name.decode() not in heatmaps}
-        for operation in reversed(graph.operators):
-            if needed.intersection(operation.outputs):
-                needed.update(operation.inputs)
-            else:
-                names += [graph.tensors[tensor].name.decode() for tensor in operation.outputs]
+        predictions = {output.tensorIndex for output in signature.outputs if output.name.decode() not in heatmaps}
+        names += [graph.tensors[index].name.decode() for index in _not_needed_for(predictions, graph.operators)]
     return names
 
 
+def _not_needed_for(tensors: set[int], operators: list[Any]) -> Iterator[int]:
+    """Yield the results of the operations that these tensors don't depend on, last operation first."""
+    needed = set(tensors)
+    for operation in reversed(operators):
+        if needed.intersection(operation.outputs):
+            needed.update(operation.inputs)
+        else:
+            yield from operation.outputs
+
+
 def _check_examples(examples: Arrays) -> None:
+    """Raise if all examples are blank or equal, and warn if there are few: the ranges of activations come from them."""
     arrays = list(examples.values())
     count = len(arrays[0])
     if all((array == array.flat[0]).all() or (count > 1 and (array == array[:1]).all()) for array in arrays):
         raise bad_value(
             "representative_data",
-            "examples that differ, because they tell the ranges of the activations",
+            "examples that differ, because they show the ranges of the activations",
             f"{count} blank or equal ones",
             "Pass real inputs.",
         )
     if count < _FEW:
         warnings.warn(
-            f"`representative_data` holds few examples to tell the ranges of the activations from. Received: {count}. "
+            f"`representative_data` holds few examples to find the ranges of the activations with. Received: {count}. "
             "Pass 100 or so.",
-            stacklevel=3,
+            stacklevel=5,
         )

@@ -1,19 +1,26 @@
-"""The interpreter that runs TensorFlow Lite files: LiteRT's, or the one inside TensorFlow."""
+"""Open a TensorFlow Lite file in Python."""
 
 from __future__ import annotations
 
 import warnings
-from typing import Any
 
 import tensorflow as tf
 
 
-def interpreter(content: bytes, threads: int = 1) -> Any:
-    """An interpreter of a TensorFlow Lite file: LiteRT's where it is installed, else the one inside TensorFlow."""
+def interpreter(content: bytes, threads: int = 1) -> tf.lite.Interpreter:
+    """Return an interpreter for the content of a TensorFlow Lite file.
+
+    Args:
+        content: The content of the file.
+        threads: The number of threads to compute with.
+
+    Returns:
+        LiteRT's interpreter if it is installed, which has the same methods, and otherwise the one inside TensorFlow.
+    """
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it is deprecated in favor of LiteRT, and does the same
+            warnings.simplefilter("ignore")  # deprecated in favor of LiteRT, but it does the same
             return tf.lite.Interpreter(model_content=content, num_threads=threads)
     return Interpreter(model_content=content, num_threads=threads)

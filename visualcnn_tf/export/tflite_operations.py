@@ -1,4 +1,4 @@
-"""The operations in a TensorFlow Lite file: which there are, and which run where."""
+"""Count the operations in a TensorFlow Lite file, and tell where they can run."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ import contextlib
 import io
 import re
 from collections import Counter
+from collections.abc import Iterable
 
 import tensorflow as tf
-
-#: What the float inputs and outputs of a file may be; integers have a scale and a zero point in the file.
-IO_DTYPES = ("float32", "int8", "uint8")
 
 #: The operations that XNNPACK, the CPU delegate of TensorFlow Lite, has kernels for.
 XNNPACK = frozenset(
@@ -74,28 +72,33 @@ XNNPACK = frozenset(
         "UNPACK",
     ]
 )
-#: What only says something about shapes.
-_FREE = frozenset({"SHAPE"})
+#: Operations that compute nothing but shapes.
+_SHAPES = frozenset({"SHAPE"})
+
+
+# Names of builtin operations are in capitals. Custom operations are named by their authors, those of TensorFlow
+# itself in mixed case (FlexErf).
+_BUILTIN = re.compile("[A-Z0-9_]+")
+# Operations that a file holds only if a variable was not frozen into a constant.
+_VARIABLES = ("VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE")
 
 
 def count_ops(content: bytes) -> dict[str, int]:
-    """The operations of a TensorFlow Lite file by type, over all its subgraphs; custom ones by their own names."""
+    """Return how many operations of each type a TensorFlow Lite file holds, over all its subgraphs.
+
+    Custom operations are listed by their own names.
+    """
     text = io.StringIO()
     with contextlib.redirect_stdout(text):
         tf.lite.experimental.Analyzer.analyze(model_content=content)
     return dict(Counter(re.findall(r"Op#\d+ (\w+)", text.getvalue())))
 
 
-def foreign_ops(ops: dict[str, int]) -> list[str]:
-    """Operations that no device has built in, or that show that a variable was not frozen."""
+def foreign_ops(ops: Iterable[str]) -> list[str]:
+    """Return the types of operations that are not built into TensorFlow Lite, or that need a variable."""
     return sorted(name for name in ops if not _BUILTIN.fullmatch(name) or name in _VARIABLES)
 
 
-# Custom operations, and among them TensorFlow's own (FlexErf), are named by whoever wrote them.
-_BUILTIN = re.compile("[A-Z0-9_]+")
-_VARIABLES = ("VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE")
-
-
-def outside_xnnpack(ops: dict[str, int]) -> tuple[str, ...]:
-    """The types of operations that XNNPACK does not take."""
-    return tuple(sorted(set(ops) - XNNPACK - _FREE))
+def outside_xnnpack(ops: Iterable[str]) -> tuple[str, ...]:
+    """Return the types of operations that XNNPACK has no kernel for."""
+    return tuple(sorted(set(ops) - XNNPACK - _SHAPES))

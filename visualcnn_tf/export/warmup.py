@@ -1,28 +1,28 @@
-"""Requests that TensorFlow Serving sends to a model itself before clients may, so that no client waits for the first.
+"""Write warmup requests, which TensorFlow Serving sends to a model itself before it accepts any from clients.
 
-TensorFlow plans its kernels and its memory on the first request, which therefore takes many times as long as the
-others. See https://www.tensorflow.org/tfx/serving/saved_model_warmup.
+TensorFlow plans its kernels and its memory during the first request, which therefore takes many times as long as later
+ones. See https://www.tensorflow.org/tfx/serving/saved_model_warmup.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import tensorflow as tf
+
+from visualcnn_tf.export.types import Arrays
 
 WARMUP_FILE = Path("assets.extra", "tf_serving_warmup_requests")
 
 
-def write_warmup(folder: Path, model_name: str, examples: Mapping[str, Mapping[str, Any]]) -> None:
-    """Writes one request for each signature into a SavedModel, if ``tensorflow-serving-api`` is installed.
+def write_warmup(folder: Path, model_name: str, examples: Mapping[str, Arrays]) -> None:
+    """Write one request for each signature into a SavedModel, if ``tensorflow-serving-api`` is installed.
 
     Args:
-        folder: of the SavedModel.
-        model_name: what the requests are addressed to; the server that warms up a model does not look at it.
-        examples: for each signature, its inputs. They must be valid: the server does not load a model whose warmup
-            fails.
+        folder: The folder of the SavedModel.
+        model_name: The model that the requests name; a server that warms up a model ignores it.
+        examples: The inputs of each signature. They must be valid: a server does not load a model whose warmup fails.
     """
     try:
         from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog

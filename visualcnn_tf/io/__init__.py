@@ -1,1 +1,1 @@
-"""Untrusted bytes and files: decoding images, writing files at once or not at all."""
+"""Read untrusted images safely, and write files and folders completely or not at all."""

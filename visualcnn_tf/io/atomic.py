@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all."""
+"""Write files and folders atomically: they appear completely, or not at all."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from visualcnn_tf._utils.checks import bad_value
 from visualcnn_tf.errors import PathNotWritableError
 from visualcnn_tf.io.rename import exchange, rename_new
 
-# What TensorFlow makes of the system's errors when it writes.
+# What TensorFlow raises when the system refuses to write.
 _TENSORFLOW_ERRORS = (
     tf.errors.FailedPreconditionError,
     tf.errors.NotFoundError,
@@ -29,10 +29,10 @@ _TENSORFLOW_ERRORS = (
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Makes of every failure to write inside of the ``with`` block an error that names ``path``.
+    """Turn every failure to write inside of the ``with`` block into an error that names ``path``.
 
     Raises:
-        PathNotWritableError: for errors of the system, whether Python or TensorFlow met them.
+        PathNotWritableError: If the system refuses to write, to Python or to TensorFlow.
     """
     try:
         yield
@@ -41,54 +41,58 @@ def writing(path: Path) -> Iterator[None]:
     except (OSError, *_TENSORFLOW_ERRORS) as error:
         reason = getattr(error, "strerror", None) or str(error).split("; ")[-1].split(" [Op:")[0]
         raise PathNotWritableError(
-            f"`path` must be a place that can be written to. Received: {str(path)!r}: {reason}. Check its permissions "
-            "and the free space, or choose another one; nothing was left there."
+            f"`path` must be a file or folder that can be written. Received: {str(path)!r}: {reason}. Check its "
+            "permissions and the free space, or choose another path; nothing was left there."
         ) from error
 
 
 @contextmanager
 def whole_folder(path: Path, overwrite: bool, holds: str) -> Iterator[Path]:
-    """Yields a temporary sibling of ``path``, which takes its place when the ``with`` block ends without an error.
+    """Yield a temporary folder next to ``path``, and rename it to ``path`` if the ``with`` block raises no error.
 
-    A process that is killed meanwhile leaves the sibling, ``.NAME.<32 hexadecimal digits>.partial``, and ``path`` as
-    it was.
+    A process that is killed in the meantime leaves the temporary folder, ``.NAME.<32 hexadecimal digits>.partial``, and
+    ``path`` as it was.
 
     Args:
-        path: the folder; through symbolic links, what they lead to.
-        overwrite: whether an earlier one is replaced.
-        holds: pattern of a file that every earlier one holds. A folder without is somebody's work and not replaced.
+        path: The folder. Symbolic links are followed.
+        overwrite: Whether to replace an earlier folder.
+        holds: A pattern of a file that every earlier folder holds. A folder without it is somebody's work, and never
+            replaced.
+
+    Yields:
+        The temporary folder, which does not exist yet.
 
     Raises:
-        InvalidArgumentError: when ``path`` exists and may not be overwritten.
-        PathNotWritableError: when it, or the folder that it is in, can't be written.
+        InvalidArgumentError: If ``path`` exists and may not be overwritten.
+        PathNotWritableError: If ``path``, or the folder that it is in, cannot be written.
     """
     real = _real(path)
     with writing(path):
         _check_replaceable(path, real, overwrite, holds)
         real.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _sibling(real)
+    temporary = _temporary_sibling(real)
     replaced = temporary.with_name(temporary.name + ".old")
     try:
         yield temporary
         with writing(path):
-            _take_place(temporary, real, replaced, overwrite)
+            _put_in_place(temporary, real, replaced, overwrite)
     finally:
         for leftover in (temporary, replaced):
             shutil.rmtree(leftover, ignore_errors=True)
 
 
 def check_free(path: Path, overwrite: bool, argument: str = "path", advice: str = "Pass `overwrite=True`") -> None:
-    """Raises for a path that exists, unless it may be overwritten.
+    """Raise if a path exists and may not be overwritten.
 
     Args:
-        path: where something is to be written.
-        overwrite: whether what is there may be replaced.
-        argument: what the user calls the path.
-        advice: how the user allows it to be replaced.
+        path: The path to write to.
+        overwrite: Whether to replace what is there.
+        argument: The user's name for the path, for the error.
+        advice: How the user allows replacing it, for the error.
 
     Raises:
-        InvalidArgumentError: it exists.
-        PathNotWritableError: its name is one that the system does not take.
+        InvalidArgumentError: If it exists.
+        PathNotWritableError: If the system does not allow its name.
     """
     with writing(path):
         if path.exists() and not overwrite:
@@ -109,13 +113,13 @@ def _check_replaceable(path: Path, real: Path, overwrite: bool, holds: str) -> N
         )
 
 
-def _take_place(temporary: Path, path: Path, replaced: Path, overwrite: bool) -> None:
+def _put_in_place(temporary: Path, path: Path, replaced: Path, overwrite: bool) -> None:
     if not (overwrite and path.exists()):
-        rename_new(temporary, path)  # not over what another process has put there meanwhile
+        rename_new(temporary, path)  # fails if another process has written there in the meantime
         return
     if exchange(temporary, path):
         return
-    # Without an exchange of names there is a moment in which nothing has this name.
+    # Without a way to exchange names, there is a moment in which no folder has this name.
     path.rename(replaced)
     try:
         temporary.rename(path)
@@ -125,32 +129,36 @@ def _take_place(temporary: Path, path: Path, replaced: Path, overwrite: bool) ->
 
 
 def _real(path: Path) -> Path:
-    """Without symbolic links and dots, so that it has a name and a sibling on the same disk."""
+    """Return a path without symbolic links and dots, so that its last part is a name on the disk it is written to."""
     return Path(os.path.realpath(path))
 
 
-def _sibling(path: Path) -> Path:
-    # Hidden, and no number: TensorFlow Serving does not take it for a version. Cut, because names have a limit.
+def _temporary_sibling(path: Path) -> Path:
+    # Hidden and not a number, so that TensorFlow Serving does not take it for a version. Shortened, because the length
+    # of names is limited.
     return path.with_name(f".{path.name[:40]}.{uuid.uuid4().hex}.partial")
 
 
 def next_version(folder: Path) -> Path:
-    """The next free numbered folder inside of ``folder``: one more than the highest."""
+    """Return the next free numbered folder inside of ``folder``: one more than the highest."""
     taken = [int(entry.name) for entry in folder.iterdir() if entry.name.isdecimal()] if folder.is_dir() else []
     return folder / str(max(taken, default=0) + 1)
 
 
 def write_file(path: Path, content: bytes, overwrite: bool = True) -> Path:
-    """Writes a file at once or not at all, so that nobody ever reads half of one; makes its directory.
+    """Write a file atomically, so that nobody ever reads half of it, and make its directory.
+
+    Returns:
+        The path.
 
     Raises:
-        PathNotWritableError: when it can't be written, also because it is no file but a device, say.
+        PathNotWritableError: If it cannot be written, for example because it is a device and not a file.
     """
     real = _real(path)
-    temporary = _sibling(real)
+    temporary = _temporary_sibling(real)
     with writing(path):
         if real.exists() and not real.is_file() and not real.is_dir():
-            raise OSError(errno.EINVAL, "Not a regular file")  # it would be replaced by one
+            raise OSError(errno.EINVAL, "Not a regular file")  # a rename would replace it with one
         real.parent.mkdir(parents=True, exist_ok=True)
         try:
             temporary.write_bytes(content)

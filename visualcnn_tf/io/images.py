@@ -1,10 +1,9 @@
-"""Images from files, decoded by TensorFlow."""
+"""Read images from files, decoded by TensorFlow."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -15,17 +14,18 @@ from visualcnn_tf.io.decode import MAX_PIXELS, decode_checked
 
 
 def read_images(paths: Sequence[Path], shape: tuple[int | None, ...]) -> NDArray[np.float32]:
-    """Reads JPEG, PNG, BMP and GIF files in the size and the channels of a model's input.
+    """Read JPEG, PNG, BMP and GIF files, and resize them to a model's input.
 
     Args:
         paths: The files.
-        shape: ``(batch, height, width, channels)``; where a size is unknown, the first image's is taken.
+        shape: The shape of the input, ``(B, H, W, C)``. Where a size is None, that of the first image is used; where
+            the number of channels is None, 3.
 
     Returns:
-        ``(N, height, width, channels)``, in [0, 255].
+        The images, ``(N, H, W, C)``, from 0 to 255.
 
     Raises:
-        ImageReadError: A file is missing or holds no such image.
+        ImageReadError: If a file is missing, or is not an image that can be read.
     """
     _, height, width, channels = shape
     images = [read_image(path, channels or 3) for path in paths]
@@ -34,11 +34,18 @@ def read_images(paths: Sequence[Path], shape: tuple[int | None, ...]) -> NDArray
     return np.stack(resized)
 
 
-def read_image(path: Path, channels: int) -> Any:
-    """A JPEG, PNG, BMP or GIF file (its first frame) as uint8 ``(height, width, channels)``.
+def read_image(path: Path, channels: int) -> tf.Tensor:
+    """Read a JPEG, PNG, BMP or GIF file (its first frame).
+
+    Args:
+        path: The file.
+        channels: 1 or 3.
+
+    Returns:
+        The pixels, uint8 ``(H, W, channels)``; see :func:`visualcnn_tf.io.decode.decode_checked`.
 
     Raises:
-        ImageReadError: The file is missing or holds no such image.
+        ImageReadError: If the file is missing, or is not an image that can be read.
     """
     if not path.is_file():
         raise ImageReadError(f"There is no image file `{path}`.")
@@ -50,5 +57,5 @@ def read_image(path: Path, channels: int) -> Any:
         ) from error
 
 
-# In a graph: step by step, the walk through a large GIF takes seconds.
+# As a graph: executed eagerly, the loop over the blocks of a large GIF takes seconds.
 _decode = tf.function(decode_checked, autograph=False)

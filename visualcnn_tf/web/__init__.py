@@ -1,1 +1,1 @@
-"""The web page that runs an exported TensorFlow Lite file in the browser, and its server."""
+"""Serve a web page that runs an exported TensorFlow Lite file in the browser."""

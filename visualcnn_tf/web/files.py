@@ -1,4 +1,4 @@
-"""What the server has to give: the page, LiteRT.js, one model. Nothing else has an address."""
+"""List the files that the server may send: the page, LiteRT.js and one model, and nothing else."""
 
 from __future__ import annotations
 
@@ -23,22 +23,27 @@ CONTENT_TYPES = {
 
 
 def routes(model: Path, modules: Path) -> dict[str, Path]:
-    """Each address of the site and the file that it stands for.
+    """Return the file behind each path of the site's addresses.
 
     Args:
-        model: the TensorFlow Lite file.
-        modules: the folder ``node_modules`` that holds LiteRT.js.
+        model: The TensorFlow Lite file.
+        modules: The folder ``node_modules`` that holds LiteRT.js.
 
     Raises:
-        MissingExtraError: LiteRT.js is not in ``modules``.
+        MissingExtraError: If LiteRT.js is not in ``modules``.
     """
+    page = {f"/{path.name}": path for path in PAGE.iterdir() if path.suffix in CONTENT_TYPES}
+    npm = {f"/npm/{path.relative_to(modules).as_posix()}": path for path in _litert(modules)}
+    return {**page, **npm, "/": PAGE / "index.html", "/model.tflite": model}
+
+
+def _litert(modules: Path) -> list[Path]:
+    """Return the files of LiteRT.js."""
     scripts = [modules / name for name in _SCRIPTS]
     wasm = sorted(path for path in (modules / _WASM).glob("*") if path.suffix in (".js", ".wasm"))
     if not wasm or not all(path.is_file() for path in scripts):
         raise MissingExtraError(
             f"LiteRT.js, which runs the model in the browser, is not in `{modules}`. Install it with: "
-            f"npm install --prefix . @litertjs/core@{LITERT}, or say with `--modules` where node_modules is."
+            f"npm install --prefix . @litertjs/core@{LITERT}, or pass the folder node_modules as `--modules`."
         )
-    page = {f"/{path.name}": path for path in PAGE.iterdir() if path.suffix in CONTENT_TYPES}
-    npm = {f"/npm/{path.relative_to(modules).as_posix()}": path for path in (*scripts, *wasm)}
-    return {**page, **npm, "/": PAGE / "index.html", "/model.tflite": model}
+    return [*scripts, *wasm]

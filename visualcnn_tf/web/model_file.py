@@ -1,4 +1,4 @@
-"""Which TensorFlow Lite files the page can run."""
+"""Check that the page can run a TensorFlow Lite file, before it is served."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from visualcnn_tf.export.tflite_interpreter import interpreter
 from visualcnn_tf.pipeline.outputs import CLASS_INDEX, COMBINED
 
 SIGNATURE = "serving_default"
-# What LiteRT.js takes and gives.
+# The types of inputs and outputs that LiteRT.js supports.
 _DTYPES = (np.float32, np.int32, np.uint8)
 
 
 def check_model_file(path: Path) -> None:
-    """Raises unless the page can run the file.
+    """Raise unless the page can run the file.
 
     Raises:
-        InvalidArgumentError: for a file that is missing, is no TensorFlow Lite file, or has no heatmaps, no image
-            input, an open batch, or a type that browsers don't take.
+        InvalidArgumentError: If the file is missing or not a TensorFlow Lite file, or if it has no heatmaps, no image
+            input, an open batch size, or an input or output of a type that LiteRT.js does not support.
     """
     if not path.is_file():
         raise InvalidArgumentError(f"There is no file `{path}`. `visualcnn export MODEL --tflite FILE` writes one.")
@@ -33,19 +33,25 @@ def check_model_file(path: Path) -> None:
         raise _refused(path, "It can't be loaded, or has no signature `serving_default`.") from error
     if not any(name == COMBINED or name.startswith(f"{COMBINED}_") for name in outputs):
         raise _refused(path, "It has no heatmaps among its outputs.")
-    images = [details for name, details in inputs.items() if name != CLASS_INDEX]
+    _check_image(path, [details for name, details in inputs.items() if name != CLASS_INDEX])
+    _check_types(path, {**inputs, **outputs})
+
+
+def _check_image(path: Path, images: list[dict[str, Any]]) -> None:
+    """Raise unless the inputs, without the class index, are one image."""
     if len(images) != 1 or len(images[0]["shape"]) != 4 or images[0]["shape"][3] not in (1, 3):
         raise _refused(path, "It doesn't take one image, gray or color, channels last.")
     if images[0]["shape_signature"][0] != 1:
         raise _refused(path, "Browsers need a fixed batch: export it with `batch_size=1`.")
-    _check_types(path, {**inputs, **outputs})
 
 
 def _check_types(path: Path, tensors: dict[str, Any]) -> None:
     for name, details in tensors.items():
         if details["dtype"] not in _DTYPES:
             kind = np.dtype(details["dtype"]).name
-            raise _refused(path, f"{name!r} is {kind}, and browsers take float32, int32 and uint8: use `dtype`.")
+            raise _refused(
+                path, f"{name!r} is {kind}, and browsers take float32, int32 and uint8: attach with another `dtype`."
+            )
 
 
 def _refused(path: Path, advice: str) -> InvalidArgumentError:

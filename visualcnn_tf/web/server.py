@@ -1,4 +1,4 @@
-"""A server for one page and one model, on this machine only."""
+"""Serve one page and one model, to this machine only."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ _IMPORT_MAP = re.compile(rb'<script type="importmap">(.*?)</script>', re.DOTALL)
 
 
 def serve(model: Path, *, modules: Path, port: int = 8000, preprocess: str | None = None, browser: bool = True) -> None:
-    """Serves the page until Ctrl-C, and opens it.
+    """Serve the page until Ctrl-C, and open it in the browser.
 
     Args:
-        model: a TensorFlow Lite file with heatmaps, batch 1.
-        modules: the folder ``node_modules`` that holds LiteRT.js.
-        port: to listen at; 0 for any that is free.
-        preprocess: range of the pixel values that the page starts with.
-        browser: whether the page is opened.
+        model: A TensorFlow Lite file with heatmaps and a batch size of 1.
+        modules: The folder ``node_modules`` that holds LiteRT.js.
+        port: The port to listen on; 0 for any free one.
+        preprocess: The range of pixel values that the page starts with, such as ``"0..1"``; None for its default.
+        browser: Whether to open the page.
 
     Raises:
-        InvalidArgumentError: for a port in use, or a file that the page can't run.
-        MissingExtraError: LiteRT.js is not in ``modules``.
+        InvalidArgumentError: If the port is in use, or the page cannot run the file.
+        MissingExtraError: If LiteRT.js is not in ``modules``.
     """
     check_model_file(model)
     with make_server(routes(model, modules), port) as server:
@@ -53,15 +53,19 @@ def serve(model: Path, *, modules: Path, port: int = 8000, preprocess: str | Non
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
-    # On Windows it would let two servers share a port.
+    # On Windows this would allow two servers to share a port.
     allow_reuse_address = os.name != "nt"
 
 
 def make_server(files: Mapping[str, Path], port: int = 0) -> ThreadingHTTPServer:
-    """A server of these files, which listens but does not answer yet.
+    """Return a server that listens, but answers only once its ``serve_forever`` is called.
+
+    Args:
+        files: The file behind each path; "/" is the page.
+        port: The port to listen on; 0 for any free one.
 
     Raises:
-        InvalidArgumentError: the port is no port, or in use.
+        InvalidArgumentError: If the port is in use, or not a port.
     """
     policy = _content_policy(files["/"].read_bytes())
     handler = type("Handler", (_Handler,), {"files": files, "content_policy": policy})
@@ -74,7 +78,10 @@ def make_server(files: Mapping[str, Path], port: int = 0) -> ThreadingHTTPServer
 
 
 def _content_policy(page: bytes) -> str:
-    """What the page may load: its own origin, and the import map, which can't be in a file of its own."""
+    """Return the content security policy: the page loads from its own origin alone.
+
+    The import map is allowed by its hash, because browsers don't load one from a file.
+    """
     scripts = [base64.b64encode(hashlib.sha256(text).digest()).decode() for text in _IMPORT_MAP.findall(page)]
     hashes = " ".join(f"'sha256-{digest}'" for digest in scripts)
     return "; ".join(
@@ -112,21 +119,25 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, body: bool) -> None:
         if self.headers.get("Content-Length", "0") != "0" or "Transfer-Encoding" in self.headers:
-            self.close_connection = True  # what a request carries is not read, nor taken for the next request
-            self._send(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, {"Content-Length": "0"})
+            self.close_connection = True  # or the body, which is not read, would be taken for the next request
+            self._send_empty(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
             return
         port = self.connection.getsockname()[1]
-        # Another site whose name was pointed at this machine would send its own name here.
+        # Another site whose name was made to resolve to this machine would send its own name here.
         if self.headers.get("Host") not in (f"{HOST}:{port}", f"localhost:{port}"):
-            self._send(HTTPStatus.MISDIRECTED_REQUEST, {"Content-Length": "0"})
+            self._send_empty(HTTPStatus.MISDIRECTED_REQUEST)
             return
         path = self.files.get(urlsplit(self.path).path)
+        if path is None:
+            self._send_empty(HTTPStatus.NOT_FOUND)
+        else:
+            self._send_file(path, body)
+
+    def _send_file(self, path: Path, body: bool) -> None:
         try:
-            file = None if path is None else path.open("rb")
-        except OSError:  # gone since the start
-            file = None
-        if path is None or file is None:
-            self._send(HTTPStatus.NOT_FOUND, {"Content-Length": "0"})
+            file = path.open("rb")
+        except OSError:  # deleted since the server was started
+            self._send_empty(HTTPStatus.NOT_FOUND)
             return
         with file:
             size = os.fstat(file.fileno()).st_size
@@ -135,6 +146,9 @@ class _Handler(BaseHTTPRequestHandler):
             if body:
                 shutil.copyfileobj(file, self.wfile)
 
+    def _send_empty(self, status: HTTPStatus) -> None:
+        self._send(status, {"Content-Length": "0"})
+
     def _send(self, status: HTTPStatus, headers: Mapping[str, str]) -> None:
         self.send_response(status)
         for name, value in headers.items():
@@ -142,10 +156,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def end_headers(self) -> None:
-        """Ends the headers with those that every answer has, errors included."""
+        """Add the headers that every answer has, errors included, and end the headers."""
         self.send_header("Cache-Control", "no-store")
         self.send_header("Content-Security-Policy", self.content_policy)
-        self.send_header("Cross-Origin-Opener-Policy", "same-origin")  # these two allow threads
+        self.send_header("Cross-Origin-Opener-Policy", "same-origin")  # this and the next allow threads
         self.send_header("Cross-Origin-Embedder-Policy", "require-corp")
         self.send_header("Cross-Origin-Resource-Policy", "same-origin")
         self.send_header("Permissions-Policy", "camera=(self)")
@@ -154,8 +168,8 @@ class _Handler(BaseHTTPRequestHandler):
         super().end_headers()
 
     def version_string(self) -> str:
-        """What the header ``Server`` says."""
+        """Return the value of the header ``Server``, without versions."""
         return "visualcnn"
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Nothing: the terminal is the user's."""
+        """Print nothing: the terminal is the user's."""

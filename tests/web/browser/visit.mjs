@@ -1,4 +1,4 @@
-// Visits the page in headless Chromium as a user would, and prints what was seen, as JSON.
+// Visits the page in headless Chromium as a user would, and prints a report as JSON.
 //
 //   node visit.mjs '{"url": …, "modules": …, "chromium": …, "image": …, "noImage": …, "model": …, "noModels": […],
 //     "shots": …}'
@@ -27,7 +27,7 @@ page.on("request", (request) => {
   if (!request.url().startsWith(given.url) && !request.url().startsWith("blob:")) report.elsewhere.push(request.url());
 });
 
-/** Does something that makes the page run the model; what it gave. */
+/** Runs an action that makes the page run the model, and returns its inputs and outputs. */
 async function frameAfter(action) {
   await page.evaluate(() => {
     window.frame = new Promise((resolve) => document.addEventListener("heatmaps", (event) => resolve(event.detail), { once: true }));
@@ -42,7 +42,7 @@ async function frameAfter(action) {
 
 const picture = () => page.evaluate(() => document.getElementById("picture").toDataURL());
 
-/** Waits for the page's complaint, and hides it again. */
+/** Runs an action that fails, and returns the error that the page shows. */
 async function complaint(action) {
   await page.evaluate(() => (document.getElementById("error").hidden = true));
   await action();
@@ -50,14 +50,14 @@ async function complaint(action) {
   return page.textContent("#error");
 }
 
-async function draw(places) {
+async function draw(points) {
   const box = await page.locator("#pad").boundingBox();
   const at = ([x, y]) => [box.x + x * box.width, box.y + y * box.height];
-  await page.mouse.move(...at(places[0]));
+  await page.mouse.move(...at(points[0]));
   await page.mouse.down();
-  for (const place of places.slice(1)) await page.mouse.move(...at(place), { steps: 3 });
+  for (const point of points.slice(1)) await page.mouse.move(...at(point), { steps: 3 });
   await page.mouse.up();
-  // The last stroke's frame may still be under way.
+  // The frame of the last stroke may still be running.
   await frameAfter(() => page.dispatchEvent("#class", "change"));
 }
 
@@ -72,7 +72,7 @@ async function memory() {
   const { processInfo } = await system.send("SystemInfo.getProcessInfo");
   await system.detach();
   const pages = processInfo.filter(({ type }) => type === "renderer").map(({ id }) => id);
-  // Not the resident memory: the system takes away and gives back what is only a copy of files.
+  // Not the resident memory: it includes pages of files, which the system drops and reads again as it likes.
   const own = pages.map((id) => 1024 * Number(/Private_Dirty: +(\d+)/.exec(readFileSync(`/proc/${id}/smaps_rollup`, "utf8"))[1]));
   return { heap: metrics.find(({ name }) => name === "JSHeapUsedSize").value, own: Math.max(...own) };
 }
@@ -88,7 +88,7 @@ async function drop(file, type) {
   await page.dispatchEvent("body", "drop", { dataTransfer: transfer });
 }
 
-/** The controls that the Tab key reaches, in order. */
+/** Returns the controls that the Tab key reaches, in order. */
 async function tabOrder() {
   await page.evaluate(() => { document.activeElement?.blur(); window.getSelection()?.removeAllRanges(); });
   await page.mouse.click(1, 1);
@@ -105,7 +105,7 @@ async function tabOrder() {
   return reached;
 }
 
-/** Roles and names of what screen readers meet, from the browser's accessibility tree. */
+/** Returns the roles and names that screen readers find, from the browser's accessibility tree. */
 async function readAloud() {
   const session = await page.context().newCDPSession(page);
   const { nodes } = await session.send("Accessibility.getFullAXTree");
@@ -113,7 +113,7 @@ async function readAloud() {
   return nodes.filter(({ ignored }) => !ignored).map(({ role, name }) => [role?.value, name?.value ?? ""]);
 }
 
-/** Screenshots of the whole page in a light and a dark browser. */
+/** Takes screenshots of the whole page in light and dark. */
 async function shoot(name) {
   if (!given.shots) return;
   for (const colorScheme of ["dark", "light"]) {
@@ -122,7 +122,7 @@ async function shoot(name) {
   }
 }
 
-/** So many frames, each asking for another class. */
+/** Explains a number of frames, each for another class. */
 const frames = (count) => page.evaluate(async (count) => {
   const select = document.getElementById("class");
   for (let i = 0; i < count; i++) {

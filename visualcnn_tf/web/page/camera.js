@@ -1,4 +1,4 @@
-/** The camera as a video to draw from. */
+/** Shows the camera as a video, whose frames the model explains. */
 
 import { Problem } from "./problem.js";
 
@@ -8,7 +8,7 @@ export class Camera {
   video = document.createElement("video");
   #frame = 0;
 
-  /** @param {() => void} onFrame called whenever there is a new picture */
+  /** @param {() => void} onFrame called for each new frame */
   async start(onFrame) {
     try {
       const stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment", width: 640 } });
@@ -16,7 +16,7 @@ export class Camera {
       await this.video.play();
     } catch (error) {
       this.stop();
-      throw new Problem("The camera can't be used: there is none, it is in use, or the browser was not allowed.", { cause: error });
+      throw new Problem("The camera can't be used: there is none, it is in use, or the browser has no permission.", { cause: error });
     }
     const next = () => {
       onFrame();

@@ -1,10 +1,10 @@
-/** Color tables: 256 colors from 0 (nothing) to 1 (strongest). */
+/** Color tables: 256 colors for values from 0 (nothing) to 1 (strongest). */
 
 /** @param {number} value */
 const toByte = (value) => Math.round(255 * Math.min(1, Math.max(0, value)));
 
 /**
- * Google's polynomial approximation of turbo (Mikhailov, 2019).
+ * Turbo, by Google's polynomial approximation (Mikhailov, 2019).
  * @param {number} x
  */
 function turbo(x) {
@@ -19,19 +19,19 @@ function turbo(x) {
 const VIRIDIS = [[68, 1, 84], [71, 45, 123], [59, 82, 139], [44, 114, 142], [33, 145, 140], [40, 174, 128], [94, 201, 98], [173, 220, 48], [253, 231, 37]];
 
 /**
- * Viridis, linear between nine of its colors.
+ * Viridis, interpolated linearly between nine of its colors.
  * @param {number} x
  */
 function viridis(x) {
-  const place = x * (VIRIDIS.length - 1);
-  const low = Math.min(Math.floor(place), VIRIDIS.length - 2);
-  return VIRIDIS[low].map((value, i) => (value + (VIRIDIS[low + 1][i] - value) * (place - low)) / 255);
+  const position = x * (VIRIDIS.length - 1);
+  const low = Math.min(Math.floor(position), VIRIDIS.length - 2);
+  return VIRIDIS[low].map((value, i) => (value + (VIRIDIS[low + 1][i] - value) * (position - low)) / 255);
 }
 
 /** @type {Record<string, (x: number) => number[]>} */
 const FORMULAS = { turbo, viridis, gray: (x) => [x, x, x] };
 
-/** @type {Record<string, Uint8ClampedArray>} red, green and blue of each level, by name */
+/** @type {Record<string, Uint8ClampedArray>} red, green and blue of each of 256 levels, by the name of the table */
 export const COLORMAPS = Object.fromEntries(
   Object.entries(FORMULAS).map(([name, formula]) => [
     name,
@@ -40,7 +40,7 @@ export const COLORMAPS = Object.fromEntries(
 );
 
 /**
- * Opaque pixels of values from 0 to 1 (0 to 255 for bytes).
+ * Fills opaque pixels with the colors of values from 0 to 1 (0 to 255 for bytes).
  * @param {ArrayLike<number>} values
  * @param {Uint8ClampedArray} table
  * @param {Uint8ClampedArray} rgba

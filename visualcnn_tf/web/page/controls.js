@@ -1,4 +1,4 @@
-/** The form: filled from a model's signature, read at each frame. */
+/** The form of the page: filled from a model's signature, and read for each frame. */
 
 import { COLORMAPS } from "./colormap.js";
 import { element } from "./dom.js";
@@ -9,20 +9,23 @@ const FIRST_RANGE = new URLSearchParams(location.search).get("preprocess");
 /** @param {string} id */
 const select = (id) => /** @type {HTMLSelectElement} */ (element(id));
 
-/** @param {import("./signature.js").Signature} signature */
+/**
+ * Offers what the model has.
+ * @param {import("./signature.js").Signature} signature
+ */
 export function fillControls({ image, classInput, predictions, heatmaps }) {
   select("heatmap").replaceChildren(...heatmapOptions(heatmaps));
   for (const part of document.querySelectorAll(".needs-class")) part.toggleAttribute("hidden", !classInput);
   const count = classInput && predictions ? predictions.shape[predictions.shape.length - 1] : 0;
   const classes = Array.from({ length: count }, (_, index) => new Option(String(index), String(index)));
-  select("class").replaceChildren(new Option("the predicted one", String(PREDICTED)), ...classes);
+  select("class").replaceChildren(new Option("the predicted class", String(PREDICTED)), ...classes);
   if (image.dtype !== "float32") select("preprocess").value = "0..255";
   else if (FIRST_RANGE) select("preprocess").value = FIRST_RANGE;
   select("preprocess").disabled = image.dtype !== "float32";
 }
 
 /**
- * One group for each layer that has several methods.
+ * Makes one option for each heatmap, and a group for each layer that has several methods.
  * @param {import("./signature.js").Heatmap[]} heatmaps
  */
 function heatmapOptions(heatmaps) {
@@ -41,7 +44,7 @@ function heatmapOptions(heatmaps) {
   });
 }
 
-/** What the user has chosen. */
+/** Returns what the user has chosen. */
 export function readControls() {
   return {
     heatmap: select("heatmap").value,
@@ -52,7 +55,7 @@ export function readControls() {
   };
 }
 
-/** The opacity in words and the colors of the table. */
+/** Shows the opacity as a number, and the colors of the table as a scale. */
 export function showLegend() {
   element("opacity-value").textContent = `${select("opacity").value} %`;
   const canvas = /** @type {HTMLCanvasElement} */ (element("scale"));

@@ -1,5 +1,5 @@
 /**
- * The element with this id, which the page has.
+ * Returns an element of the page by its id.
  * @param {string} id
  * @returns {HTMLElement}
  */

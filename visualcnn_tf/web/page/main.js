@@ -1,4 +1,4 @@
-/** The page: connects what the user does with the model and the picture. */
+/** Connects the form, the sources of images, the model and the picture. */
 
 import { Camera, hasCamera } from "./camera.js";
 import { COLORMAPS } from "./colormap.js";
@@ -11,13 +11,13 @@ import { Problem } from "./problem.js";
 import { ExplainedModel, loadRuntime } from "./runtime.js";
 import { element } from "./dom.js";
 
-const SMALL = 64; // an input up to this size and gray can be drawn by hand
+const SMALL = 64; // pixels: images for a gray input up to this size can be drawn by hand
 
 const overlay = new Overlay(/** @type {HTMLCanvasElement} */ (element("picture")));
 const padCanvas = /** @type {HTMLCanvasElement} */ (element("pad"));
-const pad = new Pad(padCanvas, () => look(padCanvas));
+const pad = new Pad(padCanvas, () => explain(padCanvas));
 const camera = new Camera();
-const list = new PredictionList(element("predictions"), askForClass);
+const list = new PredictionList(element("predictions"), chooseClass);
 
 /** @type {ExplainedModel | null} */
 let model = null;
@@ -31,7 +31,7 @@ let running = false;
 let outdated = false;
 
 /**
- * Runs what may fail, and tells the user if it does.
+ * Runs an action that may fail, and shows the error if it does.
  * @param {() => unknown} action
  */
 async function attempt(action) {
@@ -46,7 +46,10 @@ async function attempt(action) {
   }
 }
 
-/** @param {Uint8Array} bytes */
+/**
+ * Replaces the model.
+ * @param {Uint8Array} bytes the content of a `.tflite` file
+ */
 async function useModel(bytes) {
   const next = await ExplainedModel.load(bytes);
   while (running) await new Promise((resolve) => setTimeout(resolve, 10));
@@ -62,17 +65,17 @@ async function useModel(bytes) {
 }
 
 /**
- * Takes another image, and frees the one before.
+ * Explains another image, and frees the one before.
  * @param {import("./pixels.js").Source} next
  */
-function look(next) {
+function explain(next) {
   if (next !== camera.video) stopCamera();
   if (source instanceof ImageBitmap && source !== next) source.close();
   source = next;
   attempt(run);
 }
 
-/** Runs the model on the present image; while it runs, only the newest wish is kept. */
+/** Runs the model on the current image; if it is running already, once more afterwards, on the newest image. */
 async function run() {
   outdated = true;
   if (running || !model || !reader || !source) return;
@@ -93,7 +96,7 @@ async function run() {
   }
 }
 
-/** Draws the present outputs. */
+/** Shows the current outputs. */
 function show() {
   if (!model || !source || !outputs) return;
   const { heatmap, classIndex, opacity, table } = readControls();
@@ -102,25 +105,31 @@ function show() {
   const explained = outputs.explained_class?.[0];
   element("explained").textContent = explained === undefined || explained < 0 ? "" : `Explained: class ${explained}`;
   const { predictions, classInput } = model.signature;
-  const asked = classIndex < 0 ? null : classIndex;
-  const best = predictions ? list.show(outputs[predictions.name], { asked, canAsk: classInput !== null }) : "";
+  const chosenClass = classIndex < 0 ? null : classIndex;
+  const best = predictions ? list.show(outputs[predictions.name], { chosenClass, canChoose: classInput !== null }) : "";
   const description = `The image under the heatmap of ${[chosen.layer, chosen.method].filter(Boolean).join(", ")}. ${best}`;
   element("picture").setAttribute("aria-label", description);
-  // Read aloud, so only when it is news: not at each frame of the camera.
+  // Screen readers read this aloud, so it changes only with the prediction, and not for each frame of the camera.
   if (!camera.video.srcObject && element("spoken").textContent !== best) element("spoken").textContent = best;
 }
 
-/** @param {number} index */
-function askForClass(index) {
+/**
+ * Explains a class; if it is explained already, the predicted one.
+ * @param {number} index
+ */
+function chooseClass(index) {
   const select = /** @type {HTMLSelectElement} */ (element("class"));
   select.value = Number(select.value) === index ? "-1" : String(index);
   attempt(run);
 }
 
-/** @param {File} file */
+/**
+ * Opens a model or an image.
+ * @param {File} file
+ */
 async function open(file) {
   if (file.name.endsWith(".tflite")) await useModel(new Uint8Array(await file.arrayBuffer()));
-  else look(await decodeImage(file));
+  else explain(await decodeImage(file));
 }
 
 function stopCamera() {
@@ -132,7 +141,7 @@ function stopCamera() {
 
 async function toggleCamera() {
   if (camera.video.srcObject) return stopCamera();
-  await camera.start(() => look(camera.video));
+  await camera.start(() => explain(camera.video));
   element("camera").textContent = "Stop the camera";
   element("camera").setAttribute("aria-pressed", "true");
 }
@@ -171,7 +180,7 @@ function listen() {
 
 async function start() {
   const [response] = await Promise.all([fetch("model.tflite"), loadRuntime()]);
-  if (!response.ok) throw new Problem("The server has no model: the file is gone.");
+  if (!response.ok) throw new Problem("The server has no model: its file was deleted.");
   await useModel(new Uint8Array(await response.arrayBuffer()));
 }
 

@@ -1,4 +1,4 @@
-/** Draws an image with a heatmap over it. */
+/** Draws a heatmap over an image. */
 
 import { colorize } from "./colormap.js";
 import { sizeOf } from "./pixels.js";
@@ -15,6 +15,7 @@ export class Overlay {
   }
 
   /**
+   * Draws both, each resized to the canvas.
    * @param {import("./pixels.js").Source} source
    * @param {ArrayLike<number>} heatmap
    * @param {[number, number]} size width and height of the heatmap
@@ -32,7 +33,7 @@ export class Overlay {
   }
 
   /**
-   * Gives the canvas the proportions of the image.
+   * Resizes the canvas to the proportions of the image.
    * @param {[number, number]} size
    */
   #fit([width, height]) {
@@ -43,6 +44,7 @@ export class Overlay {
   }
 
   /**
+   * Returns the heatmap in colors, in its own size.
    * @param {ArrayLike<number>} heatmap
    * @param {[number, number]} size
    * @param {Uint8ClampedArray} table

@@ -1,6 +1,7 @@
-/** A canvas to draw a digit on, white on black, with a pointer or the arrow keys. */
+/** A canvas on which a digit is drawn, white on black, with a pointer or the arrow keys. */
 
-const PEN = 1 / 11; // of the canvas: as thick as the strokes of the digits that networks learn from
+// In parts of the canvas. The pen is as thick as the strokes of the digits that networks are trained on.
+const PEN = 1 / 11;
 const STEP = 1 / 28;
 /** @type {Record<string, [number, number]>} */
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
@@ -15,14 +16,14 @@ export class Pad {
 
   /**
    * @param {HTMLCanvasElement} canvas
-   * @param {() => void} changed
+   * @param {() => void} changed called after each stroke
    */
   constructor(canvas, changed) {
     this.#canvas = canvas;
     this.#context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
     this.#changed = changed;
     canvas.addEventListener("pointerdown", (event) => this.#start(event));
-    canvas.addEventListener("pointermove", (event) => this.#last && this.#lineTo(this.#place(event)));
+    canvas.addEventListener("pointermove", (event) => this.#last && this.#lineTo(this.#position(event)));
     for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => (this.#last = null));
     canvas.addEventListener("keydown", (event) => this.#key(event));
     this.#blank();
@@ -41,7 +42,7 @@ export class Pad {
   /** @param {PointerEvent} event */
   #start(event) {
     this.#canvas.setPointerCapture(event.pointerId);
-    this.#last = this.#place(event);
+    this.#last = this.#position(event);
     this.#lineTo(this.#last);
   }
 
@@ -49,21 +50,21 @@ export class Pad {
    * @param {PointerEvent} event
    * @returns {[number, number]}
    */
-  #place(event) {
+  #position(event) {
     const box = this.#canvas.getBoundingClientRect();
     return [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
   }
 
-  /** @param {[number, number]} place */
-  #lineTo(place) {
+  /** @param {[number, number]} position */
+  #lineTo(position) {
     const { width, height } = this.#canvas;
-    const [x, y] = this.#last ?? place;
+    const [x, y] = this.#last ?? position;
     Object.assign(this.#context, { strokeStyle: "white", lineWidth: PEN * width, lineCap: "round", lineJoin: "round" });
     this.#context.beginPath();
     this.#context.moveTo(x * width, y * height);
-    this.#context.lineTo(place[0] * width, place[1] * height);
+    this.#context.lineTo(position[0] * width, position[1] * height);
     this.#context.stroke();
-    this.#last = place;
+    this.#last = position;
     this.#changed();
   }
 

@@ -1,4 +1,4 @@
-/** From anything that can be drawn to the numbers that a model takes. */
+/** Turns images, drawings and frames of the camera into the numbers that a model takes. */
 
 import { Problem } from "./problem.js";
 
@@ -15,6 +15,7 @@ const RANGES = {
  */
 
 /**
+ * Decodes an image file.
  * @param {Blob} file
  * @returns {Promise<ImageBitmap>}
  */
@@ -28,7 +29,7 @@ export async function decodeImage(file) {
 }
 
 /**
- * Width and height of a source.
+ * Returns the width and height of a source.
  * @param {Source} source
  * @returns {[number, number]}
  */
@@ -36,7 +37,7 @@ export function sizeOf(source) {
   return source instanceof HTMLVideoElement ? [source.videoWidth, source.videoHeight] : [source.width, source.height];
 }
 
-/** Turns images into a model's input; keeps its canvas from frame to frame. */
+/** Turns images into a model's input. It keeps its canvas from frame to frame. */
 export class PixelReader {
   #context;
 
@@ -51,14 +52,15 @@ export class PixelReader {
   }
 
   /**
-   * The image in the model's size and range. Where the shapes differ it is stretched, as `visualcnn show` does.
+   * Returns the image in the size and range of the model's input, stretched if its proportions differ, as
+   * `visualcnn show` does.
    * @param {Source} source
    * @param {string} range
    * @returns {Pixels}
    */
   read(source, range) {
     const { width, height } = this.#context.canvas;
-    this.#context.fillRect(0, 0, width, height); // black shows through transparent images
+    this.#context.fillRect(0, 0, width, height); // black, which shows through transparent images
     this.#context.drawImage(source, 0, 0, width, height);
     const rgba = this.#context.getImageData(0, 0, width, height).data;
     const scale = this.dtype === "float32" ? RANGES[range] : RANGES["0..255"];

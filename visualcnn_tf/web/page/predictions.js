@@ -1,4 +1,4 @@
-/** The list of the likeliest classes; where the model can be asked for a class, each is a button that asks. */
+/** Lists the most likely classes. If the user can choose the class to explain, each is a button that chooses it. */
 
 const SHOWN = 5;
 
@@ -7,7 +7,7 @@ const SHOWN = 5;
  */
 
 /**
- * The largest values, largest first.
+ * Returns the largest values, largest first.
  * @param {ArrayLike<number>} values
  * @returns {Prediction[]}
  */
@@ -16,10 +16,10 @@ export function top(values) {
 }
 
 /**
- * Whether values are probabilities of classes that exclude each other.
+ * Returns whether values are probabilities that sum to 1.
  * @param {ArrayLike<number>} values
  */
-function areShares(values) {
+function areProbabilities(values) {
   const all = Array.from(values);
   return all.every((value) => value >= 0) && Math.abs(all.reduce((sum, value) => sum + value, 0) - 1) < 1e-2;
 }
@@ -31,7 +31,7 @@ export class PredictionList {
 
   /**
    * @param {HTMLElement} list
-   * @param {(index: number) => void} choose
+   * @param {(index: number) => void} choose called with the class of a clicked button
    */
   constructor(list, choose) {
     this.#list = list;
@@ -42,28 +42,32 @@ export class PredictionList {
   }
 
   /**
+   * Shows the most likely classes.
    * @param {ArrayLike<number>} values
-   * @param {{asked: number | null, canAsk: boolean}} state
-   * @returns {string} the best one in words
+   * @param {{chosenClass: number | null, canChoose: boolean}} state
+   * @returns {string} the most likely class in words
    */
-  show(values, { asked, canAsk }) {
-    const shares = areShares(values);
+  show(values, { chosenClass, canChoose }) {
+    const isDistribution = areProbabilities(values);
     const best = top(values);
     this.#fit(best.length);
     best.forEach(({ index, value }, i) => {
       const [name, number] = this.#buttons[i].children;
       name.textContent = `${index}`;
-      number.textContent = shares ? `${(100 * value).toFixed(1)} %` : value.toFixed(3);
+      number.textContent = isDistribution ? `${(100 * value).toFixed(1)} %` : value.toFixed(3);
       Object.assign(this.#buttons[i].dataset, { index });
-      this.#buttons[i].style.setProperty("--share", shares ? `${100 * value}%` : "0%");
-      this.#buttons[i].setAttribute("aria-pressed", String(index === asked));
-      this.#buttons[i].disabled = !canAsk;
-      this.#buttons[i].setAttribute("aria-label", `${canAsk ? "Explain class" : "Class"} ${index}, ${number.textContent}`);
+      this.#buttons[i].style.setProperty("--share", isDistribution ? `${100 * value}%` : "0%");
+      this.#buttons[i].setAttribute("aria-pressed", String(index === chosenClass));
+      this.#buttons[i].disabled = !canChoose;
+      this.#buttons[i].setAttribute("aria-label", `${canChoose ? "Explain class" : "Class"} ${index}, ${number.textContent}`);
     });
     return best.length ? `Class ${best[0].index}, ${this.#buttons[0].children[1].textContent}` : "";
   }
 
-  /** @param {number} count */
+  /**
+   * Makes as many buttons as there are classes to show.
+   * @param {number} count
+   */
   #fit(count) {
     if (this.#buttons.length === count) return;
     this.#buttons = Array.from({ length: count }, () => {

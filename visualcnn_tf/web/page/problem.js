@@ -1,2 +1,2 @@
-/** Something that the user can mend: its message is shown as it is. */
+/** An error that the user can fix: its message is shown as it is. */
 export class Problem extends Error {}

@@ -1,4 +1,4 @@
-/** LiteRT.js: loads the runtime once, and models that it runs by name. */
+/** Loads LiteRT.js, and models that it runs by the names of their inputs and outputs. */
 
 import { Tensor, loadAndCompile, loadLiteRt, supportsFeature } from "@litertjs/core";
 import { Problem } from "./problem.js";
@@ -10,14 +10,14 @@ const SIGNATURE = "serving_default";
 /** Loads the WebAssembly, with threads where the browser allows them. */
 export async function loadRuntime() {
   const threads = crossOriginIsolated && (await supportsFeature("relaxedSimd")) && (await supportsFeature("threads"));
-  // What the WebAssembly logs would be errors in the console, also where nothing is wrong; what is wrong, the page tells.
+  // The WebAssembly logs to the console as errors, even if nothing is wrong. The page shows real errors itself.
   Object.assign(globalThis, { Module: { printErr: () => undefined } });
   await withoutGpu(() => loadLiteRt(WASM, { threads }));
 }
 
 /**
- * The runtime asks for a GPU when it starts and warns in the console where there is none. The models run on the CPU,
- * so it is told that there is none before it asks.
+ * Runs an action without a GPU. The runtime looks for one when it starts, and warns in the console if there is none;
+ * the models run on the CPU, so it finds one without any features.
  * @param {() => Promise<unknown>} load
  */
 async function withoutGpu(load) {
@@ -30,7 +30,7 @@ async function withoutGpu(load) {
   }
 }
 
-/** A model and what its signature offers. */
+/** A model that explains itself, and its signature. */
 export class ExplainedModel {
   #model;
   #runner;
@@ -44,6 +44,7 @@ export class ExplainedModel {
   }
 
   /**
+   * Loads a model.
    * @param {Uint8Array} bytes the content of a `.tflite` file
    * @returns {Promise<ExplainedModel>}
    */
@@ -55,7 +56,7 @@ export class ExplainedModel {
       model = await loadAndCompile(bytes, { accelerator: "wasm" });
     } catch (error) {
       throw new Problem("This TensorFlow Lite model can't be run here: it is damaged, or has types or operations that " +
-        "browsers don't take.", { cause: error });
+        "browsers don't support.", { cause: error });
     }
     try {
       return new ExplainedModel(model);
@@ -82,7 +83,7 @@ export class ExplainedModel {
     try {
       tensors = await this.#runner.run(inputs);
       const milliseconds = performance.now() - start;
-      // A tensor's memory is the runtime's, so values are copied out before it is freed.
+      // The memory of a tensor belongs to the runtime, so its values are copied before it is freed.
       const copies = Object.entries(tensors).map(([name, tensor]) => [name, tensor.toTypedArray().slice()]);
       return { outputs: Object.fromEntries(copies), milliseconds };
     } finally {

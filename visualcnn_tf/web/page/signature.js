@@ -1,4 +1,4 @@
-/** What a model takes and gives, read from the names of its signature. */
+/** Reads a model's inputs and outputs from the names in its signature. */
 
 import { Problem } from "./problem.js";
 
@@ -17,9 +17,10 @@ const METHODS = [
   "deviation", "mean", "mean_abs", "max", "l2", "std", "eigen",
   "gradcam", "gradcam++", "hirescam", "layercam", "xgradcam", "eigengradcam",
   "reciprocam", "scorecam", "ablationcam",
-].sort((a, b) => b.length - a.length); // "mean_abs" before anything that it ends in
+].sort((a, b) => b.length - a.length); // longer names first, so that none is taken for its own ending
 
 /**
+ * Finds the image, the class index, the predictions and the heatmaps of a model.
  * @param {readonly Tensor[]} inputs
  * @param {readonly Tensor[]} outputs
  * @returns {Signature}
@@ -33,18 +34,18 @@ export function readSignature(inputs, outputs) {
     throw new Problem("This page runs models that take one image, gray or color, channels last.");
   }
   if (image.shape[0] !== 1) throw new Problem("This model takes several images at once. Export it with batch_size=1.");
-  const own = outputs.filter((output) => !heatmaps.includes(output) && output.name !== EXPLAINED_CLASS);
+  const others = outputs.filter((output) => !heatmaps.includes(output) && output.name !== EXPLAINED_CLASS);
   return {
     image,
     classInput: inputs.find(({ name }) => name === CLASS_INDEX) ?? null,
-    predictions: own.find(({ name }) => name === PREDICTIONS) ?? own.find(({ shape }) => shape.length === 2) ?? null,
+    predictions: others.find(({ name }) => name === PREDICTIONS) ?? others.find(({ shape }) => shape.length === 2) ?? null,
     heatmaps: readHeatmaps(heatmaps).sort((a, b) => a.name.localeCompare(b.name, "en", { numeric: true })),
   };
 }
 
 /**
- * Layers and methods of a file's heatmaps. Either all names end in a method or none does: then a layer may be called
- * `dense_mean`.
+ * Returns the layers and methods of a file's heatmaps. Either all names end in a method or none does: in that case a
+ * layer may be called `dense_mean`.
  * @param {Tensor[]} outputs
  * @returns {Heatmap[]}
  */
@@ -59,7 +60,7 @@ function readHeatmaps(outputs) {
 }
 
 /**
- * Layer and method of an output's name; a file with one method for all leaves it out.
+ * Returns the layer and the method in the name of an output. A file with one method for all layers leaves it out.
  * @param {string} name
  * @returns {HeatmapName}
  */
