@@ -74,12 +74,12 @@ def test_an_error_while_writing_keeps_the_old_folder(tmp_path: Path) -> None:
 
 def test_an_old_folder_survives_a_failing_rename(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path / "m", "old")
-    rename = Path.rename
+    path_rename = Path.rename
 
     def rename_or_fail(self: Path, target: Path) -> Path:
         if target == tmp_path / "m" and not self.name.endswith(".old"):
             raise OSError(28, os.strerror(28))
-        return rename(self, target)
+        return path_rename(self, target)
 
     monkeypatch.setattr(rename, "_system_call", lambda: None)
     monkeypatch.setattr(Path, "rename", rename_or_fail)
