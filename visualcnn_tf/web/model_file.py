@@ -50,7 +50,8 @@ def _check_types(path: Path, tensors: dict[str, Any]) -> None:
         if details["dtype"] not in _DTYPES:
             kind = np.dtype(details["dtype"]).name
             raise _refused(
-                path, f"{name!r} is {kind}, and browsers take float32, int32 and uint8: attach with another `dtype`."
+                path,
+                f"{name!r} is {kind}, and browsers take float32, int32 and uint8: attach with another `heatmap_dtype`.",
             )
 
 
