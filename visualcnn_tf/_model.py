@@ -203,7 +203,7 @@ class ExplainedModel(keras.Model):
         """Return ``x`` with the channel axis of gray images, whether or not a class index stands beside them."""
         plan = self._known()
         given, class_index = plan.split(x)
-        given = plan.inputs.complete(given)
+        given = plan.inputs.add_channel_axis(given)
         if class_index is None:
             return given
         named = dict(zip(plan.inputs.names, plan.inputs.flatten(given), strict=True))

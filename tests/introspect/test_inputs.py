@@ -131,5 +131,5 @@ def test_gray_images_get_their_axis() -> None:
     gray = ModelInputs(0, (ModelInput("image", (None, 4, 5, 1), "float32"),))
     image = np.arange(40.0).reshape(2, 4, 5)
     gray.check(image)
-    np.testing.assert_array_equal(gray.complete(image), image[..., np.newaxis])
-    assert gray.complete([image, image])[0] is image  # the wrong number: `check` says so
+    np.testing.assert_array_equal(gray.add_channel_axis(image), image[..., np.newaxis])
+    assert gray.add_channel_axis([image, image])[0] is image  # the wrong number: `check` says so

@@ -17,7 +17,7 @@ from visualcnn_tf.export.serving_bytes import ServingBytes
 from visualcnn_tf.export.types import Signature
 from visualcnn_tf.introspect.inputs import ModelInput, ModelInputs, model_inputs
 from visualcnn_tf.introspect.outputs import flat_outputs, prediction_names
-from visualcnn_tf.introspect.trace import probe
+from visualcnn_tf.introspect.trace import trace_model
 from visualcnn_tf.ops.exporting import exporting
 
 SIGNATURES = ("serving_default", "serving_bytes", "predict")
@@ -125,7 +125,7 @@ def _predictions(model: keras.Model, inputs: ModelInputs) -> Signature:
     if isinstance(model, ExplainedModel):
         own, names = model.model, model.prediction_names
     else:
-        own, names = model, prediction_names(model, probe(model, inputs).outputs)
+        own, names = model, prediction_names(model, trace_model(model, inputs).outputs)
 
     @exporting()
     def run(*tensors: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from visualcnn_tf._utils.checks import bad_value, check_choice
 from visualcnn_tf.errors import InvalidArgumentError
-from visualcnn_tf.introspect.select import methods_for
+from visualcnn_tf.introspect.patterns import value_per_path
 from visualcnn_tf.ops.normalize import Normalization, normalize_maps
 
 Combination: TypeAlias = Callable[[Sequence[Any]], Any]
@@ -38,7 +38,7 @@ def resolve_weights(weights: Any, combine: Any, paths: Sequence[str]) -> tuple[f
         raise bad_value("combine_weights", f"None unless `combine` is one of {COMBINATIONS}", weights)
     if isinstance(weights, str) or not isinstance(weights, Iterable):
         raise bad_value("combine_weights", f"a dict of patterns or {len(paths)} numbers, one a tap", weights)
-    values = methods_for(weights, paths, 1.0, "combine_weights") if isinstance(weights, Mapping) else list(weights)
+    values = value_per_path(weights, paths, 1.0, "combine_weights") if isinstance(weights, Mapping) else list(weights)
     if len(values) != len(paths):
         raise bad_value("combine_weights", f"a dict of patterns or {len(paths)} numbers, one a tap", weights)
     if not all(isinstance(v, Real) and 0 <= float(v) < float("inf") for v in values) or not any(values):

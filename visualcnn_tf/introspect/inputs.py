@@ -67,7 +67,7 @@ class ModelInputs:
         flat: list[Any] = keras.tree.flatten(inputs)
         return flat
 
-    def complete(self, inputs: Any) -> Any:
+    def add_channel_axis(self, inputs: Any) -> Any:
         """Arrays that lack a last axis of size 1, gray images ``(B, H, W)``, with that axis."""
         if len(keras.tree.flatten(inputs)) != len(self.specs) or isinstance(inputs, Mapping):
             return inputs

@@ -1,4 +1,4 @@
-"""One trial run of a model in a scratch graph: which layers run, in which order, with which outputs."""
+"""Trace one run of a model in a scratch graph: which layers run, in which order, with which outputs."""
 
 from __future__ import annotations
 
@@ -13,32 +13,33 @@ from visualcnn_tf.errors import IncompatibleModelError
 from visualcnn_tf.introspect.inputs import ModelInputs
 from visualcnn_tf.introspect.named_layers import named_layers
 from visualcnn_tf.introspect.record import Recorder, python_call, recording
+from visualcnn_tf.introspect.upstream import nearest_upstream
 
 _SEQUENCE_LAYERS = (keras.layers.ConvLSTM1D, keras.layers.ConvLSTM2D, keras.layers.ConvLSTM3D)
 
 
 @dataclass(eq=False)
 class LayerCall:
-    """One call of one layer during the trial run.
+    """One call of one layer during the traced run.
 
     Attributes:
         path: the layer's path in the model.
         layer: the layer.
         index: which call of this layer it is, from 0.
-        tensor: what it returned, in the scratch graph; None unless it is one dense tensor of the model's own graph.
-        obstacle: why its output can't be tapped, or "".
-        taken: the one tensor that it was given, or None where it was given more, or told to train.
-        frames: number of time steps, where the call is one of those of a TimeDistributed layer.
-        data_format: where the channels stand in ``tensor``.
+        tensor: the output, in the scratch graph; None unless it is one dense tensor of the model's own graph.
+        untappable_because: why the output can't be tapped, or "".
+        input_tensor: the layer's one input, or None for several inputs and for a call with ``training=True``.
+        time_steps: number of time steps, if the call is one of those that a TimeDistributed layer makes.
+        data_format: where the channels are in ``tensor``, ``"channels_last"`` or ``"channels_first"``.
     """
 
     path: str
-    layer: Any
+    layer: keras.Operation
     index: int
-    tensor: Any = None
-    obstacle: str = ""
-    taken: Any = None
-    frames: int | None = None
+    tensor: tf.Tensor = None
+    untappable_because: str = ""
+    input_tensor: tf.Tensor = None
+    time_steps: int | None = None
     data_format: str = "channels_last"
 
     @property
@@ -52,83 +53,64 @@ class LayerCall:
         return isinstance(self.layer, _SEQUENCE_LAYERS) and self.layer.return_sequences
 
     @property
-    def space(self) -> tuple[int | None, ...]:
-        """Spatial size of the output, ``(h, w)``, or () for an output without any."""
+    def spatial_shape(self) -> tuple[int | None, ...]:
+        """Spatial shape of the output, ``(h, w)``, or () for an output without spatial axes."""
         shape = self.shape[:1] + self.shape[2:] if self.returns_sequence else self.shape
         if not 3 <= len(shape) <= 5 or isinstance(self.layer, keras.layers.TimeDistributed):
             return ()
         return shape[2:] if self.data_format == "channels_first" else shape[1:-1]
 
+    @property
+    def is_tappable(self) -> bool:
+        """Whether a heatmap can be made of the output."""
+        return not self.untappable_because and bool(self.spatial_shape)
+
+    @property
+    def is_first_time_step(self) -> bool:
+        """Whether the call stands for all those that a TimeDistributed layer makes; True outside of such layers."""
+        return self.time_steps is None or self.index % self.time_steps == 0
+
 
 @dataclass
 class Trace:
-    """The record of a trial run.
+    """The record of one run of a model.
 
     Attributes:
         inputs: the input tensors, flat.
-        outputs: what the model returned.
+        outputs: the model's outputs, in their own structure.
         calls: all calls of inner layers, in the order in which they ended.
         layers: every layer of the model by path, also those that did not run.
     """
 
-    inputs: Sequence[Any]
+    inputs: Sequence[tf.Tensor]
     outputs: Any
     calls: list[LayerCall]
-    layers: dict[str, Any]
+    layers: dict[str, keras.Operation]
+
+    @property
+    def output_tensors(self) -> list[tf.Tensor]:
+        """The model's outputs that are tensors of the scratch graph, flat."""
+        return [tensor for tensor in keras.tree.flatten(self.outputs) if hasattr(tensor, "op")]
 
 
-class _TraceRecorder(Recorder):
-    def __init__(self, layers: dict[str, Any]) -> None:
-        super().__init__(layers.values())
-        self.paths = {id(layer): path for path, layer in layers.items()}
-        self.calls: list[LayerCall] = []
-        self.counts: dict[int, int] = {}
-        self.steps: list[int | None] = []
-        self.taken: list[Any] = []
-
-    def started(self, layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        is_plain = len(args) == 1 and tf.is_tensor(args[0]) and not kwargs.get("training")
-        self.taken.append(args[0] if is_plain else None)
-        if isinstance(layer, keras.layers.TimeDistributed):
-            self.steps.append(args[0].shape[1])
-
-    def returned(self, layer: Any, outputs: Any) -> Any:
-        if isinstance(layer, keras.layers.TimeDistributed):
-            self.steps.pop()
-        index = self.counts.get(id(layer), 0)
-        self.counts[id(layer)] = index + 1
-        call = LayerCall(self.paths[id(layer)], layer, index, outputs, taken=self.taken.pop())
-        if self.steps:
-            call.frames = self.steps[0]
-            if len(self.steps) > 1:
-                call.obstacle = "it stands in nested TimeDistributed layers; move the inner one out"
-            elif call.frames is None:
-                call.obstacle = (
-                    "it stands in a TimeDistributed layer with an unknown number of steps; "
-                    "give the model's input a fixed number, or pass `input_shape`"
-                )
-        self.calls.append(call)
-        return outputs
-
-
-def probe(model: Any, inputs: ModelInputs) -> Trace:
-    """Runs the model once, symbolically, in inference mode.
+def trace_model(model: keras.Model, inputs: ModelInputs) -> Trace:
+    """Run the model once, symbolically, in inference mode.
 
     Raises:
-        IncompatibleModelError: when the model can't be traced into a graph.
+        IncompatibleModelError: if the model can't be traced into a graph.
     """
-    seen: dict[str, Any] = {}
+    last: dict[str, Any] = {}
 
-    def run(*tensors: Any) -> Any:
+    def run(*tensors: tf.Tensor) -> list[tf.Tensor]:
         if not model.built:
             model(inputs.pack(tensors), training=False)  # building may run layers, too
-        # tf.function traces twice when variables are made: the last trace is the one that counts.
         layers = named_layers(model)
-        trace = _TraceRecorder(layers)
-        with recording(trace, inline=inlined(model, layers.values())):
+        recorder = _TraceRecorder(layers)
+        with recording(recorder, inline=tf_function_layers(model, layers.values())):
             outputs = model(inputs.pack(tensors), training=False)
-        seen.update(inputs=tensors, outputs=outputs, calls=trace.calls, layers=layers)
-        return keras.tree.flatten(outputs)
+        # tf.function traces twice when variables are made: the last trace is the one that counts.
+        last.update(recorder=recorder, inputs=tensors, outputs=outputs, layers=layers)
+        return keras.tree.flatten(outputs)  # type: ignore[no-any-return]
 
     specs = [tf.TensorSpec(spec.shape, spec.dtype, spec.name) for spec in inputs.specs]
     try:
@@ -138,76 +120,91 @@ def probe(model: Any, inputs: ModelInputs) -> Trace:
             f"`model` must run in a TensorFlow graph on inputs of shape {[spec.shape for spec in inputs.specs]}. "
             f"Received: {model.name!r}, which failed with {type(error).__name__}: {error}"
         ) from error
-    result = Trace(**seen)
-    _judge(result.calls, graph)
-    _set_data_formats(result)
-    return result
+    calls = last.pop("recorder").finished_calls(graph)
+    return Trace(calls=calls, **last)
 
 
-def inlined(model: Any, layers: Iterable[Any]) -> list[Any]:
-    """The model and those of its layers whose ``call`` is a ``tf.function``."""
+def tf_function_layers(model: keras.Model, layers: Iterable[keras.Operation]) -> list[keras.Operation]:
+    """Return the model and those of its layers whose ``call`` is a ``tf.function``."""
     return [layer for layer in (model, *layers) if python_call(layer) is not None]
 
 
-def _judge(calls: list[LayerCall], graph: Any) -> None:
-    """Keeps one dense tensor for each call, and notes why there is none."""
-    for call in calls:
-        outputs = keras.tree.flatten(call.tensor)
-        call.tensor = outputs[0] if len(outputs) == 1 and isinstance(outputs[0], tf.Tensor) else None
-        if call.obstacle:
-            continue
-        if call.tensor is None:
-            call.obstacle = (
-                f"it returns {len(outputs)} outputs" if len(outputs) != 1 else "its output is no dense tensor"
-            )
-        elif call.tensor.graph is not graph:
-            call.obstacle = "it runs inside a loop, a branch or a tf.function, out of reach of the model's graph"
+class _TraceRecorder(Recorder):
+    """Make a :class:`LayerCall` of each call of a layer."""
+
+    def __init__(self, layers: dict[str, keras.Operation]) -> None:
+        super().__init__(layers.values())
+        self.paths = {id(layer): path for path, layer in layers.items()}
+        self.calls: list[tuple[LayerCall, Any]] = []
+        self.counts = dict.fromkeys(self.paths, 0)
+        # Of the layers that are running, outermost first: their inputs, and the time steps of TimeDistributed ones.
+        self.open_inputs: list[tf.Tensor | None] = []
+        self.open_time_steps: list[int | None] = []
+
+    def on_call_begin(self, layer: keras.Operation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        is_plain = len(args) == 1 and tf.is_tensor(args[0]) and not kwargs.get("training")
+        self.open_inputs.append(args[0] if is_plain else None)
+        if isinstance(layer, keras.layers.TimeDistributed):
+            self.open_time_steps.append(args[0].shape[1])
+
+    def on_call_end(self, layer: keras.Operation, outputs: Any) -> Any:
+        if isinstance(layer, keras.layers.TimeDistributed):
+            self.open_time_steps.pop()
+        call = LayerCall(
+            self.paths[id(layer)],
+            layer,
+            self.counts[id(layer)],
+            untappable_because=_time_steps_problem(self.open_time_steps),
+            input_tensor=self.open_inputs.pop(),
+            time_steps=self.open_time_steps[0] if self.open_time_steps else None,
+        )
+        self.counts[id(layer)] += 1
+        self.calls.append((call, outputs))
+        return outputs
+
+    def finished_calls(self, graph: tf.Graph) -> list[LayerCall]:
+        """Return the calls with their output tensors, or the reason why there is none."""
+        for call, outputs in self.calls:
+            flat = keras.tree.flatten(outputs)
+            call.tensor = flat[0] if len(flat) == 1 and isinstance(flat[0], tf.Tensor) else None
+            call.untappable_because = call.untappable_because or _output_problem(flat, graph)
+        calls = [call for call, _ in self.calls]
+        _set_data_formats(calls)
+        return calls
 
 
-def _set_data_formats(result: Trace) -> None:
-    """Where the channels stand: as the layer says, else as in what it reads, else Keras's default."""
+def _time_steps_problem(time_steps: Sequence[int | None]) -> str:
+    """Return why a layer inside TimeDistributed layers of these numbers of steps can't be tapped, or ""."""
+    if len(time_steps) > 1:
+        return "it stands in nested TimeDistributed layers; move the inner one out"
+    if None in time_steps:
+        return (
+            "it stands in a TimeDistributed layer with an unknown number of steps; "
+            "give the model's input a fixed number, or pass `input_shape`"
+        )
+    return ""
+
+
+def _output_problem(outputs: Sequence[Any], graph: tf.Graph) -> str:
+    """Return why these outputs of a layer can't be tapped in a graph, or ""."""
+    if len(outputs) != 1:
+        return f"it returns {len(outputs)} outputs"
+    if not isinstance(outputs[0], tf.Tensor):
+        return "its output is no dense tensor"
+    if outputs[0].graph is not graph:
+        return "it runs inside a loop, a branch or a tf.function, out of reach of the model's graph"
+    return ""
+
+
+def _set_data_formats(calls: Sequence[LayerCall]) -> None:
+    """Find where the channels are: as the layer says, else as in its input, else Keras's default."""
     known: dict[Any, str] = {}
-    for call in result.calls:
-        if call.tensor is None or call.obstacle:
+    for call in calls:
+        if call.tensor is None or call.untappable_because:
             continue
-        own = getattr(call.layer, "data_format", None)
-        if own is None:
+        data_format = getattr(call.layer, "data_format", None)
+        if data_format is None:
             sources = nearest_upstream(call.tensor, known)
-            own = known[sources[0]] if sources else keras.config.image_data_format()
-        call.data_format = own
-        known.setdefault(call.tensor.ref(), own)
-
-
-def nearest_upstream(tensor: Any, known: Any) -> list[Any]:
-    """References of the nearest tensors upstream of ``tensor`` that are in ``known``, nearest first."""
-    found: dict[Any, None] = {}
-    seen = set()
-    todo = list(tensor.op.inputs)
-    while todo:
-        current = todo.pop(0)
-        reference = current.ref()
-        if reference in seen:
-            continue
-        seen.add(reference)
-        if reference in known:
-            found[reference] = None
-        else:
-            todo.extend(current.op.inputs)
-    return list(found)
-
-
-def upstream(tensor: Any) -> set[Any]:
-    """References of all tensors that ``tensor`` is computed from, itself included."""
-    seen = set()
-    todo = [tensor]
-    while todo:
-        current = todo.pop()
-        if current.ref() not in seen:
-            seen.add(current.ref())
-            todo.extend(current.op.inputs)
-    return seen
-
-
-def is_upstream(source: Any, tensor: Any) -> bool:
-    """Whether ``tensor`` is computed from ``source``."""
-    return source is tensor or bool(nearest_upstream(tensor, {source.ref()}))
+            data_format = known[sources[0]] if sources else keras.config.image_data_format()
+        call.data_format = data_format
+        known.setdefault(call.tensor.ref(), data_format)

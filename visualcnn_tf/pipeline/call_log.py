@@ -26,10 +26,10 @@ class CallLog(OutputRecorder):
         self.inline = list(inline)
         self.order: list[CallKey] = []
 
-    def returned(self, layer: keras.Operation, outputs: Any) -> Any:
+    def on_call_end(self, layer: keras.Operation, outputs: Any) -> Any:
         """Note the call."""
         self.order.append((id(layer), len(self.calls[id(layer)])))
-        return super().returned(layer, outputs)
+        return super().on_call_end(layer, outputs)
 
     def before(self, key: CallKey) -> dict[CallKey, Any]:
         """Return the outputs of all calls that had ended before a call did."""

@@ -13,7 +13,7 @@ from visualcnn_tf.introspect.fused_blocks import FusedBlock, FusedBlockRecorder
 from visualcnn_tf.introspect.named_layers import named_layers
 from visualcnn_tf.introspect.outputs import flat_outputs
 from visualcnn_tf.introspect.record import OutputRecorder, is_recording, recording
-from visualcnn_tf.introspect.trace import inlined
+from visualcnn_tf.introspect.trace import tf_function_layers
 from visualcnn_tf.ops.exporting import is_exporting
 from visualcnn_tf.pipeline.call_log import CallLog
 from visualcnn_tf.pipeline.tap import Tap
@@ -40,7 +40,7 @@ class ModelRun(Generic[Record]):
 
     def tensors(self, tap: Tap) -> list[tf.Tensor]:
         """Return what is tapped: one tensor, or one for each time step."""
-        return tap.outputs_of(self.record.of(self.layers[tap.path]))
+        return tap.outputs_of(self.record.outputs_of(self.layers[tap.path]))
 
 
 def run_model(
@@ -48,7 +48,7 @@ def run_model(
 ) -> ModelRun[OutputRecorder]:
     """Run the model once, and record what the taps need."""
     layers = named_layers(model)
-    inline = inlined(model, layers.values())
+    inline = tf_function_layers(model, layers.values())
     record: OutputRecorder
     if any(tap.method.needs_replay for tap in taps):
         record = CallLog(layers.values(), inline)

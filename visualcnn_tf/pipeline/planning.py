@@ -13,8 +13,7 @@ from visualcnn_tf.heatmap.combine import resolve_weights
 from visualcnn_tf.introspect.fused_blocks import fused_blocks_to
 from visualcnn_tf.introspect.inputs import ModelInputs
 from visualcnn_tf.introspect.select import Selector
-from visualcnn_tf.introspect.trace import Trace
-from visualcnn_tf.introspect.trace import probe as trace_model
+from visualcnn_tf.introspect.trace import Trace, trace_model
 from visualcnn_tf.pipeline.checks import check_requests, gradient_fallbacks
 from visualcnn_tf.pipeline.options import Options
 from visualcnn_tf.pipeline.output_specs import classes_output, explanation_outputs, model_outputs
@@ -34,7 +33,7 @@ def make_plan(model: keras.Model, inputs: ModelInputs, options: Options) -> Plan
     trace = selector.trace
     predictions = model_outputs(model, trace)
     names = [output.name for output in predictions]
-    selector.output = names.index(options.output) if options.output in names else None
+    selector.output_index = names.index(options.output) if options.output in names else None
     calls = selector.select(options.layers, options.after_activation)
     requests = requested_taps(calls, options)
     _check_effect(requests, options)

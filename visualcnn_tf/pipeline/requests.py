@@ -12,8 +12,9 @@ import tensorflow as tf
 from visualcnn_tf.errors import LayerNotFoundError
 from visualcnn_tf.introspect.location import Location, layer_at, locate
 from visualcnn_tf.introspect.named_layers import named_layers
-from visualcnn_tf.introspect.select import methods_for
-from visualcnn_tf.introspect.trace import LayerCall, Trace, is_upstream
+from visualcnn_tf.introspect.patterns import value_per_path
+from visualcnn_tf.introspect.trace import LayerCall, Trace
+from visualcnn_tf.introspect.upstream import is_upstream
 from visualcnn_tf.methods.base import Method
 from visualcnn_tf.methods.registry import get as get_method
 from visualcnn_tf.pipeline.options import DEFAULT_METHOD, Options
@@ -46,8 +47,8 @@ class TapRequest:
             shape=call.shape,
             method=self.method,
             target_index=self.target_index,
-            call_index=call.index // (call.frames or 1),
-            time_steps=call.frames,
+            call_index=call.index // (call.time_steps or 1),
+            time_steps=call.time_steps,
             returns_sequence=call.returns_sequence,
             data_format=call.data_format,
             reference_input=_reference_input(call, trace.inputs),
@@ -57,7 +58,7 @@ class TapRequest:
 def requested_taps(calls: Sequence[LayerCall], options: Options) -> list[TapRequest]:
     """Return a request for each call, each of its methods, and each score of the target that these explain."""
     default = get_method(DEFAULT_METHOD)
-    choices = methods_for(options.method, [call.path for call in calls], default)
+    choices = value_per_path(options.method, [call.path for call in calls], default, "method")
     requests: list[TapRequest] = []
     for call, choice in zip(calls, choices, strict=True):
         several = isinstance(choice, tuple)
@@ -115,7 +116,7 @@ def _restored_call(model: keras.Model, trace: Trace, saved: Mapping[str, Any]) -
     location = Location.from_config(saved["layer"])
     layer = layer_at(model, location)
     calls: list[LayerCall] = [call for call in trace.calls if call.layer is layer]
-    steps = (calls[0].frames or 1) if calls else 1
+    steps = (calls[0].time_steps or 1) if calls else 1
     index = int(saved["call_index"]) * steps
     if index >= len(calls) or not _same_shape(calls[index].shape, saved["shape"]):
         received = f"shape {calls[index].shape}" if index < len(calls) else f"{len(calls)} calls of it"
@@ -132,8 +133,8 @@ def _same_shape(shape: Sequence[int | None], saved: Sequence[int | None]) -> boo
 
 def _reference_input(call: LayerCall, inputs: Sequence[tf.Tensor]) -> int | None:
     """Return the index of the input that feature maps are a picture of: of their spatial rank, upstream if possible."""
-    has_steps = call.frames is not None or call.returns_sequence
-    rank = 1 + has_steps + len(call.space)
+    has_steps = call.time_steps is not None or call.returns_sequence
+    rank = 1 + has_steps + len(call.spatial_shape)
     # With a channel axis if possible, else without.
     for fitting in (_of_rank(inputs, rank + 1), _of_rank(inputs, rank)):
         if fitting:

@@ -66,7 +66,7 @@ class SubstitutionRecorder(Recorder):
         past = {key: outputs for key, outputs in log.before(key).items() if _in_graph(outputs, original.graph)}
         self.values = {**repeat_images(past, repeats, original), key: substitute.maps}
 
-    def instead(self, layer: keras.Operation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def replacement(self, layer: keras.Operation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Return the replaced output of a layer without layers inside, whose calls must go on being counted."""
         value = self.values.get((id(layer), self.counts[id(layer)]), NotImplemented)
         if value is NotImplemented:
@@ -76,7 +76,7 @@ class SubstitutionRecorder(Recorder):
         self.counts[id(layer)] += 1
         return value
 
-    def returned(self, layer: keras.Operation, outputs: Any) -> Any:
+    def on_call_end(self, layer: keras.Operation, outputs: Any) -> Any:
         """Return the replaced output of a layer that had to run."""
         key = (id(layer), self.counts[id(layer)])
         self.counts[id(layer)] += 1

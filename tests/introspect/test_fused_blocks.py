@@ -47,7 +47,7 @@ def compiled(model: Any, layers: Any = "conv", **options: Any) -> Any:
     return vc.attach(model, layers, after_activation=True, jit_compile=True, compile_fused_blocks=True, **options)
 
 
-def chains(model: Any, layers: Any = "conv", **options: Any) -> list[tuple[str, ...]]:
+def blocks(model: Any, layers: Any = "conv", **options: Any) -> list[tuple[str, ...]]:
     return list(compiled(model, layers, **options).plan.fused_blocks)
 
 
@@ -67,10 +67,10 @@ def check_equal(got: Any, want: Any, tolerance: float = 1e-5) -> None:
 # What is compiled ------------------------------------------------------------------------------------------------
 
 
-def test_normalization_and_activation_are_a_chain() -> None:
+def test_normalization_and_activation_are_a_block() -> None:
     model = two_blocks()
-    assert chains(model) == [("a_bn", "a_relu"), ("b_bn", "b_silu")]
-    assert chains(model, "a_conv") == [("a_bn", "a_relu")]
+    assert blocks(model) == [("a_bn", "a_relu"), ("b_bn", "b_silu")]
+    assert blocks(model, "a_conv") == [("a_bn", "a_relu")]
     assert len(functions(compiled(model))) == 2
     assert vc.attach(model, after_activation=True, jit_compile=True).plan.fused_blocks == ()
     assert vc.attach(model, ["a_relu"], jit_compile=True, compile_fused_blocks=True).plan.fused_blocks == (
@@ -82,10 +82,10 @@ def test_one_layer_alone_is_none() -> None:
     image = keras.Input(IMAGE)
     x = L.ReLU(name="relu")(L.Conv2D(4, 3, name="one")(image))
     x = L.BatchNormalization(name="bn")(L.Conv2D(4, 3, name="two")(x))
-    assert chains(ended(image, x)) == []
+    assert blocks(ended(image, x)) == []
 
 
-def test_what_is_tapped_itself_ends_a_chain() -> None:
+def test_what_is_tapped_itself_ends_a_block() -> None:
     model = two_blocks()
     explained = vc.attach(model, ["a_bn", "a_relu", "b_conv", "b_silu"], jit_compile=True, compile_fused_blocks=True)
     assert explained.plan.fused_blocks == (("b_bn", "b_silu"),)
@@ -94,7 +94,7 @@ def test_what_is_tapped_itself_ends_a_chain() -> None:
 
 
 @pytest.mark.parametrize("reader", ["layer", "operation", "check", "output"])
-def test_what_is_read_elsewhere_ends_a_chain(reader: str) -> None:
+def test_what_is_read_elsewhere_ends_a_block(reader: str) -> None:
     image = keras.Input(IMAGE)
     normal = L.BatchNormalization(name="bn")(L.Conv2D(4, 3, name="conv")(image))
     relu = L.ReLU(name="relu")(normal)
@@ -141,7 +141,7 @@ class _Between(_Own):
         return super().ended(2.0 - x)
 
 
-def test_an_operation_between_ends_a_chain() -> None:
+def test_an_operation_between_ends_a_block() -> None:
     model = _Between()
     model(images(1))
     explained = vc.attach(model, "relu", jit_compile=True, compile_fused_blocks=True)
@@ -156,7 +156,7 @@ def test_layers_that_run_twice_or_keep_a_loss_are_left_alone() -> None:
     x = L.ReLU(name="two")(shared(L.Conv2D(3, 3, padding="same")(x)))
     x = L.BatchNormalization(name="loss", activity_regularizer="l2")(L.Conv2D(3, 3)(x))
     x = L.Activation("softmax", name="softmax")(L.BatchNormalization(name="bn")(L.Conv2D(3, 1)(x)))
-    assert chains(ended(image, x), ["one", "two", "loss", "softmax"]) == []
+    assert blocks(ended(image, x), ["one", "two", "loss", "softmax"]) == []
 
 
 def test_a_normalization_that_always_trains_does() -> None:
@@ -183,7 +183,7 @@ def test_functions_and_nested_models() -> None:
     image = keras.Input(IMAGE)
     model = ended(image, L.ReLU(6.0, name="outer")(inner(image)))
     x = images(2)
-    [through] = chains(model, "inner/a_conv")
+    [through] = blocks(model, "inner/a_conv")
     assert (len(through), through[0], through[2]) == (3, "inner/a_bn", "outer")
     [inside] = vc.attach(model, "inner", jit_compile=True, compile_fused_blocks=True).plan.fused_blocks
     assert inside == through[:2]
@@ -193,7 +193,7 @@ def test_functions_and_nested_models() -> None:
 def test_methods_that_explain_a_class_run_each_layer_by_itself() -> None:
     model, x = two_blocks(), images(2)
     for method in ("gradcam", "reciprocam"):
-        assert chains(model, "b_conv", method=method) == []
+        assert blocks(model, "b_conv", method=method) == []
         plain = vc.attach(model, "b_conv", method=method, after_activation=True)
         check_equal(compiled(model, "b_conv", method=method)(x), plain(x))
 
@@ -223,8 +223,8 @@ def test_every_activation() -> None:
     for activation in [*map(L.Activation, names), L.PReLU(), L.ELU(), L.LeakyReLU(0.2), L.ReLU(2.0, 0.1, 0.2)]:
         image = keras.Input(IMAGE)
         model = ended(image, block(image, "a", activation))
-        [chain] = chains(model)
-        assert chain == ("a_bn", activation.name)
+        [found] = blocks(model)
+        assert found == ("a_bn", activation.name)
         check_equal(compiled(model)(x), vc.attach(model, after_activation=True)(x))
 
 
@@ -234,7 +234,7 @@ def test_mixed_precision(policy: str) -> None:
     with _policy(policy):
         model = ended(image, block(image, "a", L.ReLU(name="a_relu")))
     explained = compiled(model)
-    assert chains(model) == [("a_bn", "a_relu")]
+    assert blocks(model) == [("a_bn", "a_relu")]
     assert explained(x)["predictions"].dtype == model(x).dtype
     got, want = explained(x), vc.attach(model, after_activation=True)(x)
     step = 2.0**-10 if policy == "mixed_float16" else 2.0**-7

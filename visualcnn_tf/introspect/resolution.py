@@ -1,0 +1,81 @@
+"""How the resolution of feature maps changes on the way through a model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import keras
+
+from visualcnn_tf.introspect.graph import CallGraph
+from visualcnn_tf.introspect.layer_kinds import BORDER_LAYERS, CONV_LAYERS
+from visualcnn_tf.introspect.trace import LayerCall
+
+# From this ratio between the sizes of two maps on, they belong to different resolutions; a convolution with
+# padding="valid", which trims the border, does not start a new one.
+_NEW_RESOLUTION = 1.5
+
+
+@dataclass(frozen=True, order=True)
+class Resolution:
+    """The resolution of a feature map, counted from the input.
+
+    Attributes:
+        turns: number of changes between shrinking and growing: even while maps shrink, odd while they grow.
+        halvings: number of times that the size was halved, less the number of times that it was doubled.
+    """
+
+    turns: int = 0
+    halvings: int = 0
+
+    def after(self, halvings: int) -> Resolution:
+        """Return the resolution after so many more halvings, or doublings if negative."""
+        is_growing = self.turns % 2 == 1
+        turns = (halvings > 0 and is_growing) or (halvings < 0 and not is_growing)
+        return Resolution(self.turns + turns, self.halvings + halvings)
+
+
+def resolutions(graph: CallGraph) -> dict[LayerCall, Resolution]:
+    """Return the resolution of each call's output."""
+    found: dict[LayerCall, Resolution] = {}
+    shapes: dict[LayerCall, tuple[int | None, ...]] = {}
+    for call in graph.calls:
+        sources = graph.sources[call]
+        # A border that is only padded or cropped does not count.
+        is_border = isinstance(call.layer, BORDER_LAYERS) and len(sources) == 1
+        shapes[call] = shapes[sources[0]] if is_border else call.spatial_shape
+        # A gate (squeeze and excitation) or an embedding has no size of its own: the source with a map decides.
+        deciding = [source for source in sources if is_map(shapes[source])] or sources
+        after = [found[source].after(_halvings(call.layer, shapes[source], shapes[call])) for source in deciding]
+        found[call] = max(after, default=Resolution())
+    return found
+
+
+def is_map(spatial_shape: Sequence[int | None]) -> bool:
+    """Return whether a spatial shape has more than one position."""
+    return any(n is None or n > 1 for n in spatial_shape)
+
+
+def _halvings(layer: keras.Operation, before: Sequence[int | None], after: Sequence[int | None]) -> int:
+    """Return how often the size halves from a layer's input to its output; negative where it doubles."""
+    if len(before) != len(after) or not is_map(before) or not is_map(after) or _has_stride_one(layer):
+        return 0
+    ratio = _largest_ratio(before, after)
+    if max(ratio, 1 / ratio) < _NEW_RESOLUTION:
+        return 0
+    return round(math.log2(ratio)) or (1 if ratio > 1 else -1)
+
+
+def _largest_ratio(before: Sequence[int | None], after: Sequence[int | None]) -> float:
+    """Return the ratio of sizes along the axis on which it is farthest from 1."""
+    ratios = [m / n for m, n in zip(before, after, strict=True) if m and n]
+    return max(ratios, key=lambda ratio: max(ratio, 1 / ratio), default=1.0)
+
+
+def _has_stride_one(layer: keras.Operation) -> bool:
+    """Return whether a convolution or pooling layer leaves the resolution as it is."""
+    strides = getattr(layer, "strides", None)
+    if not isinstance(layer, CONV_LAYERS) or strides is None:
+        return False
+    return set(strides if isinstance(strides, (tuple, list)) else [strides]) == {1}
