@@ -22,8 +22,12 @@ def quoted(names: Iterable[object]) -> str:
 
 
 def near_misses(name: object, known: Iterable[str], count: int = 3) -> list[str]:
-    """The names of ``known`` that look most like ``name``, best first."""
-    return difflib.get_close_matches(str(name), list(known), n=count, cutoff=0.5)
+    """Return the names of ``known`` that look most like ``name``, whatever their letter case, best first."""
+    by_lower: dict[str, list[str]] = {}
+    for option in known:
+        by_lower.setdefault(option.lower(), []).append(option)
+    near = difflib.get_close_matches(str(name).lower(), by_lower, n=count, cutoff=0.5)
+    return [option for lower in near for option in by_lower[lower]][:count]
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:

@@ -53,8 +53,8 @@ def check_requests(
     """
     output = flat_outputs(trace.outputs)[output_index]
     target.check(output)
-    _warn_of_probability(output, name, target)
     with output.graph.as_default():
+        _warn_of_probability(output, name, target)
         result = _scores(output, target).result
         for request in requests:
             if request.method.explains_target:

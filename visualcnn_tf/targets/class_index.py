@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -61,4 +62,7 @@ class ClassIndex(ClassTarget):
 
 def is_class_index(value: object) -> bool:
     """Return whether a value is an integer of at least 0 (and no bool)."""
-    return hasattr(value, "__index__") and not isinstance(value, (bool, np.bool_)) and int(value) >= 0
+    try:
+        return not isinstance(value, (bool, np.bool_)) and operator.index(value) >= 0  # type: ignore[arg-type]
+    except TypeError:
+        return False

@@ -138,7 +138,7 @@ def activations_gradients_scores(model: Any, layer: str, x: Any, classes: Any) -
     return activations.numpy().astype(float), gradients.numpy().astype(float), np.reshape(score, shape).astype(float)
 
 
-def test_scorecam_ranks_places_as_the_peer_does(cnn: Any, images: Any) -> None:
+def test_scorecam_ranks_positions_as_the_peer_does(cnn: Any, images: Any) -> None:
     # The peer weighs each channel by a softmax over the classes, the paper by one over the channels of the logit. With
     # the outputs [z - 30, 0] the peer's is proportional to exp(z), which is the paper's up to a factor.
     layer, correlations = "conv3", []

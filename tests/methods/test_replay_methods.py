@@ -16,8 +16,10 @@ from support.oracle import assert_close
 from support.other_way import intercepted, rerun
 
 import visualcnn_tf as vc
+from visualcnn_tf.errors import InvalidArgumentError
 
 METHODS = ["reciprocam", "scorecam", "ablationcam"]
+WITH_MAX_CHANNELS = ["scorecam", "ablationcam"]
 X = images(2, 8, 8, 2)
 
 # Each returns the model, its inputs, and what is tapped: for each path the layer's name and which of its calls.
@@ -221,7 +223,7 @@ def test_equals_the_naive_loop(name: str, monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.mark.parametrize("size", [2, 64])
 def test_chunks_are_loops(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """36 places in chunks of 2, or at once."""
+    """36 positions in chunks of 2, or at once."""
     model, _, _ = one_sigmoid()
     monkeypatch.setattr("visualcnn_tf.pipeline.replay._MAPS_AT_A_TIME", size * 6 * 6 * 3)
     graph = tf.function(vc.attach(model, "conv2", method="reciprocam")).get_concrete_function(
@@ -231,8 +233,8 @@ def test_chunks_are_loops(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(loops) == (size == 2)
 
 
-def test_pooling_of_other_axes_is_none_of_places() -> None:
-    """A layer that takes the first axis of places for the channels, and one that gets it there by hand."""
+def test_pooling_of_other_axes_is_not_pooling_of_positions() -> None:
+    """A layer that takes the first spatial axis for the channels, and one that gets it there by a permutation."""
     keras.utils.set_random_seed(1)
     maps, found = L.Conv2D(3, 3, activation="relu", name="conv2"), []
     dense = L.Dense(3)
@@ -271,22 +273,23 @@ def test_of_what_is_pooled_the_means_are_changed_alone(method: str, monkeypatch:
     assert loops(operations(global_pooling_beside_other_readers)) > 0
 
 
-@pytest.mark.parametrize("method", ["scorecam", "ablationcam"])
+@pytest.mark.parametrize("method", WITH_MAX_CHANNELS)
 @pytest.mark.parametrize("count", [1, 2, 9])
 def test_max_channels(method: str, count: int) -> None:
     keras.utils.set_random_seed(1)
     model, inputs, taps = chain()
-    outputs = attached(model, {"first": taps["first"]}, method=method, max_channels=count)(inputs)
+    limited = type(vc.methods.get(method))(max_channels=count)
+    outputs = attached(model, {"first": taps["first"]}, method=limited)(inputs)
     naive = Naive(model, inputs, taps, outputs["explained_class"])
     assert_close(outputs["heatmap_first"], naive.maps("first", method, count))
 
 
-@pytest.mark.parametrize("method", ["scorecam", "ablationcam"])
+@pytest.mark.parametrize("method", WITH_MAX_CHANNELS)
 def test_max_channels_of_more_channels_than_rows(method: str) -> None:
     keras.utils.set_random_seed(1)
     layers = [L.Conv2D(6, 3, strides=4, padding="same", activation="relu", name="flat"), L.Flatten(), L.Dense(3)]
     model, taps = keras.Sequential([keras.Input((8, 8, 2)), *layers]), {"flat": ("flat", 0)}
-    outputs = attached(model, taps, method=method, max_channels=3)(X)
+    outputs = attached(model, taps, method=type(vc.methods.get(method))(max_channels=3))(X)
     naive = Naive(model, X, taps, outputs["explained_class"])
     assert_close(outputs["heatmap_flat"], naive.maps("flat", method, 3))
     assert np.abs(outputs["heatmap_flat"] - naive.maps("flat", method)).max() > 0.01
@@ -305,3 +308,15 @@ def test_xla_predict_and_any_batch() -> None:
         np.testing.assert_allclose(explained(x[:1])[key], value[:1], atol=1e-5)
         assert explained(x[:0])[key].shape == (0, *value.shape[1:])
     np.testing.assert_array_equal(outputs["predictions"], tf.function(model)(x))
+
+
+@pytest.mark.parametrize("method", WITH_MAX_CHANNELS)
+@pytest.mark.parametrize("wrong", [0, -1, 1.5, "many", True])
+def test_max_channels_is_a_count(method: str, wrong: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match=r"`max_channels` must be a number of at least 1, or None"):
+        type(vc.methods.get(method))(max_channels=wrong)
+
+
+def test_every_method_with_a_replay_is_tested_here() -> None:
+    assert [name for name in vc.methods.NAMES if vc.methods.get(name).needs_replay] == METHODS
+    assert [name for name in METHODS if hasattr(vc.methods.get(name), "max_channels")] == WITH_MAX_CHANNELS

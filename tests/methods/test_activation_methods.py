@@ -1,4 +1,4 @@
-"""Fusions against the float64 oracle, by hand on small numbers, and where they could go wrong."""
+"""Methods of activations alone against the float64 oracle, by hand on small numbers, and where they could go wrong."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from support import oracle
 from support.oracle import assert_close
 
-from visualcnn_tf import methods as fusion
+from visualcnn_tf import methods
 from visualcnn_tf.errors import InvalidArgumentError
-from visualcnn_tf.methods import ACTIVATION_FUSIONS, FUSIONS, resolve_fusion
+from visualcnn_tf.methods.fuse import fuse as fuse_maps
 
 METHODS = list(oracle.FUSIONS)
 PLAIN = [name for name in METHODS if name != "eigen"]
@@ -27,13 +27,13 @@ def random(*shape: int, seed: int = 0) -> np.ndarray:
 
 
 def fuse(batch: Any, method: Any) -> Any:
-    return fusion.fuse(batch, method)[0]
+    return fuse_maps(methods.get(method), batch)[0]
 
 
-def gapped(rng: Any, places: int, channels: int, gap: float) -> np.ndarray:
+def gapped(rng: Any, positions: int, channels: int, gap: float) -> np.ndarray:
     """A matrix whose second singular value is ``gap`` times the first."""
-    n = min(places, channels)
-    left, right = (np.linalg.qr(rng.normal(size=(size, n)))[0] for size in (places, channels))
+    n = min(positions, channels)
+    left, right = (np.linalg.qr(rng.normal(size=(size, n)))[0] for size in (positions, channels))
     return left * np.array([1.0, *np.linspace(gap, gap / 5, n - 1)]) @ right.T
 
 
@@ -178,7 +178,7 @@ def test_zeros_give_zeros(method: str, shape: tuple[int, ...]) -> None:
 def test_an_image_that_is_not_finite_gets_zeros_and_the_others_their_map(method: str, bad: float, spread: str) -> None:
     batch = random(3, 4, 5, 6)
     batch[(1, 2, 3, 4) if spread == "one entry" else (1, ..., 4) if spread == "one channel" else 1] = bad
-    maps, finite = fusion.fuse(batch, method)
+    maps, finite = fuse_maps(methods.get(method), batch)
     assert finite.numpy().tolist() == [[[True]], [[False]], [[True]]]
     fused = maps.numpy()
     np.testing.assert_array_equal(fused[1], np.zeros((4, 5)))
@@ -224,27 +224,12 @@ def test_xla(shape: tuple[int, ...]) -> None:
         assert_close(fused, oracle.fuse(batch, method), floor=1e-6)
 
 
-# --- names and callables ---
+# --- callables ---
 
 
-def test_every_name_is_tested_here() -> None:
-    assert list(ACTIVATION_FUSIONS) == METHODS
-    assert all(resolve_fusion(name) is FUSIONS[name] for name in FUSIONS)
-
-
-@pytest.mark.parametrize(("wrong", "near"), [("deviaton", "'deviation'"), ("mean-abs", "'mean_abs'"), ("L2", "'l2'")])
-def test_an_unknown_name_offers_a_near_miss(wrong: str, near: str) -> None:
-    with pytest.raises(InvalidArgumentError) as caught:
-        resolve_fusion(wrong)
-    message = str(caught.value)
-    assert message.startswith("`method` must be one of 'deviation', 'mean', ")
-    assert f"Received: {wrong!r}. Did you mean {near}" in message
-
-
-@pytest.mark.parametrize("wrong", ["", "no such thing", None, 3, ["mean"], b"mean"])
-def test_what_is_no_method(wrong: Any) -> None:
-    with pytest.raises(InvalidArgumentError, match=r"`method` must be one of .* or a callable .*Received: "):
-        fuse(SMALL, wrong)
+def test_every_method_of_activations_is_tested_here() -> None:
+    of_activations = [name for name in methods.NAMES if isinstance(methods.get(name), methods.ActivationMethod)]
+    assert of_activations == METHODS
 
 
 def test_a_callable_is_called_on_float32() -> None:

@@ -1,4 +1,4 @@
-"""Fusions of activations and gradients against the float64 oracle, by hand, and where they could go wrong."""
+"""Methods of activations and gradients against the float64 oracle, by hand, and where they could go wrong."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from support import oracle_gradient
 from support.oracle import assert_close
 
 import visualcnn_tf as vc
-from visualcnn_tf import methods as fusion
+from visualcnn_tf import methods
 from visualcnn_tf.errors import InputShapeError, InvalidArgumentError
-from visualcnn_tf.methods import GRADIENT_FUSIONS, PERTURBATIONS
+from visualcnn_tf.methods.fuse import fuse as fuse_maps
 
 METHODS = list(oracle_gradient.FUSIONS)
 # Those whose weights have no denominator that could come close to 0.
@@ -39,13 +39,17 @@ def gradients(*shape: int) -> np.ndarray:
     return random(*shape, seed=1) + 1
 
 
+def with_relu(method: str, relu: bool) -> methods.Method:
+    return type(methods.get(method))(relu=relu)
+
+
 def fuse(a: Any, g: Any, method: str, relu: bool = True) -> Any:
-    return fusion.fuse(a, method, g, relu)[0]
+    return fuse_maps(with_relu(method, relu), a, g)[0]
 
 
 # --- by hand ---
 
-# One image of 1 × 2 places, channels (1, 3) and (2, -4), gradients (1, 3) and (-1, 2).
+# One image of 1 × 2 positions, channels (1, 3) and (2, -4), gradients (1, 3) and (-1, 2).
 A = np.array([[[[1, 2], [3, -4]]]], np.float32)
 G = np.array([[[[1, -1], [3, 2]]]], np.float32)
 
@@ -135,7 +139,7 @@ def test_a_channel_that_sums_to_0_but_for_rounding(method: str, channel: list[fl
 
 
 def test_gradcam_plus_plus_with_a_denominator_of_zero() -> None:
-    # 2 + G·ΣA = 2 - 1·2 at the first place: it has no weight; the second has 3 / (2 - 6).
+    # 2 + G·ΣA = 2 - 1·2 at the first position: it has no weight; the second has 3 / (2 - 6).
     a, g = np.array([[[-3], [1]]], np.float32), np.array([[[1], [3]]], np.float32)
     np.testing.assert_allclose(fuse(a, g, "gradcam++", relu=False)[0], [2.25, -0.75])
     np.testing.assert_allclose(oracle_gradient.fuse(a, g, "gradcam++", relu=False)[0], [2.25, -0.75])
@@ -154,7 +158,7 @@ def test_an_image_that_is_not_finite_gets_zeros_and_the_others_their_map(method:
     if where != "A":
         g[1, 2, 3, 4] = bad
     for relu in (True, False):
-        maps, finite = fusion.fuse(a, method, g, relu)
+        maps, finite = fuse_maps(with_relu(method, relu), a, g)
         assert finite.numpy().ravel()[[0, 2]].all()
         np.testing.assert_array_equal(maps[1], np.zeros((4, 5)))
         assert_close(maps, oracle_gradient.fuse(a, g, method, relu), floor=1e-6)
@@ -210,16 +214,18 @@ def test_gradcam_of_a_gradient_that_a_pooling_spread(shape: tuple[int, ...]) -> 
 @pytest.mark.parametrize("method", METHODS)
 def test_layer(method: str, relu: bool) -> None:
     a, g = rectified(2, 3, 4, 5), gradients(2, 3, 4, 5)
-    layer = vc.FeatureMapFusion(method, size=(7, 9), normalize="max", relu=relu)
+    fusion = with_relu(method, relu)
+    layer = vc.FeatureMapFusion(fusion, size=(7, 9), normalize="max")
     want = oracle_gradient.heatmap(a, g, method, (7, 9), normalize="max", relu=relu)
     assert_close(layer([a, g]), want)
     assert_close(layer((tf.constant(a), g.astype(np.float64))), want)
     assert layer.compute_output_shape([a.shape, g.shape]) == (2, 7, 9)
     again = vc.FeatureMapFusion.from_config(json.loads(json.dumps(layer.get_config())))
     assert again.get_config() == layer.get_config()
-    assert again.relu is relu
+    assert again.method == fusion
+    assert again.method.relu is relu
     np.testing.assert_array_equal(again([a, g]), layer([a, g]))
-    first = vc.FeatureMapFusion(method, size=(7, 9), normalize="max", relu=relu, data_format="channels_first")
+    first = vc.FeatureMapFusion(fusion, size=(7, 9), normalize="max", data_format="channels_first")
     assert_close(first([np.moveaxis(a, -1, 1), np.moveaxis(g, -1, 1)]), want)
 
 
@@ -264,17 +270,18 @@ def test_what_is_not_a_pair_of_maps_and_gradients(method: str, given: Any, messa
         vc.FeatureMapFusion(method)(given)
 
 
-@pytest.mark.parametrize("method", list(PERTURBATIONS))
+@pytest.mark.parametrize("method", [name for name in methods.NAMES if methods.get(name).needs_replay])
 def test_what_runs_the_model_again_is_no_layer(method: str) -> None:
     with pytest.raises(InvalidArgumentError, match=rf"`method` must be .* Received: '{method}'\. .*`attach\(model, "):
         vc.FeatureMapFusion(method)
 
 
+@pytest.mark.parametrize("method", [name for name in methods.NAMES if hasattr(methods.get(name), "relu")])
 @pytest.mark.parametrize("wrong", [None, 1, "yes"])
-def test_relu_is_a_switch(wrong: Any) -> None:
+def test_relu_is_a_switch(method: str, wrong: Any) -> None:
     with pytest.raises(InvalidArgumentError, match="`relu` must be one of True, False"):
-        vc.FeatureMapFusion("gradcam", relu=wrong)
+        type(methods.get(method))(relu=wrong)
 
 
-def test_every_name_is_tested_here() -> None:
-    assert list(GRADIENT_FUSIONS) == METHODS
+def test_every_method_of_gradients_is_tested_here() -> None:
+    assert [name for name in methods.NAMES if methods.get(name).needs_gradients] == METHODS

@@ -1,0 +1,17 @@
+"""Every method in every variant: its options at their default and at another value."""
+
+from __future__ import annotations
+
+from visualcnn_tf import methods
+
+_OTHER = {"relu": False, "max_channels": 3}
+
+#: The default of each method, then one with each option changed.
+VARIANTS: list[methods.Method] = [
+    variant
+    for method in map(methods.get, methods.NAMES)
+    for variant in (
+        method,
+        *(type(method)(**{option: other}) for option, other in _OTHER.items() if hasattr(method, option)),
+    )
+]
