@@ -31,7 +31,7 @@ from visualcnn_tf.errors import (
     SmallConvolutionWarning,
     VisualCNNError,
 )
-from visualcnn_tf.render import pictures as render
+from visualcnn_tf.render.overlay import colorize
 
 
 def random(*shape: int) -> np.ndarray:
@@ -115,7 +115,7 @@ def test_quickstart_writes_the_heatmaps(tmp_path: Path, monkeypatch: pytest.Monk
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"Heatmap{n}.png" for n in range(1, 5)]
     for n, heatmap in enumerate(heatmaps, start=1):
         decoded = tf.io.decode_png(Path(f"Heatmap{n}.png").read_bytes()).numpy()
-        np.testing.assert_array_equal(decoded, render.colorize(heatmap).numpy())
+        np.testing.assert_array_equal(decoded, colorize(heatmap, "heat").numpy())
 
 
 def test_heatmaps_are_the_seeds(model: keras.Sequential, visualizer: Visualizer) -> None:
@@ -456,7 +456,7 @@ def test_a_batch_is_numbered(visualizer: Visualizer, tmp_path: Path) -> None:
     heatmaps = visualizer.heatmap(random(2, 28, 28, 1))
     paths = visualizer.save_heatmaps(tmp_path)
     assert [path.name for path in paths] == [f"Heatmap{n}_{i}.png" for n in range(1, 5) for i in (1, 2)]
-    np.testing.assert_array_equal(decoded(paths[5]), render.colorize(heatmaps[2][1]).numpy())
+    np.testing.assert_array_equal(decoded(paths[5]), colorize(heatmaps[2][1], "heat").numpy())
 
 
 def test_resize_enlarges_the_pixels(tmp_path: Path) -> None:
@@ -464,7 +464,7 @@ def test_resize_enlarges_the_pixels(tmp_path: Path) -> None:
     visualizer = Visualizer(model)
     (heatmap,) = visualizer.heatmap(random(20, 30))
     (path,) = visualizer.save_heatmaps(tmp_path, resize=120)
-    np.testing.assert_array_equal(decoded(path), render.colorize(heatmap).numpy().repeat(4, 0).repeat(4, 1))
+    np.testing.assert_array_equal(decoded(path), colorize(heatmap, "heat").numpy().repeat(4, 0).repeat(4, 1))
 
 
 def test_files_are_replaced_whole(visualizer: Visualizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -522,7 +522,7 @@ def windows(monkeypatch: pytest.MonkeyPatch) -> list:
         pyplot.close("all")
 
     monkeypatch.setattr(pyplot, "show", show)
-    monkeypatch.setattr("visualcnn_tf.viz.pictures._FILES_ONLY", ())
+    monkeypatch.setattr("visualcnn_tf.viz.windows._FILES_ONLY", ())
     return shown
 
 
@@ -538,7 +538,7 @@ def test_show_heatmap_opens_one_window(visualizer: Visualizer, windows: list) ->
     (picture,) = windows
     assert picture.shape == (2 * (112 + 24), 2 * 112 + 8, 3)
     for n, heatmap in enumerate(heatmaps):
-        expected = render.colorize(heatmap).numpy().repeat(4, 0).repeat(4, 1)
+        expected = colorize(heatmap, "heat").numpy().repeat(4, 0).repeat(4, 1)
         np.testing.assert_allclose(cell(picture, *divmod(n, 2), (112, 112)), expected, atol=1)
 
 

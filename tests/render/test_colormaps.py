@@ -14,7 +14,7 @@ import pytest
 import visualcnn_tf as vc
 from visualcnn_tf.errors import InvalidArgumentError
 from visualcnn_tf.render.colormaps import COLORMAPS, DEFAULT_COLORMAP, color_table
-from visualcnn_tf.video.heatmap_video import Look
+from visualcnn_tf.video.film import Look
 
 
 @pytest.mark.parametrize("name", [name for name in COLORMAPS if name != "heat"])

@@ -18,8 +18,10 @@ from visualcnn_tf._utils.progress import progress
 from visualcnn_tf.cli.main import main
 from visualcnn_tf.data.digits import build_cnn, load_digits
 from visualcnn_tf.render.colormaps import color_table
+from visualcnn_tf.video.film import Look
 from visualcnn_tf.video.frames import open_frames
-from visualcnn_tf.video.heatmap_video import Look, heatmap_video, robust_scale
+from visualcnn_tf.video.heatmap_video import heatmap_video
+from visualcnn_tf.video.scale import robust_scale
 
 COUNT = 20
 SHIFTS = [0, 2, 4, 2, 0, -2, -4, -2] * 3  # of the digit, in pixels: each place comes at several times
@@ -220,7 +222,7 @@ def test_an_existing_folder_is_an_error_before_any_frame_is_explained(folder: Pa
 def test_frames_are_not_overwritten(folder: Path) -> None:
     before = sorted((folder / "frames").iterdir())
     for source in ("frames", "film.gif"):
-        with pytest.raises(vc.errors.InvalidArgumentError, match="`path` must be another place than the frames"):
+        with pytest.raises(vc.errors.InvalidArgumentError, match="`path` must be another path than that of the frames"):
             film(folder, folder / source, source, overwrite=True)
     assert sorted((folder / "frames").iterdir()) == before
 

@@ -8,8 +8,9 @@ from visualcnn_tf.cli.files import load_model
 from visualcnn_tf.cli.pixels import preprocessing
 from visualcnn_tf.introspect.inputs import image_inputs
 from visualcnn_tf.io.atomic import check_free
+from visualcnn_tf.video.film import Look
 from visualcnn_tf.video.frames import open_frames
-from visualcnn_tf.video.heatmap_video import Look, heatmap_video
+from visualcnn_tf.video.heatmap_video import heatmap_video
 
 
 def run(arguments: Namespace) -> None:

@@ -1,4 +1,4 @@
-"""The Visualizer of the original visualcnn: the same calls, on top of :func:`visualcnn_tf._attach.attach`."""
+"""The Visualizer of the original visualcnn: the same calls, on top of :func:`visualcnn_tf.attach`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from visualcnn_tf._attach import attach, check_model
-from visualcnn_tf._utils.checks import as_path, bad_value
+from visualcnn_tf._utils.checks import as_path
+from visualcnn_tf.compat.file_names import file_stems
+from visualcnn_tf.compat.images import as_batch, as_rgb, check_width
 from visualcnn_tf.errors import (
     ImageTooSmallError,
     IncompatibleModelError,
@@ -27,12 +29,13 @@ from visualcnn_tf.ops.normalize import normalize_maps
 from visualcnn_tf.ops.resize import resize as resize_maps
 from visualcnn_tf.render.blur import blur_levels, pick_blur
 from visualcnn_tf.render.overlay import colorize
-from visualcnn_tf.viz.pictures import as_images, as_rgb, check_width, scaled, show
+from visualcnn_tf.viz.sizes import scaled
+from visualcnn_tf.viz.windows import Tile, show
 
 Array = npt.NDArray[Any]
 
 SMALL = 14
-"""Pixels: a layer that is less high or wide is small."""
+"""Pixels: a layer of less height or width is small."""
 
 _COLORMAP = "heat"  # the colors of the original, not the default of this package
 
@@ -40,9 +43,9 @@ _COLORMAP = "heat"  # the colors of the original, not the default of this packag
 class Visualizer:
     """One heatmap for each Conv2D and MaxPooling2D layer of a model, as arrays, PNG files or windows.
 
-    A heatmap is the mean over channels of ``|A_k - mean over space of A_k|`` (the fusion ``"deviation"``),
-    enlarged bilinearly to the image's size, with minimum 0 and maximum 1. The model is read, never changed;
-    layers inside nested models are included.
+    A heatmap is the mean over channels of ``|A_k - mean over space of A_k|`` (the method ``"deviation"``),
+    enlarged bilinearly to the image's size, with minimum 0 and maximum 1. Layers inside nested models are included.
+    The model is not changed.
 
     Pictures have the colors of the original, the color map ``"heat"``, unless another is given.
 
@@ -51,8 +54,8 @@ class Visualizer:
 
     Args:
         model: A Keras model.
-        small_layers: Whether layers under 14×14 are shown, too. They are left out with a
-            :class:`~visualcnn_tf.errors.SmallConvolutionWarning` otherwise.
+        small_layers: Whether layers under 14×14 are shown, too. Otherwise they are left out, with a
+            :class:`~visualcnn_tf.errors.SmallConvolutionWarning`.
 
     Raises:
         IncompatibleModelError: Not a Keras model, or one without any Conv2D or MaxPooling2D layer.
@@ -64,15 +67,15 @@ class Visualizer:
         [(28, 28)]
     """
 
-    def __init__(self, model: Any, small_layers: bool = False) -> None:
+    def __init__(self, model: keras.Model, small_layers: bool = False) -> None:
         self.small_layers = small_layers
         # The layers' own sizes decide which ones are small, so the maps come raw and are enlarged afterwards.
         self._explained = attach(model, layers=_shown_layers(model), size=None, normalize=None, check_numerics=True)
         self._heatmaps: dict[str, Array] | None = None
         self._blurmaps: dict[str, Array] | None = None
 
-    def heatmap(self, input: Any) -> list[Array]:
-        """The heatmaps of one image or a batch, one for each layer, in the model's order.
+    def heatmap(self, input: npt.ArrayLike) -> list[Array]:
+        """Return the heatmaps of one image or a batch, one for each layer, in the model's order.
 
         Args:
             input: Shape (H, W), (H, W, C), (1, H, W) or (B, H, W, C), scaled as the model expects it.
@@ -87,12 +90,12 @@ class Visualizer:
             InputShapeError: Not what the model takes.
             NanLayerOutputError: A layer returned NaN or infinity.
         """
-        maps = self._maps(as_images(input))
+        maps = self._maps(as_batch(input))
         self._heatmaps = {title: heatmaps.numpy() for title, heatmaps in maps.items()}
         return self.heat_map
 
-    def blurmap(self, input: Any) -> list[Array]:
-        """The image once for each layer, sharp where its heatmap is high and blurred where it is low.
+    def blurmap(self, input: npt.ArrayLike) -> list[Array]:
+        """Return the image once for each layer, sharp where its heatmap is high and blurred where it is low.
 
         Args:
             input: As for :meth:`heatmap`; raises the same errors.
@@ -101,7 +104,7 @@ class Visualizer:
             Arrays of the image's dtype and shape, without a channel axis of 1 and a batch axis of 1. See
             :func:`visualcnn_tf.render.blur.blur_by_importance` for the rule.
         """
-        images = as_images(input)
+        images = as_batch(input)
         maps = self._maps(images)
         levels = blur_levels(tf.constant(images))
         self._blurmaps = {title: pick_blur(levels, heatmaps, images.dtype).numpy() for title, heatmaps in maps.items()}
@@ -109,12 +112,12 @@ class Visualizer:
 
     @property
     def heat_map(self) -> list[Array]:
-        """What :meth:`heatmap` returned last."""
+        """The heatmaps that :meth:`heatmap` returned last."""
         return [_squeezed(heatmaps) for heatmaps in (self._heatmaps or {}).values()]
 
     @property
     def blur_map(self) -> list[Array]:
-        """What :meth:`blurmap` returned last."""
+        """The images that :meth:`blurmap` returned last."""
         blurmaps = (self._blurmaps or {}).values()
         return [_squeezed(images[..., 0] if images.shape[-1] == 1 else images) for images in blurmaps]
 
@@ -125,10 +128,10 @@ class Visualizer:
         colormap: str = _COLORMAP,
         resize: int | None = None,
     ) -> list[Path]:
-        """Writes the last heatmaps as PNG files: Heatmap1.png, Heatmap2.png, … in the layers' order.
+        """Write the last heatmaps as PNG files: Heatmap1.png, Heatmap2.png, … in the layers' order.
 
         Args:
-            directory: Made if it does not exist. Files of these names in it are replaced.
+            directory: Created if it does not exist. Files of these names in it are replaced.
             names: File names instead, one for each layer. A batch of several appends _1, _2, … to each.
             colormap: A name in :data:`visualcnn_tf.render.colormaps.COLORMAPS`.
             resize: Width in pixels, at least 100; None writes one pixel for each of the image's.
@@ -143,9 +146,9 @@ class Visualizer:
         """
         resize = check_width(resize)
         directory = as_path("directory", directory)
-        stems = _stems(names, len(_required(self._heatmaps, "heatmap")))
+        maps = _required(self._heatmaps, "heatmap")
         paths = []
-        for stem, heatmaps in zip(stems, _required(self._heatmaps, "heatmap").values(), strict=True):
+        for stem, heatmaps in zip(file_stems(names, len(maps)), maps.values(), strict=True):
             colors = colorize(heatmaps, colormap)
             if resize:
                 colors = tf.image.resize(colors, scaled(heatmaps.shape[1:], resize), method="nearest")
@@ -157,26 +160,26 @@ class Visualizer:
     def show_heatmap(
         self, resize: int | None = 500, path: str | os.PathLike[str] | None = None, colormap: str = _COLORMAP
     ) -> None:
-        """Shows the last heatmaps side by side in a window, or writes that picture to a file.
+        """Show the last heatmaps side by side in a window, or writes that picture to a file.
 
         Where no window can be opened, the picture goes to a temporary file, and its path is printed.
 
         Args:
             resize: Width of each heatmap in pixels, at least 100; None shows the image's own size.
-            path: A file instead of the window; its ending is a format of matplotlib (png, pdf, svg, …).
+            path: A file instead of the window; its ending is a format of Matplotlib (png, pdf, svg, …).
             colormap: A name in :data:`visualcnn_tf.render.colormaps.COLORMAPS`.
 
         Raises:
             VisualCNNError: There is no heatmap to show.
             SizeTooSmall: ``resize`` is under 100.
-            MissingExtraError: matplotlib is not installed.
+            MissingExtraError: Matplotlib is not installed.
         """
         resize = check_width(resize)
         tiles = _tiles(_required(self._heatmaps, "heatmap"))
-        show([(title, colorize(heatmap, colormap).numpy()) for title, heatmap in tiles], resize, path)
+        show([Tile(title, colorize(heatmap, colormap).numpy()) for title, heatmap in tiles], resize, path)
 
     def show_blurmap(self, resize: int | None = 500, path: str | os.PathLike[str] | None = None) -> None:
-        """Shows the last blurmaps side by side in a window, or writes that picture to a file.
+        """Show the last blurmaps side by side in a window, or writes that picture to a file.
 
         Where no window can be opened, the picture goes to a temporary file, and its path is printed.
 
@@ -184,21 +187,21 @@ class Visualizer:
 
         Args:
             resize: Width of each blurmap in pixels, at least 100; None shows the image's own size.
-            path: A file instead of the window; its ending is a format of matplotlib (png, pdf, svg, …).
+            path: A file instead of the window; its ending is a format of Matplotlib (png, pdf, svg, …).
 
         Raises:
             VisualCNNError: There is no blurmap to show.
             SizeTooSmall: ``resize`` is under 100.
-            MissingExtraError: matplotlib is not installed.
+            MissingExtraError: Matplotlib is not installed.
         """
         resize = check_width(resize)
         tiles = _tiles(_required(self._blurmaps, "blurmap"))
-        show([(title, as_rgb(image)) for title, image in tiles], resize, path)
+        show([Tile(title, as_rgb(image)) for title, image in tiles], resize, path)
 
     def show_layers(self) -> list[str]:
-        """Prints the layers that are shown, numbered as the files of :meth:`save_heatmaps`.
+        """Print the layers that are shown, numbered as the files of :meth:`save_heatmaps`.
 
-        Layers whose size only an image tells count as shown.
+        Layers whose size depends on the image count as shown.
 
         Returns:
             The layers' paths.
@@ -211,8 +214,8 @@ class Visualizer:
             print(f"{number}. {tap.path} {'×'.join(str(n or '?') for n in tap.shape[1:])}")
         return [tap.path for tap in taps]
 
-    def _maps(self, images: Array) -> dict[str, Any]:
-        """Heatmaps (B, H, W) of images (B, H, W, C) by the layer's number and path."""
+    def _maps(self, images: Array) -> dict[str, tf.Tensor]:
+        """Return the heatmaps (B, H, W) of images (B, H, W, C) by the layer's number and path."""
         size = images.shape[1:3]
         if _is_small(size) and not self.small_layers:
             raise ImageTooSmallError(
@@ -220,7 +223,7 @@ class Visualizer:
                 f"Received: {size[0]}×{size[1]}. Set `small_layers=True` to show small layers, too."
             )
         outputs = self._explained(images.astype(np.float32))
-        maps: dict[str, Any] = {}
+        maps: dict[str, tf.Tensor] = {}
         for tap in self._explained.taps:
             raw = outputs[tap.key]
             if _is_small(raw.shape[1:]) and not self.small_layers:
@@ -231,7 +234,8 @@ class Visualizer:
         return maps
 
 
-def _shown_layers(model: Any) -> list[Any]:
+def _shown_layers(model: keras.Model) -> list[keras.Layer]:
+    """Return the convolution and pooling layers of a model, whether small or not."""
     check_model(model)
     layers = [
         layer
@@ -265,6 +269,7 @@ def _warn_of_small_layer(path: str, size: Sequence[int]) -> None:
 
 
 def _required(maps: dict[str, Array] | None, call: str) -> dict[str, Array]:
+    """Return the last result of a call; raise if there is none."""
     if not maps:
         raise VisualCNNError(
             f"There is no {call} to show. Call `{call}(image)` first; where all layers are smaller than "
@@ -274,26 +279,12 @@ def _required(maps: dict[str, Array] | None, call: str) -> dict[str, Array]:
 
 
 def _squeezed(batch: Array) -> Array:
+    """Return a batch of one without its batch axis."""
     return np.asarray(batch[0]) if len(batch) == 1 else batch
 
 
-def _stems(names: Sequence[str] | None, count: int) -> list[str]:
-    """File names without the ending."""
-    if names is None:
-        return [f"Heatmap{n}" for n in range(1, count + 1)]
-    stems = [name.removesuffix(".png") for name in names if isinstance(name, str)]
-    if isinstance(names, str) or not len(names) == len(set(stems)) == count or not all(map(_is_file_name, stems)):
-        raise bad_value("names", f"a list of {count} different file names, one for each layer", names)
-    return stems
-
-
-def _is_file_name(stem: str) -> bool:
-    """Whether it stays in its folder, and can be seen there."""
-    return bool(stem) and not stem.startswith(".") and not set(stem) & set("/\\\0")
-
-
 def _tiles(batches: dict[str, Array]) -> Iterator[tuple[str, Array]]:
-    """Every single picture with its title."""
+    """Yield every single picture with its title."""
     for title, batch in batches.items():
         for i, picture in enumerate(batch, start=1):
             yield (f"{title} ({i})" if len(batch) > 1 else title), picture

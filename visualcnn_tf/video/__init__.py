@@ -1,1 +1,1 @@
-"""Heatmaps over films."""
+"""Films overlaid with heatmaps."""

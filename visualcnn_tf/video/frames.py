@@ -1,4 +1,4 @@
-"""Frames of a film: a folder of pictures, or an animated GIF, read one at a time."""
+"""The frames of a film: a folder of pictures, or an animated GIF, read one at a time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,20 +15,23 @@ from numpy.typing import NDArray
 from visualcnn_tf.errors import ImageReadError, MissingExtraError
 from visualcnn_tf.io.images import read_image
 
-Frame = NDArray[np.uint8]
+if TYPE_CHECKING:
+    from PIL import Image
+
+Frame: TypeAlias = NDArray[np.uint8]
 
 _PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif")
 
 
 @dataclass(frozen=True)
 class Frames:
-    """Frames ``(H, W, 3)`` of RGB, of any sizes; each iteration reads them anew.
+    """Frames ``(H, W, 3)`` of RGB, of any sizes; each iteration reads them again.
 
     Attributes:
         path: A folder, or a GIF.
         files: The pictures of the folder, in order; none for a GIF.
         count: How many frames there are.
-        fps: Frames a second, where the file tells.
+        fps: Frames per second, None where the file does not say.
     """
 
     path: Path
@@ -36,7 +40,7 @@ class Frames:
     fps: float | None = None
 
     def __iter__(self) -> Iterator[Frame]:
-        """Reads the frames, one after the other.
+        """Read the frames, one after the other.
 
         Raises:
             ImageReadError: One of them can't be read; the message says which.
@@ -47,7 +51,7 @@ class Frames:
 
 
 def open_frames(path: Path) -> Frames:
-    """The frames in a folder, in the order of their names (2 before 10), or of an animated GIF.
+    """Return the frames in a folder, in the order of their names (2 before 10), or of an animated GIF.
 
     Raises:
         ImageReadError: There is no such folder or GIF, or no picture in it.
@@ -65,8 +69,8 @@ def open_frames(path: Path) -> Frames:
         return Frames(path, (), gif.n_frames, 1000 / milliseconds if milliseconds else None)
 
 
-def require_pillow() -> Any:
-    """``PIL.Image``.
+def require_pillow() -> ModuleType:
+    """Return the module ``PIL.Image``.
 
     Raises:
         MissingExtraError: Pillow is not installed.
@@ -77,27 +81,32 @@ def require_pillow() -> Any:
         raise MissingExtraError(
             'GIFs are read and written with Pillow. Install it with: pip install "visualcnn-tf[plot]"'
         ) from error
-    return Image
+    module: ModuleType = Image
+    return module
 
 
 def _is_picture(file: Path) -> bool:
+    """Return whether a file has the ending of a picture and is not hidden."""
     return file.is_file() and file.suffix.lower() in _PICTURES and not file.name.startswith(".")
 
 
 def _natural(file: Path) -> list[tuple[str, int]]:
-    """A key that sorts numbers in names by their value."""
+    """Return a key that sorts numbers in names by their value."""
     return [(text, int(digits or -1)) for text, digits in re.findall(r"(\D*)(\d*)", file.name)]
 
 
-def _open_gif(path: Path) -> Any:
+def _open_gif(path: Path) -> Image.Image:
+    """Open an animated GIF."""
     image = require_pillow()
     try:
-        return image.open(path, formats=["GIF"])
+        gif: Image.Image = image.open(path, formats=["GIF"])
     except (image.UnidentifiedImageError, OSError) as error:
         raise ImageReadError(f"`{path}` can't be read as a GIF: {error}.") from error
+    return gif
 
 
 def _gif_frames(path: Path) -> Iterator[Frame]:
+    """Read the frames of a GIF."""
     with _open_gif(path) as gif:
         for number in range(gif.n_frames):
             try:

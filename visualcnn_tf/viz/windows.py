@@ -1,0 +1,117 @@
+"""Pictures in windows, or in files where there is no screen."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from io import BytesIO
+from math import ceil, sqrt
+from pathlib import Path
+from tempfile import mkstemp
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visualcnn_tf._utils.checks import as_path, bad_value
+from visualcnn_tf.errors import MissingExtraError
+from visualcnn_tf.io.atomic import write_file
+from visualcnn_tf.viz.sizes import scaled
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_DPI = 100
+_TITLE = 24  # pixels above each picture of a figure
+_GAP = 8  # pixels between its columns
+_FILES_ONLY = ("agg", "cairo", "pdf", "pgf", "ps", "svg", "template")  # Matplotlib's backends without windows
+
+
+class Tile(NamedTuple):
+    """A picture ``(H, W, 3)`` in uint8 with the title above it."""
+
+    title: str
+    picture: NDArray[np.uint8]
+
+
+def show(tiles: Sequence[Tile], width: int | None, path: str | os.PathLike[str] | None) -> None:
+    """Draw pictures of one size side by side into a window or a file.
+
+    Where no window can be opened, they are drawn into a temporary file, whose path is printed.
+
+    Args:
+        tiles: The pictures.
+        width: Of each picture in pixels; None for its own.
+        path: The file; None for a window.
+
+    Raises:
+        InvalidArgumentError: Matplotlib does not know the ending of ``path``.
+        MissingExtraError: Matplotlib is not installed.
+    """
+    try:
+        from matplotlib import pyplot
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingExtraError(
+            'Pictures are shown with Matplotlib. Install it with: pip install "visualcnn-tf[plot]"'
+        ) from error
+    file = None if path is None else as_path("path", path)
+    window = _window() if file is None else None
+    if window is not None:
+        _draw(window, tiles, width)
+        pyplot.show()
+        return
+    figure = Figure()
+    _draw(figure, tiles, width)
+    if file is not None:
+        _save(figure, file)
+        return
+    file = _temporary()
+    _save(figure, file)
+    print(f"No window can be opened here. The pictures are in {file} (`path` chooses another file).")
+
+
+def _window() -> Figure | None:
+    """Return a figure in a window or a notebook; None where there is no screen."""
+    from matplotlib import get_backend, pyplot
+
+    if get_backend().lower() in _FILES_ONLY:
+        return None
+    try:
+        return pyplot.figure()
+    except ImportError:  # the chosen backend needs a screen
+        return None
+
+
+def _temporary() -> Path:
+    """Return the path of a new temporary file."""
+    handle, file = mkstemp(prefix="visualcnn_", suffix=".png")
+    os.close(handle)
+    return Path(file)
+
+
+def _save(figure: Figure, file: Path) -> None:
+    """Save a figure in the format that the ending of its file name says."""
+    content = BytesIO()
+    try:
+        figure.savefig(content, format=file.suffix[1:] or "png", dpi=_DPI)
+    except ValueError as error:  # Matplotlib's answer to a format that it does not know
+        raise bad_value("path", "a file that ends in .png, .pdf, .svg or the like", str(file)) from error
+    write_file(file, content.getvalue())
+
+
+def _draw(figure: Figure, tiles: Sequence[Tile], width: int | None) -> None:
+    """Fill a figure from left to right and from top to bottom."""
+    columns = ceil(sqrt(len(tiles)))
+    rows = ceil(len(tiles) / columns)
+    height, width = scaled(tiles[0].picture.shape, width)
+    down, across = rows * (height + _TITLE), columns * (width + _GAP) - _GAP
+    figure.set_dpi(_DPI)
+    figure.set_size_inches(across / _DPI, down / _DPI)
+    for n, (title, picture) in enumerate(tiles):
+        row, column = divmod(n, columns)
+        left, bottom = column * (width + _GAP) / across, 1 - (row + 1) / rows
+        box = (left, bottom, width / across, height / down)
+        ax = figure.add_axes(box, xticks=[], yticks=[], frame_on=False)
+        ax.imshow(picture, interpolation="nearest", aspect="auto")
+        ax.set_title(title, fontsize=10, pad=4, parse_math=False)  # a name may hold dollar signs
