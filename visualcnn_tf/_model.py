@@ -13,7 +13,8 @@ import tensorflow as tf
 
 from visualcnn_tf._utils.serialization import warn_if_not_loadable
 from visualcnn_tf.errors import IncompatibleModelError, InputShapeError, NanLayerOutputError, NotBuiltError
-from visualcnn_tf.introspect.inputs import ModelInput, ModelInputs, check_arrays, model_inputs, shaped_inputs
+from visualcnn_tf.introspect.find_inputs import model_inputs, shaped_inputs
+from visualcnn_tf.introspect.inputs import ModelInput, ModelInputs, check_arrays
 from visualcnn_tf.methods.custom import Custom
 from visualcnn_tf.ops.exporting import exporting
 from visualcnn_tf.pipeline.batches import (

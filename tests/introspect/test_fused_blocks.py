@@ -12,6 +12,7 @@ import tensorflow as tf
 from keras import layers as L  # noqa: N812
 
 import visualcnn_tf as vc
+from visualcnn_tf.errors import InvalidArgumentError
 from visualcnn_tf.ops.exporting import exporting
 
 IMAGE = (8, 8, 3)
@@ -193,9 +194,12 @@ def test_functions_and_nested_models() -> None:
 def test_methods_that_explain_a_class_run_each_layer_by_itself() -> None:
     model, x = two_blocks(), images(2)
     for method in ("gradcam", "reciprocam"):
-        assert blocks(model, "b_conv", method=method) == []
-        plain = vc.attach(model, "b_conv", method=method, after_activation=True)
-        check_equal(compiled(model, "b_conv", method=method)(x), plain(x))
+        with pytest.raises(InvalidArgumentError, match=r"`compile_fused_blocks` must be False with .*Received: True"):
+            compiled(model, "b_conv", method=method)
+        explained = vc.attach(model, "b_conv", method=method, after_activation=True, jit_compile=True)
+        assert explained.plan.fused_blocks == ()
+        assert functions(explained) == []
+        check_equal(explained(x), vc.attach(model, "b_conv", method=method, after_activation=True)(x))
 
 
 # What it computes ------------------------------------------------------------------------------------------------

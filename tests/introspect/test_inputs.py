@@ -10,7 +10,8 @@ import pytest
 from keras import layers
 
 from visualcnn_tf.errors import InputShapeError, InvalidArgumentError
-from visualcnn_tf.introspect.inputs import ModelInput, ModelInputs, model_inputs, shaped_inputs
+from visualcnn_tf.introspect.find_inputs import model_inputs, shaped_inputs
+from visualcnn_tf.introspect.inputs import ModelInput, ModelInputs
 
 
 class TwoImages(keras.Model):

@@ -15,7 +15,7 @@ from visualcnn_tf.cli.files import load_model
 from visualcnn_tf.export.preprocess import preprocess_function
 from visualcnn_tf.export.saved_model import export_saved_model
 from visualcnn_tf.export.tflite import export_tflite
-from visualcnn_tf.introspect.inputs import image_inputs
+from visualcnn_tf.introspect.find_inputs import image_inputs
 from visualcnn_tf.io.atomic import check_free
 from visualcnn_tf.io.images import read_images
 

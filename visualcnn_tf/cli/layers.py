@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from visualcnn_tf.cli.files import load_model
 from visualcnn_tf.errors import IncompatibleModelError
-from visualcnn_tf.introspect.inputs import model_inputs
+from visualcnn_tf.introspect.find_inputs import model_inputs
 from visualcnn_tf.introspect.presets import PRESETS
 from visualcnn_tf.introspect.select import Selector
 

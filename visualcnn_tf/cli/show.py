@@ -15,7 +15,7 @@ from visualcnn_tf._utils.checks import bad_value
 from visualcnn_tf.cli.attach_options import attach_options
 from visualcnn_tf.cli.files import load_model, read_labels
 from visualcnn_tf.cli.pixels import preprocessing
-from visualcnn_tf.introspect.inputs import image_inputs
+from visualcnn_tf.introspect.find_inputs import image_inputs
 from visualcnn_tf.introspect.outputs import PREDICTIONS
 from visualcnn_tf.io.atomic import write_file
 from visualcnn_tf.io.images import read_images

@@ -6,7 +6,7 @@ from argparse import Namespace
 
 from visualcnn_tf.cli.files import load_model
 from visualcnn_tf.cli.pixels import preprocessing
-from visualcnn_tf.introspect.inputs import image_inputs
+from visualcnn_tf.introspect.find_inputs import image_inputs
 from visualcnn_tf.io.atomic import check_free
 from visualcnn_tf.video.film import Look
 from visualcnn_tf.video.frames import open_frames

@@ -15,7 +15,8 @@ from visualcnn_tf._model import ExplainedModel
 from visualcnn_tf._utils.checks import bad_value, quoted
 from visualcnn_tf.export.serving_bytes import ServingBytes
 from visualcnn_tf.export.types import Signature
-from visualcnn_tf.introspect.inputs import ModelInput, ModelInputs, model_inputs
+from visualcnn_tf.introspect.find_inputs import model_inputs
+from visualcnn_tf.introspect.inputs import ModelInput, ModelInputs
 from visualcnn_tf.introspect.outputs import flat_outputs, prediction_names
 from visualcnn_tf.introspect.trace import trace_model
 from visualcnn_tf.ops.exporting import exporting

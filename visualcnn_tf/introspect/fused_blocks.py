@@ -35,14 +35,19 @@ def fused_blocks_to(taps: Sequence[LayerCall], trace: Trace) -> tuple[tuple[str,
     A block is a batch normalization and the activations after it. Each of its layers runs once, and only the next
     one reads its output.
     """
-    scratch_graph = trace.inputs[0].graph
-    graph = CallGraph(call for call in trace.calls if call.tensor is not None and call.tensor.graph is scratch_graph)
+    graph = _graph_of_all(trace)
     fusable = _fusable_calls(trace)
     read_elsewhere = {call.tensor.ref() for call in [*taps, *_read_outside_layers(trace, graph)]}
     inner = {reference: call for reference, call in fusable.items() if reference not in read_elsewhere}
     ends = [fusable[tap.tensor.ref()] for tap in taps if tap.tensor.ref() in fusable]
     blocks = [_block_ending_at(end, inner, graph) for end in ends]
     return tuple(dict.fromkeys(tuple(call.path for call in block) for block in blocks if len(block) > 1))
+
+
+def _graph_of_all(trace: Trace) -> CallGraph:
+    """Link all calls of the model's own graph, also those that can't be tapped."""
+    model_graph = trace.inputs[0].graph
+    return CallGraph(call for call in trace.calls if call.tensor is not None and call.tensor.graph is model_graph)
 
 
 def _block_ending_at(end: LayerCall, inner: Mapping[Any, LayerCall], graph: CallGraph) -> list[LayerCall]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import keras
+
 PREDICTIONS = "predictions"
 
 
 def flat_outputs(outputs: Any) -> list[Any]:
-    """The model's own outputs, flat, dicts in their own order."""
+    """Return a model's outputs, flat. Unlike Keras, which sorts their keys, this keeps dicts in their own order."""
     if isinstance(outputs, Mapping):
         return [tensor for value in outputs.values() for tensor in flat_outputs(value)]
     if isinstance(outputs, (list, tuple)):
@@ -17,23 +19,24 @@ def flat_outputs(outputs: Any) -> list[Any]:
     return [outputs]
 
 
-def prediction_names(model: Any, outputs: Any) -> list[str]:
-    """The names of the model's own outputs: its own for several, ``"predictions"`` for one."""
+def prediction_names(model: keras.Model, outputs: Any) -> list[str]:
+    """Return the names of a model's outputs: ``"predictions"`` for a single one, else the model's own names."""
     count = len(flat_outputs(outputs))
     if count == 1 and not isinstance(outputs, Mapping):
         return [PREDICTIONS]
     if isinstance(outputs, Mapping):
-        return _paths(outputs)
+        return _names_by_structure(outputs)
     names = list(getattr(model, "output_names", None) or [])
     if len(names) == count == len(set(names)):
         return names
-    return _paths(outputs)
+    return _names_by_structure(outputs)
 
 
-def _paths(outputs: Any, prefix: str = "") -> list[str]:
+def _names_by_structure(outputs: Any, prefix: str = "") -> list[str]:
+    """Return a name for each output made of its keys and indices, ``"output_1"`` or ``"boxes_0"``."""
     if isinstance(outputs, Mapping):
-        return [name for key, value in outputs.items() for name in _paths(value, f"{prefix}{key}_")]
+        return [name for key, value in outputs.items() for name in _names_by_structure(value, f"{prefix}{key}_")]
     if isinstance(outputs, (list, tuple)):
         start = prefix or "output_"
-        return [name for i, value in enumerate(outputs) for name in _paths(value, f"{start}{i}_")]
+        return [name for i, value in enumerate(outputs) for name in _names_by_structure(value, f"{start}{i}_")]
     return [prefix.rstrip("_")]

@@ -209,14 +209,17 @@ class Selector:
                 "run in inference, is an input, or runs inside a tf.function of its own."
             )
         for call in calls:
-            if call.untappable_because:
-                raise NoFeatureMapError(f"`layers` can't tap {path!r}: {call.untappable_because}.")
-            if not call.spatial_shape:
-                raise NoFeatureMapError(
-                    f"`layers` must name layers with a spatial output, such as (B, h, w, C). Received: {path!r} "
-                    f"({type(layer).__name__}) with output {call.shape}.{self._nearest_map(call)}"
-                )
+            self._check_tappable(call, path)
         return [call for call in calls if call.is_first_time_step]
+
+    def _check_tappable(self, call: LayerCall, path: str) -> None:
+        if call.untappable_because:
+            raise NoFeatureMapError(f"`layers` can't tap {path!r}: {call.untappable_because}.")
+        if not call.spatial_shape:
+            raise NoFeatureMapError(
+                f"`layers` must name layers with a spatial output, such as (B, h, w, C). Received: {path!r} "
+                f"({type(call.layer).__name__}) with output {call.shape}.{self._nearest_map(call)}"
+            )
 
     def _nearest_map(self, call: LayerCall) -> str:
         """Return a sentence that names the last layer with a feature map before a call, else the first after it."""

@@ -12,7 +12,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from visualcnn_tf._model import ExplainedModel
-from visualcnn_tf.introspect.inputs import image_inputs
+from visualcnn_tf.introspect.find_inputs import image_inputs
 from visualcnn_tf.ops.normalize import normalize_maps
 from visualcnn_tf.ops.resize import resize
 from visualcnn_tf.render.colormaps import DEFAULT_COLORMAP, color_table
