@@ -177,8 +177,8 @@ INTRODUCTION = (
     "`predict`. The **floor** is the time to read each tapped feature map once and to write each heatmap once, at the "
     "speed at which this machine copies memory: {machine}. The last column is the time that heatmaps add to the bare "
     f"model's, as a multiple of the floor. *{AFTER}*: `after_activation=True`; *{XLA}*: `jit_compile=True`; "
-    "*XLA for heatmaps and fused blocks*: `compile_fused_blocks=True`, which also compiles a part of the model itself, "
-    "so that it may add less than the floor, or even less than nothing."
+    "*XLA for heatmaps and fused blocks*: `compile_fused_blocks=True` as well, which also compiles a part of the model "
+    "itself, so that it may add less than the floor, or even less than nothing."
 )
 
 

@@ -20,10 +20,10 @@ def pairs():
     return composites.held_out(40)
 
 
-def peaks(places: np.ndarray) -> np.ndarray:
+def peaks(positions: np.ndarray) -> np.ndarray:
     """Maps that are largest at these rows and columns."""
-    maps = np.zeros((len(places), composites.SIZE, composites.SIZE))
-    maps[np.arange(len(places)), places[:, 0], places[:, 1]] = 0.5
+    maps = np.zeros((len(positions), composites.SIZE, composites.SIZE))
+    maps[np.arange(len(positions)), positions[:, 0], positions[:, 1]] = 0.5
     return maps
 
 

@@ -22,15 +22,15 @@ from benchmarks.timing import Samples, Spread
 def test_the_floor_reads_each_map_once_and_writes_each_heatmap_once():
     machine = floor.Machine(bandwidth=1e3, fresh=1e3, multiplications=1.0)
     shapes = [(2, 5, 4, 3), (2, 3, 2, 7)]
-    read, places = 2 * (60 + 42) * 4, 2 * 2 * 10 * 8
-    assert floor.seconds(machine, shapes, (10, 8)) == pytest.approx((read + places * 4) / 1e3)
-    assert floor.seconds(machine, shapes, (10, 8), "uint8") == pytest.approx((read + places) / 1e3)
+    read, pixels = 2 * (60 + 42) * 4, 2 * 2 * 10 * 8
+    assert floor.seconds(machine, shapes, (10, 8)) == pytest.approx((read + pixels * 4) / 1e3)
+    assert floor.seconds(machine, shapes, (10, 8), "uint8") == pytest.approx((read + pixels) / 1e3)
     assert floor.seconds(machine, shapes, None) == pytest.approx((read + 2 * (20 + 6) * 4) / 1e3)
-    assert floor.seconds(machine, shapes, (10, 8), reads=2) == pytest.approx((2 * read + places * 4) / 1e3)
+    assert floor.seconds(machine, shapes, (10, 8), reads=2) == pytest.approx((2 * read + pixels * 4) / 1e3)
 
 
 def test_the_floor_of_eigen_counts_the_smaller_matrix():
-    # 6 places, 4 channels: 6·4·4 for the matrix, 7·4³ to square it, 2·6·4 for the projection.
+    # 6 positions, 4 channels: 6·4·4 for the matrix, 7·4³ to square it, 2·6·4 for the projection.
     assert floor.eigen_multiplications([(1, 3, 2, 4)]) == 96 + 448 + 48
     assert floor.eigen_multiplications([(2, 2, 1, 4)]) == 2 * (2 * 2 * 4 + 7 * 8 + 16)
 

@@ -52,7 +52,7 @@ def test_the_module_is_asked_for_its_architectures() -> None:
     [([[np.nan, 1.0]], "from nan"), ([[0.0, 1.0000001]], "to 1.0000001"), ([[0.1, 1.0]], "from 0.1")],
 )
 def test_a_heatmap_out_of_range_is_found_out(heatmap: Any, message: str) -> None:
-    tap = SimpleNamespace(path="conv", has_steps=False, frame_shape=(None, 1, 2, 3))
+    tap = SimpleNamespace(path="conv", has_steps=False, space=(1, 2))
     assert ways.shows_something(tap, np.array([[[0, 1]]], np.float32))
     assert not ways.shows_something(tap, np.zeros((1, 1, 2), np.float32))
     with pytest.raises(ways.WrongResultError, match=message):

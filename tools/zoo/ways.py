@@ -77,7 +77,7 @@ def shows_something(tap: Any, heatmap: np.ndarray) -> bool:
     low, high = (extreme(each.reshape(len(each), -1), axis=1) for extreme in (np.min, np.max))
     if not (np.isfinite(heatmap).all() and (low == 0).all() and ((high == 1) | (high == 0)).all()):
         raise WrongResultError(f"{tap.path}: heatmaps from {low.min()} to {high.max()}")
-    return bool(high.any()) or all(n == 1 for n in tap.frame_shape[1:-1])
+    return bool(high.any()) or all(n == 1 for n in tap.space)
 
 
 def gradients(subject: Subject) -> str:
@@ -103,9 +103,10 @@ def reference_gradcam(subject: Subject, explained: Any) -> dict[str, Any]:
         score = subject.options.get("target", lambda output: tf.reduce_max(output, -1))(output)
         maps = {}
         for tap in explained.taps:
-            calls = tap.calls(recorded[tap.path])
-            steps = [weighted(a, g, tap.sequence) for a, g in zip(calls, tf.gradients(score, calls), strict=True)]
-            maps[tap.key] = steps[0] if tap.frames is None else tf.stack(steps, 1)
+            calls = tap.outputs_of(recorded[tap.path])
+            pairs = zip(calls, tf.gradients(score, calls), strict=True)
+            steps = [weighted(a, g, tap.returns_sequence) for a, g in pairs]
+            maps[tap.key] = steps[0] if tap.time_steps is None else tf.stack(steps, 1)
         return maps
 
     with recording(subject, [tap.path for tap in explained.taps], recorded):
