@@ -11,6 +11,7 @@ import tensorflow as tf
 from support.small_cnn import small_cnn
 
 import visualcnn_tf.cli.main
+from visualcnn_tf import methods
 from visualcnn_tf._attach import attach
 from visualcnn_tf.cli import parser
 from visualcnn_tf.cli import show as show_command
@@ -19,7 +20,6 @@ from visualcnn_tf.cli.main import main
 from visualcnn_tf.export.preprocess import PREPROCESS
 from visualcnn_tf.export.tflite import QUANTIZATIONS
 from visualcnn_tf.io.images import read_images
-from visualcnn_tf.methods import AblationCAM
 from visualcnn_tf.ops.normalize import DTYPES
 from visualcnn_tf.render.colormaps import COLORMAPS, DEFAULT_COLORMAP
 from visualcnn_tf.viz.gallery import BACKGROUNDS
@@ -206,7 +206,7 @@ def test_show_explains_the_model_inside_an_explained_model(folder, tmp_path, plo
         (["--method", "gradcam", "--class", "top2"], {"method": "gradcam", "target": "top2"}, ["_top1", "_top2"]),
         (
             ["--method", "ablationcam", "--max-channels", "3", "--class", "1"],
-            {"method": AblationCAM(max_channels=3), "target": 1},
+            {"method": methods.AblationCAM(max_channels=3), "target": 1},
             [""],
         ),
     ],
@@ -291,7 +291,6 @@ def test_jpeg_files_are_read(tmp_path):
         (["show", "model.keras", "a.png", "--layers", "secnod"], "Did you mean 'second'"),
         (["show", "model.keras", "a.png", "--layers", "head"], "spatial output"),
         (["show", "model.keras", "a.png", "--layers", "99"], "indices must be from"),
-        (["show", "model.keras", "a.png", "--method", "devation"], "'deviation'"),
         (["show", "model.keras", "a.png", "--method", "gradcam", "--class", "3"], "within the model's 3 classes"),
         (["show", "model.keras", "a.png", "--method", "gradcam", "--class", "top4"], "within the model's 3 classes"),
         (["show", "model.keras", "a.png", "--method", "gradcam", "--class", "cat"], "`target` must be 'predicted'"),
@@ -334,6 +333,7 @@ def test_a_mistake_is_one_line_on_stderr_and_exit_code_2(folder, monkeypatch, ca
         ),
         (["show", "model.keras", "a.png", "--max-channels", "few"], "argument --max-channels"),
         (["show", "m", "i", "--scale", "none", "--preprocess", "vgg16"], "not allowed with"),
+        (["show", "m", "i", "--method", "devation"], "Did you mean 'deviation'"),
         (["demo", "--seed", "x"], "argument --seed"),
     ],
 )
@@ -354,6 +354,7 @@ def test_a_wrong_command_line_exits_with_2(capsys, words, message):
         (parser.COLORMAPS, COLORMAPS),
         (parser.BACKGROUNDS, BACKGROUNDS),
         (parser.DTYPES, DTYPES),
+        (parser.METHODS, methods.NAMES),
         (parser.PREPROCESS, [name for name in PREPROCESS if name]),
         (parser.QUANTIZE, [name for name in QUANTIZATIONS if name]),
     ],

@@ -16,6 +16,11 @@ COLORMAPS = ("turbo", "viridis", "inferno", "cividis", "gray", "jet", "heat")
 DEFAULT_COLORMAP = "turbo"
 BACKGROUNDS = ("light", "dark")
 DTYPES = ("float32", "float16", "uint8")
+METHODS = (
+    *("deviation", "mean", "mean_abs", "max", "l2", "std", "eigen"),
+    *("gradcam", "gradcam++", "hirescam", "layercam", "xgradcam", "eigengradcam"),
+    *("reciprocam", "scorecam", "ablationcam"),
+)
 PREPROCESS = ("0..1", "-1..1", "caffe")
 QUANTIZE = ("float16", "dynamic", "int8")
 
@@ -101,7 +106,7 @@ def _add_video(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--layer", type=_number_or_text, default="last", metavar="L", help="one layer, or 'last'; default: %(default)s"
     )
-    parser.add_argument("--method", default="gradcam", metavar="M", help="the fusion; default: %(default)s")
+    _add_method(parser, default="gradcam")
     parser.add_argument(
         "--range", type=float, nargs=2, metavar=("LOW", "HIGH"), help="raw values of the lowest and highest color"
     )
@@ -177,7 +182,7 @@ def _add_heatmaps(parser: argparse.ArgumentParser, classes: str) -> None:
         metavar="L",
         help="a preset (conv, stages, last), or names, paths, patterns and indices; default: conv",
     )
-    parser.add_argument("--method", default="deviation", metavar="M", help="the fusion; default: %(default)s")
+    _add_method(parser, default="deviation")
     parser.add_argument(
         "--class",
         dest="target",
@@ -195,6 +200,16 @@ def _add_heatmaps(parser: argparse.ArgumentParser, classes: str) -> None:
         nargs="+",
         metavar="N",
         help="height and width of the heatmaps, or 'native' for each layer's own; default: the input's",
+    )
+
+
+def _add_method(parser: argparse.ArgumentParser, default: str) -> None:
+    parser.add_argument(
+        "--method",
+        type=_one_of(METHODS),
+        default=default,
+        metavar="M",
+        help=f"how channels become one heatmap: {_listed(METHODS)}; default: %(default)s",
     )
 
 

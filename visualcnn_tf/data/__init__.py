@@ -1,1 +1,1 @@
-"""Data sets."""
+"""A data set and a network to try the package on."""

@@ -1,6 +1,6 @@
-"""Real handwritten digits that need no download, and a small network that reads them.
+"""Handwritten digits that need no download, and a small network that classifies them.
 
-The digits are scikit-learn's (1797 pictures of 8×8 from NIST forms), enlarged to 28×28.
+The digits are scikit-learn's (1797 images of 8×8 from NIST forms), enlarged to 28×28.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from visualcnn_tf.errors import MissingExtraError
 
 SIZE = 28
-_MARGIN = 4  # a black border, as wide as MNIST's: the convolutions' own padding then disturbs no stroke
+_MARGIN = 4  # pixels of black border, as in MNIST: so the padding of the convolutions does not touch a stroke
 _SHIFT = 2
 _TEST_SHARE = 0.25
 _BATCH = 32
 
 
 class Digits(NamedTuple):
-    """Pictures ``(N, 28, 28, 1)`` in [0, 1], ink bright on black, and the digits 0-9 that they show."""
+    """Images ``(N, 28, 28, 1)`` in [0, 1], bright digits on black, and the digits 0-9 that they show."""
 
     train_images: NDArray[np.float32]
     train_labels: NDArray[np.int64]
@@ -32,10 +32,10 @@ class Digits(NamedTuple):
 
 
 def load_digits() -> Digits:
-    """The digits, split 3:1 into training and test pictures; the same split each time.
+    """Return the digits, split 3:1 into training and test images; the same split each time.
 
     Raises:
-        MissingExtraError: scikit-learn, which ships the pictures, is not installed.
+        MissingExtraError: scikit-learn, which contains the images, is not installed.
     """
     try:
         from sklearn import datasets, model_selection
@@ -52,7 +52,7 @@ def load_digits() -> Digits:
 
 
 def enlarge(images: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
-    """Smoothly enlarges square pictures ``(N, h, h, 1)`` in [0, 1] to 28×28, with a black border."""
+    """Smoothly enlarge square images ``(N, h, h, 1)`` in [0, 1] to 28×28, with a black border."""
     inner = SIZE - 2 * _MARGIN
     large = tf.image.resize(np.asarray(images, np.float32), (inner, inner), method="bicubic")
     border = (_MARGIN, _MARGIN)
@@ -61,7 +61,7 @@ def enlarge(images: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
 
 
 def build_cnn() -> keras.Model:
-    """The network: three convolutions and a pooling layer to look at, and two dense layers that decide."""
+    """Return the network, not trained: three convolutions and a pooling layer, then two dense layers."""
     layers = keras.layers
     return keras.Sequential(
         [
@@ -79,20 +79,23 @@ def build_cnn() -> keras.Model:
 
 
 def train_cnn(digits: Digits, *, seed: int = 0, epochs: int = 5) -> keras.Model:
-    """Trains the network on pictures that are shifted by up to two pixels, anew in each epoch.
+    """Train the network on images that are shifted by up to two pixels, randomly in each epoch.
 
     Args:
         digits: What :func:`load_digits` returns.
-        seed: Of everything random: the first weights, the order of the pictures, the shifts.
-        epochs: How often each training picture is seen.
+        seed: The seed of everything random: the initial weights, the order of the images, the shifts.
+        epochs: How often each training image is used.
+
+    Returns:
+        The trained network.
     """
     keras.utils.set_random_seed(seed)
     rng = np.random.default_rng(seed)
     model = build_cnn()
     steps = epochs * math.ceil(len(digits.train_images) / _BATCH)
-    # Steps that shrink to nothing leave the network at rest: without that, seeds differ by 2 %.
+    # A learning rate that decays to zero makes the accuracy depend less on the seed; without it, seeds differ by 2 %.
     optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(2e-3, steps))
-    # Compiling with XLA would take longer than it saves in so short a training.
+    # Compiling with XLA would take longer than it saves in such a short training.
     model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
     for _ in range(epochs):
         model.fit(shift(digits.train_images, rng), digits.train_labels, batch_size=_BATCH, verbose=0)
@@ -100,7 +103,7 @@ def train_cnn(digits: Digits, *, seed: int = 0, epochs: int = 5) -> keras.Model:
 
 
 def shift(images: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Moves each picture by up to two pixels up or down and left or right; what comes in is black."""
+    """Move each image by up to two pixels vertically and horizontally; new pixels are black."""
     border = (_SHIFT, _SHIFT)
     padded = np.pad(images, ((0, 0), border, border, (0, 0)))
     windows = np.lib.stride_tricks.sliding_window_view(padded, (SIZE, SIZE), axis=(1, 2))
@@ -110,6 +113,6 @@ def shift(images: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.f
 
 
 def accuracy(model: keras.Model, digits: Digits) -> float:
-    """The share of the test pictures that the model reads right."""
+    """Return the share of the test images that the model classifies correctly."""
     guesses = model.predict(digits.test_images, batch_size=64, verbose=0).argmax(axis=-1)
     return float(np.mean(guesses == digits.test_labels))

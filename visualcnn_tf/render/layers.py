@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import keras
 import tensorflow as tf
@@ -40,7 +39,7 @@ class Colorize(keras.layers.Layer):
         InvalidArgumentError: ``colormap`` is unknown, or the heatmap is not of real numbers.
     """
 
-    def __init__(self, colormap: str = DEFAULT_COLORMAP, **kwargs: Any) -> None:
+    def __init__(self, colormap: str = DEFAULT_COLORMAP, **kwargs: object) -> None:
         check_backend()
         color_table(colormap)
         super().__init__(dtype="float32", **kwargs)
@@ -52,7 +51,7 @@ class Colorize(keras.layers.Layer):
         """Return the colors; see the class."""
         return colorize(heatmap, self.colormap)
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, object]:
         """Return the arguments of ``__init__``."""
         return {**_base_config(self), "colormap": self.colormap}
 
@@ -95,7 +94,7 @@ class Overlay(keras.layers.Layer):
         *,
         weighted: bool = False,
         value_range: Sequence[float] | None = None,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> None:
         check_backend()
         check_alpha(alpha)
@@ -114,7 +113,7 @@ class Overlay(keras.layers.Layer):
         """Return the pictures; see the class."""
         return overlay(image, heatmap, self.alpha, self.colormap, weighted=self.weighted, value_range=self.value_range)
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, object]:
         """Return the arguments of ``__init__``."""
         options = ("alpha", "colormap", "weighted", "value_range")
         return {**_base_config(self), **{name: getattr(self, name) for name in options}}
@@ -146,7 +145,7 @@ class BlurByImportance(keras.layers.Layer):
         InvalidArgumentError: Ranks or sizes do not fit.
     """
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, **kwargs: object) -> None:
         check_backend()
         # Without autocast the image keeps its dtype.
         super().__init__(dtype="float32", autocast=False, **kwargs)
@@ -157,11 +156,11 @@ class BlurByImportance(keras.layers.Layer):
         """Return the pictures; see the class."""
         return blur_by_importance(image, heatmap)
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, object]:
         """Return the arguments of ``__init__``."""
         return _base_config(self)
 
 
-def _base_config(layer: keras.layers.Layer) -> dict[str, Any]:
+def _base_config(layer: keras.layers.Layer) -> dict[str, object]:
     """Return the base configuration without the dtype: pictures are always computed in float32."""
     return {"name": layer.name, "trainable": layer.trainable}

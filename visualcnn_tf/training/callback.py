@@ -114,10 +114,10 @@ class HeatmapCallback(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         """Draw and write, every so many epochs."""
-        if (epoch + 1) % self._every:
+        if self._explained is None or (epoch + 1) % self._every:
             return
         start = time.perf_counter()
-        for key, pictures in self._pictures():
+        for key, pictures in self._pictures(self._explained):
             if self._event_file is not None:
                 self._event_file.write(key, pictures, epoch)
             if self._png_dir is not None:
@@ -135,9 +135,8 @@ class HeatmapCallback(keras.callbacks.Callback):
             share = self.seconds / (time.perf_counter() - self._start)
             print(f"Heatmaps of {self._drawn} epochs took {self.seconds:.1f} s, {share:.0%} of the training.")
 
-    def _pictures(self) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+    def _pictures(self, explained: ExplainedModel) -> Iterator[tuple[str, NDArray[np.uint8]]]:
         """Yield the key of each heatmap and the images with it laid over them."""
-        explained: Any = self._explained  # `fit` begins before an epoch ends
         outputs = explained(self._images, training=False)
         factor = self._size[0] // self._images.shape[1]
         images = self._images.repeat(factor, axis=1).repeat(factor, axis=2)
