@@ -1,4 +1,4 @@
-"""A tour of visualcnn_tf: train, watch, look, ask, lay over, serve, and run on a device, in about a minute.
+"""A tour of visualcnn_tf: train, show, explain, overlay, serve, and run on a device, in about a minute.
 
     pip install "visualcnn-tf[demo]"
     python examples/tour.py tour        # the pictures go to the folder tour/
@@ -32,7 +32,7 @@ OUT.mkdir(parents=True, exist_ok=True)
 
 
 def keep(name: str, picture: Any) -> None:
-    """Writes a figure, or pictures (N, H, W, 3) side by side, as a PNG file; a notebook shows it, too."""
+    """Write a figure, or pictures (N, H, W, 3) side by side, as a PNG file; in a notebook, show it, too."""
     if hasattr(picture, "savefig"):
         picture.savefig(content := io.BytesIO(), format="png", dpi=120)
         png = content.getvalue()
@@ -47,23 +47,24 @@ def keep(name: str, picture: Any) -> None:
 
 
 def enlarged(pictures: Any, factor: int = 5) -> np.ndarray:
-    """Pictures (N, H, W, C) with each pixel repeated."""
+    """Return pictures (N, H, W, C) with each pixel repeated."""
     return np.asarray(pictures).repeat(factor, axis=1).repeat(factor, axis=2)
 
 
 # %% [markdown]
-# ## Train, and watch
-# Scikit-learn's handwritten digits, enlarged to 28×28, and a small CNN with three convolutions. The callback lays the
-# evidence for the predicted class over four digits at the end of each epoch. Training is not changed by it.
+# ## Train with a callback
+# Scikit-learn's handwritten digits, enlarged to 28×28, and a small CNN with three convolutions. At the end of each epoch
+# the callback overlays four digits with the evidence for their predicted class. It does not change the training.
 
 # %%
-print("1. Train on handwritten digits, and watch what the network learns to look at")
+print("1. Train on handwritten digits, with pictures of what the network learns to look at")
 keras.utils.set_random_seed(0)
 digits = load_digits()
 images, labels = digits.test_images, digits.test_labels
 watched = images[np.unique(labels, return_index=True)[1][[2, 3, 6, 9]]]
 
-# HiResCAM and not Grad-CAM, which averages gradients over places: the head of this network weighs each place.
+# HiResCAM, not Grad-CAM, which averages gradients over positions: the head of this network weighs every position
+# differently.
 watch = vc.HeatmapCallback(watched, layers="last", method="hirescam", log_dir=OUT / "logs", png_dir=OUT / "training")
 model = build_cnn()
 model.compile(keras.optimizers.Adam(2e-3), "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
@@ -74,11 +75,11 @@ print(f"  test accuracy {accuracy(model, digits):.1%}; pictures of each epoch to
 print(f"  wrote {OUT / 'training'} and {OUT / 'logs'} (tensorboard --logdir {OUT / 'logs'})")
 
 # %% [markdown]
-# ## Look
-# The explained model returns one heatmap for each layer beside its predictions, which are the model's own.
+# ## Show what layers respond to
+# The explained model returns one heatmap for each layer beside its predictions, which are those of the model.
 
 # %%
-print("2. Look: what each layer responds to")
+print("2. Show what each layer responds to")
 explained = vc.attach(model)
 outputs = explained.predict(watched, verbose=0)
 changed = float(np.max(np.abs(outputs["predictions"] - model.predict(watched, verbose=0))))
@@ -87,11 +88,11 @@ names = [str(digit) for digit in range(10)]
 keep("gallery.png", vc.plot_heatmaps(watched, outputs, taps=explained.taps, class_names=names))
 
 # %% [markdown]
-# ## Ask for a class
-# The three digits that the network is least sure of, each with the evidence for its first and its second guess.
+# ## Explain a class
+# The three digits that the network is least sure of, each with the evidence for the two most probable classes.
 
 # %%
-print("3. Ask for a class: why this digit, and why the next best?")
+print("3. Explain classes: the evidence for the two most probable digits")
 scores = np.sort(model.predict(images, verbose=0), axis=-1)
 unsure = np.argsort(scores[:, -1] - scores[:, -2])[:3]
 why = vc.attach(model, layers="last", method="hirescam", target="top2")
@@ -104,11 +105,12 @@ figure = vc.plot_heatmaps(images[unsure], answers, taps=why.taps, labels=labels[
 keep("asked.png", figure)
 
 # %% [markdown]
-# ## Lay over
-# Colors with one opacity, colors that are clear where the heatmap is low, and the blurmap: sharp where it is high.
+# ## Overlay
+# Colors with one opacity, colors that are transparent where the heatmap is low, and an image that is sharp where the
+# heatmap is high and blurred where it is low.
 
 # %%
-print("4. Lay over")
+print("4. Overlay images with heatmaps")
 large = enlarged(watched)
 evidence = vc.attach(model, layers="last", method="hirescam", size=large.shape[1:3]).predict(watched, verbose=0)
 heatmaps = evidence["heatmap_conv3"]
@@ -118,8 +120,8 @@ keep("blurred.png", vc.overlay(vc.blur_by_importance(large, heatmaps), heatmaps,
 
 # %% [markdown]
 # ## Serve
-# A SavedModel takes encoded images and answers with PNG files: what TensorFlow Serving loads. A process that has
-# TensorFlow alone stands in for the server here.
+# TensorFlow Serving loads a SavedModel. This one takes encoded images and returns PNG files. Instead of the server, a
+# process that imports TensorFlow alone runs it here.
 
 # %%
 print("5. Export a SavedModel, and serve it")
@@ -148,8 +150,8 @@ replies = [tf.io.decode_png((OUT / f"answer_{number}.png").read_bytes()) for num
 keep("served.png", enlarged(replies))
 
 # %% [markdown]
-# ## Run on the device
-# One TensorFlow Lite file, with builtin operations only, that can be asked for any class.
+# ## Run on a device
+# One TensorFlow Lite file, with builtin operations only, that explains any class that is asked for.
 
 # %%
 print("6. Export for devices, and run it")

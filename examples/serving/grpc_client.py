@@ -1,4 +1,4 @@
-"""Sends images to TensorFlow Serving over gRPC and writes what its heatmaps show.
+"""Send images to TensorFlow Serving over gRPC and write the heatmaps as pictures.
 
     python grpc_client.py cat.jpg dog.jpg -o heatmaps
 
@@ -19,17 +19,17 @@ from pictures import summary, write_pictures
 from tensorflow_serving.apis.predict_pb2 import PredictRequest
 from tensorflow_serving.apis.prediction_service_pb2_grpc import PredictionServiceStub
 
-# gRPC's own limit of 4 MiB is little for heatmaps.
+# bytes; gRPC's default of 4 MiB is too small for heatmaps
 MAX_ANSWER = 64 * 1024 * 1024
 
 
 def predict(
     address: str, model: str, encoded_images: Sequence[bytes], wanted: Sequence[str] = (), timeout: float = 60
 ) -> dict[str, np.ndarray]:
-    """The outputs for all images, by name, the images along the first axis; only those ``wanted``, if given.
+    """Return the outputs for all images, by name, the images along the first axis; only those ``wanted``, if given.
 
     Raises:
-        grpc.RpcError: when the server refuses the request.
+        grpc.RpcError: The server refuses the request.
     """
     request = PredictRequest(output_filter=wanted)
     request.model_spec.name = model
@@ -41,7 +41,7 @@ def predict(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("images", nargs="+", type=Path)
     parser.add_argument("--address", default="localhost:8500")

@@ -1,4 +1,4 @@
-"""Heatmaps from a server as pictures: each by itself, and laid over the image that it explains."""
+"""Heatmaps from a server as pictures: each by itself, and laid over its image."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ OPACITY = 0.5
 
 
 def write_pictures(image_file: Path, outputs: Mapping[str, Any], folder: Path) -> list[Path]:
-    """Writes ``<image>_<output>.png`` and ``<image>_<output>_overlay.png`` for each heatmap of one image.
+    """Write ``<image>_<output>.png`` and ``<image>_<output>_overlay.png`` for each heatmap of one image.
 
     Args:
-        image_file: the image that was sent.
-        outputs: the answer for this image: arrays or nested lists by name. What is no heatmap is skipped.
-        folder: where the pictures go; it is made if it is missing.
+        image_file: The image that was sent.
+        outputs: The answer for this image: arrays or nested lists by name. Other outputs than heatmaps are skipped.
+        folder: The folder for the pictures; it is created if it is missing.
 
     Returns:
         The files that were written.
@@ -38,14 +38,14 @@ def write_pictures(image_file: Path, outputs: Mapping[str, Any], folder: Path) -
 
 
 def colored(heatmap: np.ndarray) -> Image.Image:
-    """A heatmap, floats from 0 to 1 or integers from 0 to 255, in colors from blue to red."""
+    """Return a heatmap, floats from 0 to 1 or integers from 0 to 255, in colors from blue to red."""
     values = heatmap / 255 if heatmap.dtype.kind in "iu" else heatmap
     colors: np.ndarray = matplotlib.colormaps["turbo"](np.clip(values, 0, 1), bytes=True)
     return Image.fromarray(colors[..., :3])
 
 
 def summary(outputs: Mapping[str, Any]) -> str:
-    """The likeliest class of one image, or that the image could not be read."""
+    """Return the class with the highest score, or that the image could not be read."""
     if "valid" in outputs and not outputs["valid"]:
         return "not a readable image"
     scores = np.ravel(outputs["predictions"])

@@ -1,4 +1,4 @@
-"""Sends images to TensorFlow Serving over REST and writes what its heatmaps show.
+"""Send images to TensorFlow Serving over REST and write the heatmaps as pictures.
 
     python rest_client.py cat.jpg dog.jpg -o heatmaps
 
@@ -20,10 +20,10 @@ from pictures import summary, write_pictures
 
 
 def predict(url: str, encoded_images: Sequence[bytes], timeout: float = 60) -> list[dict[str, Any]]:
-    """The outputs for each image, by name.
+    """Return the outputs for each image, by name.
 
     Raises:
-        RuntimeError: with the message of the server when it refuses the request.
+        RuntimeError: The server refuses the request; the message is that of the server.
     """
     instances = [{"b64": base64.b64encode(encoded).decode()} for encoded in encoded_images]
     body = json.dumps({"signature_name": "serving_bytes", "instances": instances}).encode()
@@ -37,7 +37,7 @@ def predict(url: str, encoded_images: Sequence[bytes], timeout: float = 60) -> l
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("images", nargs="+", type=Path)
     parser.add_argument("--url", default="http://localhost:8501/v1/models/explained")
