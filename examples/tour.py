@@ -53,8 +53,8 @@ def enlarged(pictures: Any, factor: int = 5) -> np.ndarray:
 
 # %% [markdown]
 # ## Train with a callback
-# Scikit-learn's handwritten digits, enlarged to 28×28, and a small CNN with three convolutions. At the end of each epoch
-# the callback overlays four digits with the evidence for their predicted class. It does not change the training.
+# Scikit-learn's handwritten digits, enlarged to 28×28, and a small CNN with three convolutions. At the end of each
+# epoch the callback overlays four digits with the evidence for their predicted class. It does not change the training.
 
 # %%
 print("1. Train on handwritten digits, with pictures of what the network learns to look at")
