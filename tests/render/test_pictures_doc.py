@@ -37,7 +37,7 @@ def test_snippets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) 
     assert scope["pictures"].shape == scope["colors"].shape == (8, 28, 28, 3)
     assert scope["shown"].overlay_names == ["overlay_conv3"]
     assert scope["blurred"].shape == images.shape
-    assert scope["answers_with_pictures"](images).shape == (8, 28, 28, 3)
+    assert scope["returns_pictures"](images).shape == (8, 28, 28, 3)
     assert "s for the pictures of all epochs" in capsys.readouterr().out
     assert sorted(path.name for path in tmp_path.glob("gallery*")) == ["gallery.png", "gallery_1.png"]
     assert (tmp_path / "pictures" / "heatmap_conv3_epoch_0001.png").exists()
