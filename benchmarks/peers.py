@@ -71,7 +71,7 @@ FULL = Size(
 QUICK = Size(SMALL, {1: 3, 4: 3}, 3, 4, SMALL, 3, 4, memory=False)
 
 
-# Compared with tf-keras-vis ---------------------------------------------------------------------------------------------
+# Compared with tf-keras-vis ----------------------------------------------------------------------------------------
 
 
 def against(method: str, scene: Scene, batch: int, rounds: int, report: Report, **limit: Any) -> list[str]:
@@ -131,7 +131,7 @@ def check_scorecam(
         report.note(f"`scorecam`, {name}", checks.difference(f"{what}, {name}", got / scale, want / scale, 1e-3))
 
 
-# Compared with others -----------------------------------------------------------------------------------------------
+# Compared with others ----------------------------------------------------------------------------------------------
 
 
 def measure_by_hand(subject: Subject, rounds: int, report: Report) -> list[str]:
