@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
 import tensorflow as tf
@@ -12,6 +12,9 @@ from visualcnn_tf._utils.checks import bad_value, quoted
 from visualcnn_tf._utils.types import Shape
 from visualcnn_tf.errors import InputShapeError
 from visualcnn_tf.introspect.inputs import ModelInput, ModelInputs, is_flat_dict, shape_text
+
+#: The shape of one tensor, or a list or dict of shapes.
+Shapes: TypeAlias = "Shape | Sequence[Shapes] | Mapping[str, Shapes]"
 
 
 def model_inputs(model: keras.Model) -> ModelInputs | None:
@@ -36,7 +39,7 @@ def image_inputs(model: keras.Model) -> ModelInputs:
     return inputs
 
 
-def shaped_inputs(model: keras.Model, input_shape: Any, fixed: bool = True) -> ModelInputs:
+def shaped_inputs(model: keras.Model, input_shape: Shapes, fixed: bool = True) -> ModelInputs:
     """Return the inputs of a model that was never built, or whose unknown sizes the caller fixes.
 
     Args:
@@ -105,7 +108,7 @@ def _from_shapes(shapes: Any, dtype: str, fixed: bool) -> ModelInputs:
     return ModelInputs(structure, specs)
 
 
-def _with_batch(input_shape: Any) -> Any:
+def _with_batch(input_shape: Shapes) -> Any:
     """Return a caller's shape, or list or dict of shapes, with the batch in front of each."""
     error = bad_value(
         "input_shape", "a shape without the batch, such as (224, 224, 3), or a list or dict of them", input_shape
@@ -124,7 +127,7 @@ def _with_batch(input_shape: Any) -> Any:
         raise error from None
 
 
-def _is_shape(value: Any) -> bool:
+def _is_shape(value: object) -> bool:
     return isinstance(value, (tuple, list)) and all(n is None or isinstance(n, int) for n in value)
 
 
@@ -137,7 +140,7 @@ def _map_shapes(function: Callable[[Shape], Any], shapes: Any) -> Any:
     return [_map_shapes(function, value) for value in shapes]
 
 
-def _flat_shapes(shapes: Any) -> Sequence[Shape]:
+def _flat_shapes(shapes: Shapes) -> Sequence[Shape]:
     found: list[Shape] = []
     _map_shapes(found.append, shapes)
     return found

@@ -70,7 +70,7 @@ class ModelInputs:
             return dict(zip(self.names, tensors, strict=True))
         return keras.tree.pack_sequence_as(self.structure, list(tensors))
 
-    def flatten(self, inputs: Any) -> list[Any]:
+    def flatten(self, inputs: object) -> list[Any]:
         """Return what a caller passed, flat, in the order of the specs."""
         if isinstance(inputs, Mapping) and set(self.names) <= set(inputs):
             return [inputs[name] for name in self.names]
@@ -91,7 +91,7 @@ class ModelInputs:
         specs = (*self.specs, ModelInput(name, (None,), "int32"))
         return ModelInputs(dict.fromkeys([spec.name for spec in specs], 0), specs)
 
-    def check(self, inputs: Any) -> None:
+    def check(self, inputs: object) -> None:
         """Check the structure, ranks, channels and sizes of tensors, arrays or tensor specs with a batch first.
 
         Raises:
@@ -111,7 +111,7 @@ class ModelInputs:
                 _check_shape(spec, tuple(tensor.shape))
 
 
-def check_arrays(inputs: Any) -> None:
+def check_arrays(inputs: object) -> None:
     """Check that inputs are arrays or tensors of numbers: for others Keras's errors are hard to understand.
 
     Raises:
@@ -128,7 +128,7 @@ def check_arrays(inputs: Any) -> None:
         )
 
 
-def is_flat_dict(structure: Any) -> bool:
+def is_flat_dict(structure: object) -> bool:
     """Return whether a structure is a dict whose values are single tensors."""
     return isinstance(structure, Mapping) and not any(
         isinstance(value, (Mapping, list, tuple)) for value in structure.values()
@@ -140,7 +140,7 @@ def shape_text(shape: Shape) -> str:
     return "(" + ", ".join(["B", *("?" if n is None else str(n) for n in shape[1:])]) + ")" if shape else "()"
 
 
-def _is_string(value: Any) -> bool:
+def _is_string(value: object) -> bool:
     """Return whether a value is a string, or an array or tensor of strings or objects."""
     dtype = getattr(value, "dtype", None)
     is_array = getattr(dtype, "name", dtype) == "string" or getattr(dtype, "kind", "f") in "USO"

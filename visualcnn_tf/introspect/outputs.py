@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import keras
+import tensorflow as tf
 
 PREDICTIONS = "predictions"
 
 
-def flat_outputs(outputs: Any) -> list[Any]:
+def flat_outputs(outputs: object) -> list[tf.Tensor]:
     """Return a model's outputs, flat. Unlike Keras, which sorts their keys, this keeps dicts in their own order."""
     if isinstance(outputs, Mapping):
         return [tensor for value in outputs.values() for tensor in flat_outputs(value)]
@@ -19,7 +19,7 @@ def flat_outputs(outputs: Any) -> list[Any]:
     return [outputs]
 
 
-def prediction_names(model: keras.Model, outputs: Any) -> list[str]:
+def prediction_names(model: keras.Model, outputs: object) -> list[str]:
     """Return the names of a model's outputs: ``"predictions"`` for a single one, else the model's own names."""
     count = len(flat_outputs(outputs))
     if count == 1 and not isinstance(outputs, Mapping):
@@ -32,7 +32,7 @@ def prediction_names(model: keras.Model, outputs: Any) -> list[str]:
     return _names_by_structure(outputs)
 
 
-def _names_by_structure(outputs: Any, prefix: str = "") -> list[str]:
+def _names_by_structure(outputs: object, prefix: str = "") -> list[str]:
     """Return a name for each output made of its keys and indices, ``"output_1"`` or ``"boxes_0"``."""
     if isinstance(outputs, Mapping):
         return [name for key, value in outputs.items() for name in _names_by_structure(value, f"{prefix}{key}_")]

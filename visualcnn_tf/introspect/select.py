@@ -234,11 +234,11 @@ def _is_pattern(selector: str) -> bool:
     return any(character in selector for character in "*?[")
 
 
-def _is_explicit(selector: Any) -> bool:
+def _is_explicit(selector: object) -> bool:
     """Return whether a selector means one layer."""
     is_rule = isinstance(selector, str) and (selector in PRESETS or _is_pattern(selector))
     return selector is not None and not is_rule
 
 
-def _shown(selector: Any) -> str:
+def _shown(selector: object) -> str:
     return repr(selector.name if isinstance(selector, keras.Operation) else selector)
