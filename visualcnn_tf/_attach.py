@@ -131,9 +131,14 @@ def attach(
         compile_fused_blocks=compile_fused_blocks,
         check_numerics=check_numerics,
     )
+    return _explained(model, options, input_shape, name or f"{model.name}_explained")
+
+
+def _explained(model: keras.Model, options: Options, input_shape: Any, name: str) -> ExplainedModel:
+    """Return the explained model, without a plan if the model's inputs are only known at its first call."""
     inputs = model_inputs(model) if input_shape is None else shaped_inputs(model, input_shape)
     plan = None if inputs is None else make_plan(model, inputs, options)
-    return ExplainedModel(model, options, plan, name=name or f"{model.name}_explained")
+    return ExplainedModel(model, options, plan, name=name)
 
 
 def check_model(model: object) -> None:

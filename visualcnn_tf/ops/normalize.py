@@ -33,12 +33,17 @@ def check_normalize(normalize: object) -> Normalization:
     if not isinstance(normalize, (tuple, list)) or len(normalize) != 3 or normalize[0] != "range":
         raise bad_value("normalize", _ALLOWED, normalize)
     low, high = normalize[1:]
-    if not all(isinstance(x, numbers.Real) and math.isfinite(x) for x in (low, high)) or not low < high:
+    if not (_is_finite(low) and _is_finite(high) and low < high):
         raise bad_value("normalize", "('range', low, high) with finite low < high", normalize)
     low, high = float(low), float(high)
     if max(-low, high, high - low) > _LARGEST or high - low < _SMALLEST:
         raise bad_value("normalize", "('range', low, high) with numbers and a difference of float32", normalize)
     return ("range", low, high)
+
+
+def _is_finite(value: object) -> bool:
+    """Return whether a value is a finite real number."""
+    return isinstance(value, numbers.Real) and math.isfinite(value)
 
 
 def check_heatmap_dtype(heatmap_dtype: object, normalize: Normalization) -> str:
