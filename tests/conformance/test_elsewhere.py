@@ -17,8 +17,8 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from support.conformance_cases import OPTIONS, check_same, images, tiny_model
 from support.model_kinds import KINDS
+from support.option_cases import OPTIONS, check_same, images, tiny_model
 from support.served_model import ServedModel
 
 import visualcnn_tf as vc
@@ -32,7 +32,7 @@ CASES: dict[str, Callable[[], Case]] = {
     **{f"{kind}-{name}": lambda options=options: of_options(options) for (kind, name), options in OPTIONS.items()},
     **{f"kind-{name}": lambda name=name: of_kind(name) for name in KINDS},
 }
-EVERYDAY = ("fusion-eigen", "fusion-gradcam", "dtype-uint8", "target-input", "kind-nested_sequential")
+EVERYDAY = ("method-eigen", "method-gradcam", "heatmap_dtype-uint8", "target-input", "kind-nested_sequential")
 NAMES = [pytest.param(name, marks=[] if name in EVERYDAY else pytest.mark.slow) for name in CASES]
 #: What no TensorFlow Lite file can hold, and what is said of it.
 NOT_ON_A_DEVICE: dict[str, tuple[type[Exception], str]] = {

@@ -12,21 +12,21 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from support import oracle, oracle_gradient
-from support.conformance_cases import (
+from support.option_cases import (
     BUILDERS,
     IMAGE,
     OPTIONS,
     STEP,
     check_same,
     expected,
+    explains_class,
     images,
-    is_discriminative,
+    method_of,
     tiny_model,
 )
 from support.oracle import assert_close
 
 import visualcnn_tf as vc
-from visualcnn_tf.methods import PERTURBATIONS
 
 # What takes long to trace; tests of their own run these every day.
 LONG = {"eigengradcam", "reciprocam", "scorecam", "ablationcam", "top2", "(2, 0)"}
@@ -34,7 +34,7 @@ CASES = [
     pytest.param(builder, options, id=f"{builder}-{kind}-{name}", marks=[pytest.mark.slow] * (name in LONG))
     for (kind, name), options in OPTIONS.items()
     for builder in BUILDERS
-    if builder == "attach" or not (kind == "combination" or is_discriminative(options))
+    if builder == "attach" or not (kind == "combination" or explains_class(options))
 ]
 every_case = pytest.mark.parametrize(("builder", "options"), CASES)
 
@@ -62,7 +62,7 @@ def test_eager_graph_and_xla(builder: str, options: dict[str, Any]) -> None:
     graph = tf.function(subject, input_signature=[tf.TensorSpec((None, *IMAGE))], autograph=False)
     for batch in (images(1), images(3)):
         eager = subject(batch)
-        check(eager, expected(model, batch, options, combined), options.get("dtype", "float32"))
+        check(eager, expected(model, batch, options, combined), options.get("heatmap_dtype", "float32"))
         check_same(graph(batch), eager, 2e-6)
     check_same(tf.function(subject, jit_compile=True, autograph=False)(batch), eager, 1e-5)
     check_same(subject.predict(batch, verbose=0), eager, 2e-6)
@@ -98,11 +98,11 @@ def test_mixed_precision(policy: str, builder: str, options: dict[str, Any]) -> 
     # Of the feature maps as they are in half precision, the heatmap is exact to float32, gradients included; what
     # runs the model again has scores as exact as the model's own.
     step = {"mixed_float16": 2**-11, "mixed_bfloat16": 2**-8}[policy]
-    tolerance = 8 * step if options.get("method") in PERTURBATIONS else 1e-5
-    check(outputs, expected(model, batch, options, combined), options.get("dtype", "float32"), tolerance)
+    tolerance = 8 * step if method_of(options).needs_replay else 1e-5
+    check(outputs, expected(model, batch, options, combined), options.get("heatmap_dtype", "float32"), tolerance)
 
 
-LAYER_METHODS = [name for name in vc.FUSIONS if name not in PERTURBATIONS]
+LAYER_METHODS = [name for name in vc.methods.NAMES if not vc.methods.get(name).needs_replay]
 
 
 @pytest.mark.parametrize("method", LAYER_METHODS)
@@ -117,11 +117,11 @@ def test_gradients_of_the_layer_against_differences(method: str) -> None:
         return float((oracle_gradient.finished(fused, (4, 5)) * weights).sum())
 
     differences = np.zeros(a.shape)
-    for place in np.ndindex(a.shape):
+    for position in np.ndindex(a.shape):
         moved = [a.astype(np.float64) for _ in range(2)]
-        moved[0][place] += 1e-6
-        moved[1][place] -= 1e-6
-        differences[place] = (truth(moved[0]) - truth(moved[1])) / 2e-6
+        moved[0][position] += 1e-6
+        moved[1][position] -= 1e-6
+        differences[position] = (truth(moved[0]) - truth(moved[1])) / 2e-6
     layer = vc.FeatureMapFusion(method, size=(4, 5))
     with tf.GradientTape() as tape:
         tape.watch(maps := tf.constant(a))

@@ -5,13 +5,24 @@ from __future__ import annotations
 import inspect
 
 import pytest
-from support.conformance_cases import OPTIONS, PARAMETERS, PUBLIC, TABLES, missing
+from support.option_cases import OPTIONS, TABLES, missing
+from support.public_cases import PARAMETERS, PUBLIC
+from support.public_methods import PUBLIC_METHODS
+from support.public_targets import PUBLIC_TARGETS
 
 import visualcnn_tf as vc
 
+MODULES = {
+    "visualcnn_tf": (vc, PUBLIC),
+    "methods": (vc.methods, PUBLIC_METHODS),
+    "targets": (vc.targets, PUBLIC_TARGETS),
+}
 
-def test_every_public_name_has_a_case() -> None:
-    assert missing(vc.__all__, PUBLIC) == []
+
+@pytest.mark.parametrize("name", MODULES)
+def test_every_public_name_has_a_case(name: str) -> None:
+    module, checks = MODULES[name]
+    assert missing(module.__all__, checks) == []
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -36,19 +47,23 @@ def test_every_case_is_of_a_table() -> None:
 
 def test_a_missing_case_is_reported() -> None:
     assert missing([*vc.__all__, "brand_new"], PUBLIC) == ["brand_new"]
-    fusions = [name for kind, name in OPTIONS if kind == "fusion"]
-    assert missing([*vc.FUSIONS, "newest"], fusions) == ["newest"]
-    assert missing(vc.FUSIONS, fusions[1:]) == ["deviation"]
+    methods = [name for kind, name in OPTIONS if kind == "method"]
+    assert missing([*vc.methods.NAMES, "newest"], methods) == ["newest"]
+    assert missing(vc.methods.NAMES, methods[1:]) == ["deviation"]
     assert missing(["a", "b"], ["b", "c"]) == ["a", "c (no longer there)"]
 
 
 @pytest.mark.parametrize(("table", "name"), OPTIONS)
 def test_a_case_uses_what_it_stands_for(table: str, name: str) -> None:
-    option = {"fusion": "method", "combination": "combine"}.get(table, table)
-    assert str(OPTIONS[table, name][option]) == name
+    option = {"combination": "combine"}.get(table, table)
+    value = OPTIONS[table, name][option]
+    assert (vc.methods.get(value).name if table == "method" else str(value)) == name
 
 
-@pytest.mark.parametrize("name", [name for name in PUBLIC if name in vc.__all__])
-def test_public_name(name: str) -> None:
-    assert getattr(vc, name) is not None
-    PUBLIC[name]()
+@pytest.mark.parametrize(
+    ("module", "name"), [(each, name) for each, (module, checks) in MODULES.items() for name in checks]
+)
+def test_public_name(module: str, name: str) -> None:
+    owner, checks = MODULES[module]
+    assert getattr(owner, name) is not None
+    checks[name]()

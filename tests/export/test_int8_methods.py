@@ -6,22 +6,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.method_objects import ACTIVATION_METHODS, GRADIENT_METHODS
 from support.runtimes import run_litert
 from support.trained import LAYERS, digits, digits_cnn
 
 import visualcnn_tf as vc
-from visualcnn_tf.methods import ACTIVATION_FUSIONS, GRADIENT_FUSIONS
 
 IMAGES = 60
 # Before a Flatten, Grad-CAM's weights are means of gradients that nearly cancel, and its ReLU leaves almost nothing of
 # some maps: a single ReLU of the network that integers flip changes such a map completely. Its signed maps, and a
-# network with global pooling, are tested in test_discriminative_tflite.py.
+# network with global pooling, are tested in test_class_methods_tflite.py.
 LOWEST = {"gradcam": 0.95}
 
 
 @pytest.mark.slow
 def test_every_method_at_every_layer_agrees_with_keras(tmp_path: Path) -> None:
-    methods = [*ACTIVATION_FUSIONS, *GRADIENT_FUSIONS]
+    methods = [*ACTIVATION_METHODS, *GRADIENT_METHODS]
     explained = vc.attach(digits_cnn(), list(LAYERS), method=methods)
     data = digits().train_images[:100]
     report = vc.export_tflite(explained, tmp_path / "m.tflite", quantize="int8", representative_data=data)
@@ -33,9 +33,9 @@ def test_every_method_at_every_layer_agrees_with_keras(tmp_path: Path) -> None:
     assert agreement >= 0.95
     for tap in explained.taps:
         found = np.array([correlation(a, b) for a, b in zip(got[tap.key], want[tap.key], strict=True)])
-        print(f"{tap.path} {tap.method}: mean {found.mean():.4f}, lowest {found.min():.4f}")
-        assert found.mean() >= LOWEST.get(str(tap.method), 0.99), tap.key
-        if tap.method in ACTIVATION_FUSIONS:
+        print(f"{tap.path} {tap.method.name}: mean {found.mean():.4f}, lowest {found.min():.4f}")
+        assert found.mean() >= LOWEST.get(tap.method.name, 0.99), tap.key
+        if tap.method.name in ACTIVATION_METHODS:
             assert found.min() >= 0.999, tap.key
 
 

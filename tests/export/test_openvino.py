@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from support.method_objects import ACTIVATION_METHODS
 from support.model_kinds import KINDS, images
 from support.runtimes import assert_openvino_equals_keras
 from support.served_model import seeded_cnn
 
 import visualcnn_tf as vc
-from visualcnn_tf.methods import ACTIVATION_FUSIONS
 
 
 def test_cnn(tmp_path: Path) -> None:
@@ -20,7 +20,7 @@ def test_cnn(tmp_path: Path) -> None:
     assert_openvino_equals_keras(folder, explained, {"image": x}, x)
 
 
-@pytest.mark.parametrize("method", ACTIVATION_FUSIONS)
+@pytest.mark.parametrize("method", ACTIVATION_METHODS)
 def test_methods(method: str, tmp_path: Path) -> None:
     explained = vc.attach(seeded_cnn(), method=method)
     folder = vc.export_saved_model(explained, tmp_path / "m", signatures=["serving_default"])

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers as L  # noqa: N812
+from support.method_objects import GRADIENT_METHODS, REPLAY_METHODS
 from support.model_kinds import KINDS, images, small_cnn_layers
 
 import visualcnn_tf as vc
@@ -28,7 +29,6 @@ from visualcnn_tf.export.comparison import check_output
 from visualcnn_tf.export.float32_copy import float32_copy
 from visualcnn_tf.export.tflite_interpreter import interpreter
 from visualcnn_tf.export.tflite_operations import count_ops
-from visualcnn_tf.methods import GRADIENT_FUSIONS, PERTURBATIONS
 from visualcnn_tf.ops.resize import INTERPOLATIONS
 
 
@@ -57,10 +57,10 @@ def assert_equal_to_keras(path: Path, explained: Any, inputs: Any, tolerance: fl
 
 
 OPTIONS = [
-    *({"method": method} for method in vc.FUSIONS),
+    *({"method": method} for method in vc.methods.NAMES),
     *({"interpolation": name, "size": size} for name in INTERPOLATIONS for size in [(24, 18), (5, 4)]),
     *({"normalize": normalize} for normalize in ["max", ("range", 0.1, 0.4), None]),
-    *({"dtype": dtype} for dtype in ("float16", "uint8")),
+    *({"heatmap_dtype": dtype} for dtype in ("float16", "uint8")),
     *({"combine": combine} for combine in ("mean", "max", "product")),
     {"size": None},
 ]
@@ -155,9 +155,9 @@ def test_full_integer(cnn: Any, tmp_path: Path) -> None:
     report = vc.export_tflite(vc.attach(cnn, "conv_a", normalize="max"), tmp_path / "m.tflite", **options)
     assert report.outputs["heatmap_conv_a"].correlation > 0.99
     for wrong in (
-        *({"method": method} for method in ("eigen", *GRADIENT_FUSIONS, *PERTURBATIONS)),
+        *({"method": method} for method in ("eigen", *GRADIENT_METHODS, *REPLAY_METHODS)),
         {"method": lambda maps: maps[..., 0]},
-        {"dtype": "uint8"},
+        {"heatmap_dtype": "uint8"},
         {"normalize": "minmax"},
     ):
         explained = vc.attach(cnn, "conv_a", **{"normalize": "max", **wrong})

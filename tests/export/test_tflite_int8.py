@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers as L  # noqa: N812
+from support.method_objects import ACTIVATION_METHODS
 from tensorflow.lite.tools import flatbuffer_utils
 
 import visualcnn_tf as vc
@@ -19,7 +20,6 @@ from visualcnn_tf.export.tflite import with_batch_size
 from visualcnn_tf.export.tflite_converter import convert
 from visualcnn_tf.export.tflite_int8 import quantize_int8
 from visualcnn_tf.export.tflite_interpreter import interpreter
-from visualcnn_tf.methods import ACTIVATION_FUSIONS
 
 DIGITS = load_digits()
 LAYERS = ["first", "relu"]
@@ -118,9 +118,9 @@ def assert_agrees_with_keras(content: bytes, explained: Any) -> None:
 
 
 OPTIONS = [
-    *({"method": method} for method in ACTIVATION_FUSIONS),
-    {"dtype": "uint8"},
-    {"dtype": "float16"},
+    *({"method": method} for method in ACTIVATION_METHODS),
+    {"heatmap_dtype": "uint8"},
+    {"heatmap_dtype": "float16"},
     {"combine": "mean"},
     {"normalize": None, "size": None},
 ]

@@ -11,11 +11,11 @@ from typing import Any
 
 import keras
 import pytest
+from support.method_objects import ACTIVATION_METHODS, GRADIENT_METHODS
 from support.model_kinds import small_cnn_layers
 from tensorflow.lite.tools import flatbuffer_utils
 
 import visualcnn_tf as vc
-from visualcnn_tf.methods import ACTIVATION_FUSIONS, GRADIENT_FUSIONS
 
 compiled_model = pytest.importorskip("ai_edge_litert.compiled_model", reason="needs `pip install ai-edge-litert`")
 from ai_edge_litert.hardware_accelerator import HardwareAccelerator  # noqa: E402
@@ -60,8 +60,8 @@ def is_accelerated(content: bytes) -> bool:
 @pytest.mark.parametrize(
     "options",
     [
-        {"method": [*ACTIVATION_FUSIONS, *GRADIENT_FUSIONS], "target": "input"},
-        {"interpolation": "bicubic", "dtype": "uint8", "combine": "product"},
+        {"method": [*ACTIVATION_METHODS, *GRADIENT_METHODS], "target": "input"},
+        {"interpolation": "bicubic", "heatmap_dtype": "uint8", "combine": "product"},
     ],
     ids=["methods", "options"],
 )

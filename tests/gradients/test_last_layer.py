@@ -14,7 +14,7 @@ from support.model_kinds import images
 
 import visualcnn_tf as vc
 from visualcnn_tf.gradients.last_layer import last_layer
-from visualcnn_tf.targets.score import find_head
+from visualcnn_tf.targets.head import find_head
 
 FEATURES, CLASSES, REPEATS = 5, 4, 3
 
@@ -87,6 +87,6 @@ def test_the_maps_are_those_of_all_logits(method: str, target: Any, monkeypatch:
         return {key: np.array(value) for key, value in explained(inputs).items()}
 
     by_columns = outputs()
-    monkeypatch.setattr("visualcnn_tf.targets.score.last_layer", lambda logits: None)
+    monkeypatch.setattr("visualcnn_tf.targets.scores.last_layer", lambda logits: None)
     for key, expected in outputs().items():
         np.testing.assert_allclose(by_columns[key], expected, rtol=0, atol=1e-6, err_msg=key)

@@ -13,7 +13,7 @@ from support import oracle
 from support.oracle import assert_close
 
 from visualcnn_tf.errors import InvalidArgumentError
-from visualcnn_tf.ops.normalize import DTYPES, cast_maps, check_dtype, check_normalize, normalize_maps
+from visualcnn_tf.ops.normalize import DTYPES, cast_maps, check_heatmap_dtype, check_normalize, normalize_maps
 from visualcnn_tf.ops.resize import INTERPOLATIONS, resize
 
 HOWS = ["minmax", "max", ("range", -0.5, 2.0), None]
@@ -208,8 +208,8 @@ def test_the_canonical_form() -> None:
         assert checked == ("range", 0.0, 2.0)
         assert [type(part) for part in checked] == [str, float, float]
     for dtype in ("float16", tf.float16, np.dtype("float16")):
-        assert check_dtype(dtype, "max") == "float16"
-    assert check_dtype("float32", None) == "float32"
+        assert check_heatmap_dtype(dtype, "max") == "float16"
+    assert check_heatmap_dtype("float32", None) == "float32"
 
 
 @pytest.mark.parametrize(
@@ -272,12 +272,16 @@ def test_the_extreme_ranges(bounds: tuple[float, float]) -> None:
 
 def test_what_is_no_dtype() -> None:
     for wrong in ("int8", "float64", "uint-8", None, tf.bfloat16, 8):
-        with pytest.raises(InvalidArgumentError, match=r"`dtype` must be one of 'float32', 'float16', 'uint8'\. R"):
-            check_dtype(wrong, "minmax")
+        with pytest.raises(
+            InvalidArgumentError, match=r"`heatmap_dtype` must be one of 'float32', 'float16', 'uint8'\. R"
+        ):
+            check_heatmap_dtype(wrong, "minmax")
     with pytest.raises(InvalidArgumentError, match=r"Received: 'unit8'. Did you mean 'uint8'\?"):
-        check_dtype("unit8", "minmax")
-    with pytest.raises(InvalidArgumentError, match=r"`dtype` must be 'float32' or 'float16' with `normalize=None`\."):
-        check_dtype("uint8", None)
+        check_heatmap_dtype("unit8", "minmax")
+    with pytest.raises(
+        InvalidArgumentError, match=r"`heatmap_dtype` must be 'float32' or 'float16' with `normalize=None`\."
+    ):
+        check_heatmap_dtype("uint8", None)
 
 
 def test_every_type_is_tested_here() -> None:

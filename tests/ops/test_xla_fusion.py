@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from support import oracle
+from support.method_objects import ACTIVATION_METHODS, GRADIENT_METHODS
 from support.model_kinds import images, small_cnn_layers
 from support.oracle import assert_close
 
 import visualcnn_tf as vc
 from visualcnn_tf.errors import InvalidArgumentError
-from visualcnn_tf.methods import ACTIVATION_FUSIONS, GRADIENT_FUSIONS
 from visualcnn_tf.ops.exporting import exporting
 from visualcnn_tf.ops.resize import INTERPOLATIONS
 
@@ -35,7 +35,7 @@ def compiled_operations(graph: Any) -> list[str]:
     return [f.signature.name for f in functions] + [node.name for node in nodes if node.attr["_XlaMustCompile"].b]
 
 
-@pytest.mark.parametrize("method", list(ACTIVATION_FUSIONS))
+@pytest.mark.parametrize("method", ACTIVATION_METHODS)
 @pytest.mark.parametrize("shape", [(9, 7), (6, 5, 7), (6, 5, 12), (6, 5, 64), (3, 4, 5, 20)], ids=str)
 def test_equals_the_oracle(method: str, shape: tuple[int, ...]) -> None:
     activations = np.random.default_rng(1).uniform(-0.2, 1.0, size=(3, *shape)).astype(np.float32)
@@ -88,7 +88,7 @@ def test_every_type(normalize: str) -> None:
         np.testing.assert_allclose(got.numpy().astype(float), want, rtol=0, atol=off)
 
 
-@pytest.mark.parametrize("method", list(ACTIVATION_FUSIONS))
+@pytest.mark.parametrize("method", ACTIVATION_METHODS)
 def test_images_that_are_not_finite_or_constant_get_zeros(method: str) -> None:
     maps = np.random.default_rng(4).normal(size=(4, 5, 4, 4)).astype(np.float32)
     maps[1, 2, 3, 0], maps[2], maps[3, 0, 0, 1] = np.nan, 7.0, -np.inf
@@ -97,7 +97,7 @@ def test_images_that_are_not_finite_or_constant_get_zeros(method: str) -> None:
     assert_close(heatmaps[:1], oracle.heatmap(maps[:1], method, (20, 16)))
 
 
-@pytest.mark.parametrize("method", [*GRADIENT_FUSIONS, pytest.param(lambda a: tf.reduce_max(a, -1), id="callable")])
+@pytest.mark.parametrize("method", [*GRADIENT_METHODS, pytest.param(lambda a: tf.reduce_max(a, -1), id="callable")])
 def test_equals_the_plain_fusion(cnn: Any, method: Any) -> None:
     x = images(4, 12, 12, 2)
     plain = vc.attach(cnn, "conv", method=method).predict(x, verbose=0)
@@ -177,13 +177,19 @@ def test_exports_hold_plain_operations(cnn: Any, tmp_path: Path) -> None:
 def test_a_saved_model_is_compiled_again(cnn: Any, tmp_path: Path) -> None:
     vc.attach(cnn, jit_compile=True).save(tmp_path / "explained.keras")
     loaded = keras.models.load_model(tmp_path / "explained.keras")
-    assert all(fusion.jit_compile for fusion in loaded.fusions)
+    assert all(fusion.jit_compile for fusion in loaded._pipeline.fusions)
     layer = vc.FeatureMapFusion(jit_compile=True)
     assert vc.FeatureMapFusion.from_config(layer.get_config()).jit_compile
 
 
 def test_bad_values(cnn: Any) -> None:
-    with pytest.raises(InvalidArgumentError, match=r"`jit_compile` must be .*'fusion'.*Received: True"):
-        vc.attach(cnn, jit_compile=True)  # type: ignore[arg-type]
-    with pytest.raises(InvalidArgumentError, match=r"`jit_compile` must be .*Received: 'fusion'"):
-        vc.FeatureMapFusion(jit_compile=True)  # type: ignore[arg-type]
+    for wrong in ("fusion", "activation", None, 1):
+        for option in ("jit_compile", "compile_fused_blocks"):
+            with pytest.raises(
+                InvalidArgumentError, match=rf"`{option}` must be one of True, False.*Received: {wrong!r}"
+            ):
+                vc.attach(cnn, **{option: wrong})
+        with pytest.raises(
+            InvalidArgumentError, match=rf"`jit_compile` must be one of True, False.*Received: {wrong!r}"
+        ):
+            vc.FeatureMapFusion(jit_compile=wrong)  # type: ignore[arg-type]

@@ -14,11 +14,11 @@ import pytest
 import tensorflow as tf
 from keras import layers as L  # noqa: N812
 from support import oracle
+from support.method_objects import ACTIVATION_METHODS
 from support.model_kinds import Subclassed, images, small_cnn_layers
 
 import visualcnn_tf as vc
 from visualcnn_tf.heatmap.combine import combine_maps
-from visualcnn_tf.methods import ACTIVATION_FUSIONS
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_outputs_are_a_flat_dict_in_graph_order(model: Any, x: np.ndarray) -> No
     assert list(tf.function(explained)(x)) == keys
 
 
-@pytest.mark.parametrize("method", list(ACTIVATION_FUSIONS))
+@pytest.mark.parametrize("method", ACTIVATION_METHODS)
 @pytest.mark.parametrize("size", ["input", None, (5, 31)])
 def test_every_fusion_and_size_equals_the_oracle(model: Any, x: np.ndarray, method: str, size: Any) -> None:
     outputs = vc.attach(model, method=method, size=size)(x)
@@ -81,7 +81,7 @@ def test_small_output_types(model: Any, x: np.ndarray) -> None:
 
 def test_methods_by_pattern(model: Any, x: np.ndarray) -> None:
     explained = vc.attach(model, method={"conv_a": "max", "conv_*": "l2"})
-    assert [tap.method for tap in explained.taps] == ["max", "deviation", "l2"]
+    assert [tap.method for tap in explained.taps] == [vc.methods.Max(), vc.methods.Deviation(), vc.methods.L2()]
     outputs = explained(x)
     for name, method in [("conv_a", "max"), ("pool", "deviation"), ("conv_b", "l2")]:
         want = oracle.heatmap(activations(model, x, name), method, (12, 12), "bilinear", "minmax")

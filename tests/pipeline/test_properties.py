@@ -108,7 +108,7 @@ def test_class_maps_go_with_channels_and_gradients(data: Any, maps: np.ndarray, 
     space = tuple(range(1, maps.ndim - 1))
     assume(slopes.sum(space).all())
     # So it is of the largest value of a map that is nothing but evidence against the class, up to a place or two.
-    signed = run([maps, slopes], method=method, normalize=None, relu=False)
+    signed = run([maps, slopes], method=type(vc.methods.get(method))(relu=False), normalize=None)
     assume((abs(signed.max(space)) >= 1e-3 * abs(signed).max(space)).all())
     order = list(data.draw(st.permutations(range(maps.shape[-1]))))
     want = run([maps, slopes], method=method)

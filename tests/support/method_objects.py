@@ -15,3 +15,7 @@ VARIANTS: list[methods.Method] = [
         *(type(method)(**{option: other}) for option, other in _OTHER.items() if hasattr(method, option)),
     )
 ]
+
+ACTIVATION_METHODS = tuple(name for name in methods.NAMES if not methods.get(name).explains_target)
+GRADIENT_METHODS = tuple(name for name in methods.NAMES if methods.get(name).needs_gradients)
+REPLAY_METHODS = tuple(name for name in methods.NAMES if methods.get(name).needs_replay)

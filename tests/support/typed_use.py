@@ -28,9 +28,12 @@ outputs = explained.predict(images)
 assert_type(outputs, dict[str, np.ndarray])
 vc.attach(model, "last", target=[3, 7], normalize=("range", 0.0, 2.0), combine="mean", heatmap_dtype="uint8")
 vc.attach(model, method=lambda activations: activations[..., 0], render=vc.Overlay(0.5))
+vc.attach(model, "last", method=vc.methods.ScoreCAM(max_channels=32), target=vc.targets.TopK(3), jit_compile=True)
+assert_type(vc.methods.get("gradcam"), vc.methods.Method)
+assert_type(vc.targets.get(7), vc.targets.Target)
 
 heatmap = vc.FeatureMapFusion("l2", size="input")
-assert_type(heatmap.method, "str | vc.methods.Fusion")
+assert_type(heatmap.method, vc.methods.Method)
 
 folder = vc.export_saved_model(explained, Path("models/explained"), version="next", preprocess="0..1")
 assert_type(folder, Path)

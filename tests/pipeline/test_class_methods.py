@@ -1,4 +1,4 @@
-"""Class-discriminative methods end to end, for every kind of model, against a truth made without the package."""
+"""Methods that explain a class, for every kind of model, against a truth made without the package."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from support.other_way import activations_and_gradients, best_class
 
 import visualcnn_tf as vc
 
-METHODS = ["gradcam", "layercam"]
+METHODS = [vc.methods.GradCAM(relu=False), vc.methods.LayerCAM(relu=False)]
 
 
-@keras.saving.register_keras_serializable(package="test_discriminative")
+@keras.saving.register_keras_serializable(package="test_class_methods")
 def mean_of_all(output: Any) -> Any:
     """A score of an output that is a map."""
     return tf.reduce_mean(output, list(range(1, output.shape.rank)))
@@ -43,7 +43,7 @@ class Explained:
             self.model(self.inputs)
         self.before = footprint(self.model) if self.model.built else None
         self.options = OPTIONS.get(name, {})
-        options = {**case.options, **self.options, "size": None, "normalize": None, "relu": False}
+        options = {**case.options, **self.options, "size": None, "normalize": None}
         self.explained = vc.attach(self.model, method=METHODS, **options)
         self.outputs = self.explained(self.inputs)
 
@@ -67,8 +67,8 @@ def check_same(case: Explained, outputs: Any, tolerance: float = 1e-5) -> None:
 def test_maps_equal_the_oracle(case: Explained) -> None:
     taps = {tap.key: tap for tap in case.explained.taps}
     assert [tap.method for tap in taps.values()] == METHODS * (len(taps) // 2)
-    assert all(f"_{tap.method}" in key for key, tap in taps.items())
-    layers = {key: (tap.path.split("/")[-1], tap.index, tap.frames) for key, tap in taps.items()}
+    assert all(f"_{tap.method.name}" in key for key, tap in taps.items())
+    layers = {key: (tap.path.split("/")[-1], tap.call_index, tap.time_steps) for key, tap in taps.items()}
     if case.name == "time_distributed":  # which runs its layer's `call`; all steps are its own output
         layers = dict.fromkeys(layers, ("every_frame", 0, None))
     score = case.options.get("target", best_class)
@@ -79,8 +79,8 @@ def test_maps_equal_the_oracle(case: Explained) -> None:
         if tap.data_format == "channels_first":
             a, g = np.moveaxis(a, 1, -1), np.moveaxis(g, 1, -1)
         folded = (-1, *a.shape[2:]) if tap.has_steps else a.shape
-        want = oracle_gradient.fuse(a.reshape(folded), g.reshape(folded), tap.method, relu=False)
-        assert want.any() or tap.method == "layercam"  # which sees no evidence against a class
+        want = oracle_gradient.fuse(a.reshape(folded), g.reshape(folded), tap.method.name, relu=False)
+        assert want.any() or tap.method.name == "layercam"  # which sees no evidence against a class
         # TensorFlow's own gradients of half precision are of half precision; the package's are not.
         got = case.outputs[key].numpy().reshape(want.shape)
         assert_close(got, want, {"mixed_float16": 1e-2, "mixed_bfloat16": 4e-2}.get(case.name, 1e-5))

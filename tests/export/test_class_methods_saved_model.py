@@ -15,8 +15,8 @@ from support.served_model import ServedModel, seeded_cnn
 
 import visualcnn_tf as vc
 
-METHODS = ["deviation", "gradcam", "reciprocam", "scorecam"]
-OPTIONS: dict[str, Any] = {"method": METHODS, "target": "input", "max_channels": 3}
+METHODS = ["deviation", "gradcam", "reciprocam", vc.methods.ScoreCAM(max_channels=3)]
+OPTIONS: dict[str, Any] = {"method": METHODS, "target": "input"}
 
 
 @pytest.fixture(scope="module")
@@ -46,14 +46,14 @@ def test_another_class_gives_that_classs_map(exported: tuple[Any, Path], served:
     assert_equal(got, explained.predict({"image": x, "class_index": asked}, verbose=0))
     predicted = got["predictions"][0].argmax()
     np.testing.assert_array_equal(got["explained_class"], [0, 1, 2, 3, predicted, -1, -1])
-    for method in METHODS[1:]:
-        maps = got[f"heatmap_conv_b_{method}"]
+    for method in map(vc.methods.get, METHODS[1:]):
+        maps = got[f"heatmap_conv_b_{method.name}"]
         assert not maps[5:].any()
         np.testing.assert_allclose(maps[4], maps[predicted], atol=1e-6)
         assert all(np.abs(maps[a] - maps[b]).max() > 1e-3 for a in range(4) for b in range(a))
         for k in range(4):
             alone = vc.attach(explained.model, "conv_b", **{**OPTIONS, "method": method, "target": k})(x[:1])
-            np.testing.assert_allclose(maps[k], alone["heatmap_conv_b"][0], atol=1e-5, err_msg=method)
+            np.testing.assert_allclose(maps[k], alone["heatmap_conv_b"][0], atol=1e-5, err_msg=repr(method))
     deviation = got["heatmap_conv_b_deviation"]
     assert deviation.any()
     np.testing.assert_allclose(deviation, np.repeat(deviation[:1], 7, 0), atol=1e-6)  # whatever class is asked for

@@ -61,7 +61,7 @@ def both(
 ) -> tuple[Any, dict[str, np.ndarray], dict[str, np.ndarray]]:
     """The explained model, what its file returns, and what TensorFlow does."""
     # Signed: of places where the ReLU leaves nothing, there is no order to compare.
-    explained = vc.attach(model, layers, method="gradcam", normalize=None, size=None, relu=False)
+    explained = vc.attach(model, layers, method=vc.methods.GradCAM(relu=False), normalize=None, size=None)
     report = vc.export_tflite(explained, folder / "m.tflite", verify=False)
     assert report.builtin_only
     served = interpreter(report.path.read_bytes()).get_signature_runner("serving_default")
@@ -83,7 +83,7 @@ def test_the_last_map_is_that_of_the_files_own_features(tmp_path: Path) -> None:
     """
     model, x = settled("InceptionV3")
     layer, weights = model.get_layer(last_map(model)), model.layers[-1].get_weights()[0].astype(np.float64)
-    explained = vc.attach(model, last_map(model), method="gradcam", normalize=None, size=None, relu=False)
+    explained = vc.attach(model, last_map(model), method=vc.methods.GradCAM(relu=False), normalize=None, size=None)
     bare = keras.Model(model.input, {"features": layer.output, "predictions": model.output})
     served = [
         interpreter(vc.export_tflite(each, tmp_path / name, verify=False).path.read_bytes()).get_signature_runner(

@@ -14,6 +14,7 @@ import pytest
 import tensorflow as tf
 from keras import layers as L  # noqa: N812
 from support import oracle_gradient
+from support.method_objects import GRADIENT_METHODS, REPLAY_METHODS
 from support.model_kinds import images, small_cnn_layers
 from support.oracle import assert_close
 from support.other_way import activations_and_gradients, best_class
@@ -26,7 +27,6 @@ from visualcnn_tf.errors import (
     NoGradientError,
     SpatialAxesLostWarning,
 )
-from visualcnn_tf.methods import FUSIONS, GRADIENT_FUSIONS, PERTURBATIONS
 
 X = images(3, 12, 12, 2)
 
@@ -37,7 +37,7 @@ def model() -> Any:
     return keras.Sequential([keras.Input((12, 12, 2), name="image"), *small_cnn_layers()], name="cnn")
 
 
-@keras.saving.register_keras_serializable(package="test_discriminative_options")
+@keras.saving.register_keras_serializable(package="test_class_method_options")
 def second(output: Any) -> Any:
     """A score."""
     return output[:, 1] * 3.0
@@ -50,18 +50,18 @@ def operations(graph: Any, kind: str) -> int:
     return sum(op.type == kind for op in graph.get_operations())
 
 
-def test_several_methods_share_one_run_and_one_walk(model: Any) -> None:
+def test_several_methods_share_one_run_and_one_backward_pass(model: Any) -> None:
     def graph(method: Any) -> Any:
         explained = vc.attach(model, "conv_a", method=method)
         return tf.function(explained, autograph=False).get_concrete_function(tf.TensorSpec((None, 12, 12, 2))).graph
 
-    one, many = graph("gradcam"), graph(["deviation", *GRADIENT_FUSIONS])
+    one, many = graph("gradcam"), graph(["deviation", *GRADIENT_METHODS])
     assert operations(one, "Conv2D") == operations(many, "Conv2D") == 2
     assert operations(one, "Conv2DBackpropInput") == operations(many, "Conv2DBackpropInput") == 1
 
 
 def test_several_methods_equal_each_alone(model: Any) -> None:
-    methods = list(FUSIONS)
+    methods = list(vc.methods.NAMES)
     outputs = vc.attach(model, "pool", method=methods)(X)
     keys = [f"heatmap_pool_{method.replace('+', 'p')}" for method in methods]
     assert list(outputs) == ["predictions", "explained_class", *keys]
@@ -73,12 +73,12 @@ def test_several_methods_equal_each_alone(model: Any) -> None:
 def test_methods_and_lists_by_pattern(model: Any) -> None:
     explained = vc.attach(model, method={"conv_b": ["gradcam", "mean"], "conv_*": "layercam"}, target=[1, 2])
     assert [(tap.key, tap.method) for tap in explained.taps] == [
-        ("heatmap_conv_a_class1", "layercam"),
-        ("heatmap_conv_a_class2", "layercam"),
-        ("heatmap_pool", "deviation"),
-        ("heatmap_conv_b_gradcam_class1", "gradcam"),
-        ("heatmap_conv_b_gradcam_class2", "gradcam"),
-        ("heatmap_conv_b_mean", "mean"),
+        ("heatmap_conv_a_class1", vc.methods.LayerCAM()),
+        ("heatmap_conv_a_class2", vc.methods.LayerCAM()),
+        ("heatmap_pool", vc.methods.Deviation()),
+        ("heatmap_conv_b_gradcam_class1", vc.methods.GradCAM()),
+        ("heatmap_conv_b_gradcam_class2", vc.methods.GradCAM()),
+        ("heatmap_conv_b_mean", vc.methods.Mean()),
     ]
     outputs, one = explained(X), vc.attach(model, method="layercam", target=2)(X)
     np.testing.assert_allclose(outputs["heatmap_conv_a_class2"], one["heatmap_conv_a"], atol=1e-6)
@@ -119,7 +119,7 @@ def test_a_file_keeps_the_target(model: Any, target: Any, tmp_path: Any) -> None
 
 
 def test_a_file_loads_in_a_fresh_process(model: Any, tmp_path: Any) -> None:
-    explained = vc.attach(model, "pool", method=["gradcam", "ablationcam"], target="input", max_channels=4)
+    explained = vc.attach(model, "pool", method=["gradcam", vc.methods.AblationCAM(max_channels=4)], target="input")
     asked = {"image": X, "class_index": np.array([1, -1, 9], np.int32)}
     explained.save(tmp_path / "m.keras")
     np.savez(tmp_path / "asked.npz", **asked)
@@ -165,10 +165,10 @@ def test_unknown_sizes() -> None:
         outputs = explained.predict(batch, verbose=0)
         for key, pair in activations_and_gradients(model, batch, layers).items():
             assert_close(outputs[key], oracle_gradient.fuse(*pair, "gradcam"))
-    for method in PERTURBATIONS:
+    for method in REPLAY_METHODS:
         with pytest.raises(NoFeatureMapError, match=r"of a known size.*'first'.*Pass `input_shape`.*or use 'gradcam'"):
             vc.attach(model, method=method)
-    fixed = vc.attach(model, "last", method=list(PERTURBATIONS), input_shape=(15, 22, 2))
+    fixed = vc.attach(model, "last", method=[*REPLAY_METHODS], input_shape=(15, 22, 2))
     assert fixed(images(2, 15, 22, 2))["heatmap_last_reciprocam"].shape == (2, 15, 22)
 
 
@@ -222,7 +222,7 @@ def caught(**options: Any) -> list[Any]:
     return found
 
 
-def test_a_layer_after_the_flattening_shows_no_places() -> None:
+def test_a_layer_after_the_flattening_shows_no_positions() -> None:
     image = keras.Input((12, 12, 2))
     code = L.Dense(12)(L.Flatten()(L.Conv2D(2, 3, name="seen")(image)))
     decoded = L.Conv2DTranspose(2, 3, name="decoded")(L.Reshape((2, 2, 3))(code))
@@ -245,10 +245,10 @@ def large() -> Any:
     ("layer", "method", "runs", "advice"),
     [
         ("large", "reciprocam", 360, "Select a deeper layer"),
-        ("wide", "scorecam", 300, "Pass `max_channels`"),
+        ("wide", "scorecam", 300, "Limit the channels: `method=ScoreCAM(max_channels=32)`"),
     ],
 )
-def test_a_cost_is_told(large: Any, layer: str, method: str, runs: int, advice: str) -> None:
+def test_a_high_cost_is_warned_of(large: Any, layer: str, method: str, runs: int, advice: str) -> None:
     (warning,) = caught(model=large, layers=layer, method=method, target=[0, 1])
     assert warning.category is ExpensiveMethodWarning
     assert warning.filename == __file__
@@ -259,22 +259,22 @@ def test_a_cost_is_told(large: Any, layer: str, method: str, runs: int, advice: 
 
 
 @pytest.mark.parametrize(
-    ("layer", "method", "options"),
+    ("layer", "method"),
     [
-        ("wide", "reciprocam", {}),
-        ("wide", "ablationcam", {}),  # but for the head, nothing runs again
-        ("large", "scorecam", {}),
-        ("wide", "scorecam", {"max_channels": 8}),
-        ("large", "gradcam", {}),
+        ("wide", "reciprocam"),
+        ("wide", "ablationcam"),  # but for the head, nothing runs again
+        ("large", "scorecam"),
+        ("wide", vc.methods.ScoreCAM(max_channels=8)),
+        ("large", "gradcam"),
     ],
 )
-def test_no_warning_of_what_is_cheap(large: Any, layer: str, method: str, options: Any) -> None:
-    assert caught(model=large, layers=layer, method=method, **options) == []
+def test_no_warning_of_what_is_cheap(large: Any, layer: str, method: Any) -> None:
+    assert caught(model=large, layers=layer, method=method) == []
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("target", 3), ("target", "input"), ("output", "predictions"), ("relu", False), ("max_channels", 2)],
+    [("target", 3), ("target", "input"), ("output", "predictions")],
 )
 def test_options_of_methods_that_explain_a_class(model: Any, name: str, value: Any) -> None:
     message = rf"`{name}` must be .* with methods that explain no class\. Received: .*Use a method such as 'gradcam'\."
@@ -283,10 +283,20 @@ def test_options_of_methods_that_explain_a_class(model: Any, name: str, value: A
     assert vc.attach(model, method=["mean", "ablationcam"], **{name: value})
 
 
-@pytest.mark.parametrize("wrong", [0, -1, 1.5, "many", True])
-def test_max_channels_is_a_count(model: Any, wrong: Any) -> None:
-    with pytest.raises(InvalidArgumentError, match=r"`max_channels` must be a number of at least 1, or None"):
-        vc.attach(model, method="scorecam", max_channels=wrong)
+def test_fused_blocks_are_compiled_only_where_no_target_is_explained(model: Any) -> None:
+    message = (
+        r"`compile_fused_blocks` must be False with methods that explain a target\. Received: True\. Use `jit_comp"
+    )
+    for method in ("gradcam", "reciprocam", ["mean", "gradcam"]):
+        with pytest.raises(InvalidArgumentError, match=message):
+            vc.attach(model, method=method, compile_fused_blocks=True)
+    assert vc.attach(model, method="mean", compile_fused_blocks=True)
+
+
+@pytest.mark.parametrize("option", ["relu", "max_channels"])
+def test_options_of_methods_are_none_of_attach(model: Any, option: str) -> None:
+    with pytest.raises(TypeError, match=f"unexpected keyword argument '{option}'"):
+        vc.attach(model, method="scorecam", **{option: 1})
 
 
 @pytest.mark.parametrize("wrong", [[], {"conv_a": []}, ["gradcam", "gradcan"], {"conv_a": ["gradcan"]}, [None]])

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers as L  # noqa: N812
+from support.method_objects import GRADIENT_METHODS, REPLAY_METHODS
 from support.model_kinds import KINDS, images, small_cnn_layers
 from support.runtimes import run_litert
 from support.trained import LAYERS, digits, digits_cnn
@@ -18,9 +19,8 @@ import visualcnn_tf as vc
 from visualcnn_tf.errors import ExpensiveMethodWarning, ExportVerificationError, UnsupportedOperationError
 from visualcnn_tf.export import tflite_verification
 from visualcnn_tf.export.tflite_interpreter import interpreter
-from visualcnn_tf.methods import GRADIENT_FUSIONS, PERTURBATIONS
 
-METHODS = [*GRADIENT_FUSIONS, *PERTURBATIONS]
+METHODS = [*GRADIENT_METHODS, *REPLAY_METHODS]
 RAW: dict[str, Any] = {"normalize": None, "size": None}
 
 
@@ -29,12 +29,12 @@ def cnn() -> Any:
     return digits_cnn()
 
 
-def attach(model: Any, method: Any, **options: Any) -> Any:
+def attach(model: Any, name: str, relu: bool = True, **options: Any) -> Any:
     """At all four layers; at fewer, or with fewer channels, for methods that run the model again for each."""
-    if method == "reciprocam":
-        return vc.attach(model, ["pool", "conv3"], method=method, **options)
-    if method in PERTURBATIONS:
-        options["max_channels"] = 8
+    if name == "reciprocam":
+        return vc.attach(model, ["pool", "conv3"], method=name, **options)
+    limit = {"max_channels": 8} if name in REPLAY_METHODS else {}
+    method = type(vc.methods.get(name))(relu=relu, **limit)
     return vc.attach(model, list(LAYERS), method=method, **options)
 
 
@@ -92,7 +92,7 @@ def test_the_last_layer_is_in_the_file_once(tmp_path: Path, quantize: str | None
 # In integers, more ReLUs flip. Grad-CAM's weights are means in which gradients of both signs nearly cancel before a
 # Flatten, as here, so it suffers most; the singular vector of Eigen-Grad-CAM turns around where two values are close.
 LOWEST = {"gradcam": 0.98, "eigengradcam": 0.9}
-EVERYDAY = [("gradcam", "float16"), ("gradcam", "dynamic"), *((method, "int8") for method in GRADIENT_FUSIONS)]
+EVERYDAY = [("gradcam", "float16"), ("gradcam", "dynamic"), *((method, "int8") for method in GRADIENT_METHODS)]
 QUANTIZED = [
     pytest.param(method, quantize, marks=() if (method, quantize) in EVERYDAY else pytest.mark.slow)
     for method in METHODS
@@ -216,7 +216,8 @@ def test_many_channels_need_max_channels(tmp_path: Path) -> None:
         with pytest.raises(UnsupportedOperationError, match=rf"'{method}' would run .* loop.*`max_channels`"):
             vc.export_tflite(vc.attach(wide, "wide", method=method), tmp_path / "m.tflite")
     assert not list(tmp_path.iterdir())
-    few = vc.attach(wide, "wide", method=["scorecam", "ablationcam"], max_channels=64)
+    limited = [vc.methods.ScoreCAM(max_channels=64), vc.methods.AblationCAM(max_channels=64)]
+    few = vc.attach(wide, "wide", method=limited)
     assert vc.export_tflite(few, tmp_path / "m.tflite", verify=False).builtin_only
 
 

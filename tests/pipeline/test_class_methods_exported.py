@@ -15,7 +15,7 @@ from support.served_model import ServedModel
 import visualcnn_tf as vc
 from visualcnn_tf.export.tflite_interpreter import interpreter
 
-METHODS = ["gradcam", "layercam"]
+METHODS = [vc.methods.GradCAM(relu=False), vc.methods.LayerCAM(relu=False)]
 EVERYDAY = ("nested_functional", "subclassed_called_before", "inputs_of_two_kinds")
 FIXED = [
     *EVERYDAY,
@@ -34,9 +34,7 @@ class Explained:
         case = KINDS[name]()
         output = "label" if name == "several_outputs" else None
         self.inputs = case.inputs
-        self.model = vc.attach(
-            case.model, method=METHODS, output=output, size=None, normalize=None, relu=False, **case.options
-        )
+        self.model = vc.attach(case.model, method=METHODS, output=output, size=None, normalize=None, **case.options)
         known = self.model.plan.inputs
         self.feeds = dict(zip(known.names, known.flatten(self.inputs), strict=True))
 

@@ -1,0 +1,90 @@
+"""A check for every public name of ``visualcnn_tf.targets``."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+import visualcnn_tf as vc
+from support.linear_classifier import X, classifier, layercam, truth
+from support.oracle import assert_close
+from visualcnn_tf import targets
+
+
+def model() -> Any:
+    keras.utils.set_random_seed(2)
+    return classifier(keras.layers.Dense(4, activation="softmax", name="head"))
+
+
+def likeliest(classes: Any) -> np.ndarray:
+    return np.argsort(-classes(X).numpy(), 1)
+
+
+def check_predicted() -> None:
+    cnn = model()
+    outputs = layercam(cnn, target=targets.Predicted())(X)
+    np.testing.assert_array_equal(outputs["explained_class"], likeliest(cnn)[:, 0])
+    assert_close(outputs["heatmap_maps"], truth(cnn, X, likeliest(cnn)[:, 0]))
+
+
+def check_class_index() -> None:
+    cnn = model()
+    outputs = layercam(cnn, target=targets.ClassIndex([2, 0]))(X)
+    for k in (2, 0):
+        assert_close(outputs[f"heatmap_maps_class{k}"], truth(cnn, X, [k] * len(X)))
+
+
+def check_top_k() -> None:
+    cnn = model()
+    outputs = layercam(cnn, target=targets.TopK(2))(X)
+    for rank in (1, 2):
+        assert_close(outputs[f"heatmap_maps_top{rank}"], truth(cnn, X, likeliest(cnn)[:, rank - 1]))
+
+
+def check_from_input() -> None:
+    cnn = model()
+    asked = np.array([3, -1, 0, 1, 2, 3], np.int32)
+    outputs = layercam(cnn, target=targets.FromInput())({"image": X, "class_index": asked})
+    assert_close(outputs["heatmap_maps"], truth(cnn, X, np.where(asked < 0, likeliest(cnn)[:, 0], asked)))
+
+
+def check_score() -> None:
+    cnn = model()
+    target = targets.Score(lambda logits: logits[:, 1], on="logits")
+    outputs = layercam(cnn, target=target)(X)
+    assert "explained_class" not in outputs
+    assert_close(outputs["heatmap_maps"], truth(cnn, X, [1] * len(X)))
+
+
+def check_target() -> None:
+    for target in (targets.Predicted(), targets.FromInput(), targets.TopK(2), targets.ClassIndex(0)):
+        assert isinstance(target, targets.Target)
+    with pytest.raises(NotImplementedError):
+        targets.Target().scores(X)
+
+
+def check_get() -> None:
+    assert targets.get("top3") == targets.TopK(3)
+    with pytest.raises(vc.InvalidArgumentError, match="Did you mean 'predicted'"):
+        targets.get("Predicted")
+
+
+def check_target_like() -> None:
+    assert targets.Target in typing.get_args(targets.TargetLike)
+
+
+PUBLIC_TARGETS: dict[str, Callable[[], None]] = {
+    "ClassIndex": check_class_index,
+    "FromInput": check_from_input,
+    "Predicted": check_predicted,
+    "Score": check_score,
+    "Target": check_target,
+    "TargetLike": check_target_like,
+    "TopK": check_top_k,
+    "get": check_get,
+}
