@@ -36,16 +36,28 @@ SEED, COUNT, SECONDS = 2026, 150, 300
 
 #: The tests of each module, the fastest first; the longest matching prefix of its path counts.
 TESTS: dict[str, tuple[str, ...]] = {
-    "methods/__init__.py": ("methods/test_fusion.py", "methods/test_gradient_fusions.py", "heatmap/test_layer.py"),
-    "methods/activation.py": ("methods/test_fusion.py",),
-    "methods/gradient.py": ("methods/test_gradient_fusions.py",),
-    "methods/perturbation.py": ("methods/test_perturbations.py",),
+    "methods/": (
+        *("methods/test_registry.py", "methods/test_activation_methods.py", "methods/test_gradient_methods.py"),
+        "heatmap/test_layer.py",
+    ),
+    "methods/registry.py": ("methods/test_registry.py",),
+    "methods/channel_statistics.py": ("methods/test_activation_methods.py",),
+    "methods/deviation.py": ("methods/test_activation_methods.py",),
+    "methods/eigen.py": ("methods/test_activation_methods.py",),
+    **{
+        f"methods/{name}.py": ("methods/test_gradient_methods.py",)
+        for name in ("gradcam", "gradcam_plus_plus", "hirescam", "layercam", "xgradcam", "eigengradcam", "weighting")
+    },
+    **{
+        f"methods/{name}.py": ("methods/test_replay_methods.py",)
+        for name in ("reciprocam", "scorecam", "ablationcam", "channels")
+    },
     "ops/normalize.py": ("ops/test_normalize.py",),
     "ops/postprocess.py": ("ops/test_fast_postprocess.py",),
     "ops/resize.py": ("ops/test_resize.py",),
     "ops/fast/": ("ops/test_fast_postprocess.py", "ops/test_xla_fusion.py"),
-    "ops/fast/means.py": ("ops/test_xla_fusion.py", "methods/test_fusion.py"),
-    "ops/fast/xla.py": ("ops/test_xla_fusion.py", "methods/test_fusion.py"),
+    "ops/fast/means.py": ("ops/test_xla_fusion.py", "methods/test_activation_methods.py"),
+    "ops/fast/xla.py": ("ops/test_xla_fusion.py", "methods/test_activation_methods.py"),
     "gradients/rules/": (
         *("gradients/test_rules.py", "gradients/test_rules_unknown_sizes.py", "gradients/test_rules_spatial.py"),
         *("gradients/test_backward_pass.py", "gradients/test_fallbacks.py", "gradients/test_rules_gelu.py"),
