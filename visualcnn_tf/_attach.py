@@ -14,8 +14,8 @@ from visualcnn_tf.heatmap.combine import Combination
 from visualcnn_tf.heatmap.layer import check_size
 from visualcnn_tf.introspect.find_inputs import model_inputs, shaped_inputs
 from visualcnn_tf.ops.normalize import Normalization
+from visualcnn_tf.pipeline.make_plan import make_plan
 from visualcnn_tf.pipeline.options import DEFAULT_METHOD, LayerSelector, MethodChoice, Options
-from visualcnn_tf.pipeline.planning import make_plan
 from visualcnn_tf.render.layers import Overlay
 from visualcnn_tf.targets.registry import TargetLike
 

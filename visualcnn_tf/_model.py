@@ -26,12 +26,12 @@ from visualcnn_tf.pipeline.batches import (
     is_empty,
 )
 from visualcnn_tf.pipeline.description import describe_outputs
+from visualcnn_tf.pipeline.make_plan import make_plan, restore_plan
 from visualcnn_tf.pipeline.options import Options
 from visualcnn_tf.pipeline.outputs import CLASS_INDEX
 from visualcnn_tf.pipeline.plan import Plan
-from visualcnn_tf.pipeline.planning import make_plan, restore_plan
-from visualcnn_tf.pipeline.requests import save_taps
 from visualcnn_tf.pipeline.run import NOT_FINITE, Pipeline
+from visualcnn_tf.pipeline.saved_taps import save_taps
 from visualcnn_tf.pipeline.tap import Tap
 from visualcnn_tf.render.value_range import check_values
 

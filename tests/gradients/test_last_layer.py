@@ -87,6 +87,6 @@ def test_the_maps_are_those_of_all_logits(method: str, target: Any, monkeypatch:
         return {key: np.array(value) for key, value in explained(inputs).items()}
 
     by_columns = outputs()
-    monkeypatch.setattr("visualcnn_tf.targets.scores.last_layer", lambda logits: None)
+    monkeypatch.setattr("visualcnn_tf.targets.graph_scores.last_layer", lambda logits: None)
     for key, expected in outputs().items():
         np.testing.assert_allclose(by_columns[key], expected, rtol=0, atol=1e-6, err_msg=key)

@@ -19,7 +19,7 @@ from visualcnn_tf.methods.hirescam import HiResCAM
 from visualcnn_tf.methods.layercam import LayerCAM
 from visualcnn_tf.methods.reciprocam import ReciproCAM
 from visualcnn_tf.methods.registry import NAMES, MethodLike, get
-from visualcnn_tf.methods.replay import Replay
+from visualcnn_tf.methods.replay_protocol import Replay
 from visualcnn_tf.methods.scorecam import ScoreCAM
 from visualcnn_tf.methods.xgradcam import XGradCAM
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, TypeVar
 import tensorflow as tf
 
 from visualcnn_tf._utils.checks import bad_value, check_choice, is_count
-from visualcnn_tf.methods.replay import Replay
+from visualcnn_tf.methods.replay_protocol import Replay
 
 Self = TypeVar("Self", bound="Method")
 

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from visualcnn_tf.methods.base import Cost, ReplayMethod
-from visualcnn_tf.methods.replay import Replay
+from visualcnn_tf.methods.replay_protocol import Replay
 
 
 @keras.saving.register_keras_serializable(package="visualcnn_tf")

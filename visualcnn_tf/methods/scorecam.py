@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from visualcnn_tf.methods.base import ChannelReplayMethod, Cost
 from visualcnn_tf.methods.channels import channels_first, most_varied, take_channels, weighted_maps
-from visualcnn_tf.methods.replay import Replay
+from visualcnn_tf.methods.replay_protocol import Replay
 
 
 @keras.saving.register_keras_serializable(package="visualcnn_tf")

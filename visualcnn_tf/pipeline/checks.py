@@ -20,11 +20,11 @@ from visualcnn_tf.gradients.graph_paths import connected, downstream_of
 from visualcnn_tf.introspect.outputs import flat_outputs
 from visualcnn_tf.introspect.trace import LayerCall, Trace
 from visualcnn_tf.methods.base import Method
-from visualcnn_tf.pipeline.requests import TapRequest
 from visualcnn_tf.pipeline.tap import Tap
+from visualcnn_tf.pipeline.tap_requests import TapRequest
 from visualcnn_tf.targets.base import Target
+from visualcnn_tf.targets.graph_scores import Scores
 from visualcnn_tf.targets.logits import find_logits, probability_behind
-from visualcnn_tf.targets.scores import Scores
 
 # From so many evaluations for each image on, and so many times the work of a prediction, a warning tells the cost.
 _MANY_EVALUATIONS, _MUCH_WORK = 256, 10

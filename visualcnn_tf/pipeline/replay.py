@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from visualcnn_tf.introspect.outputs import flat_outputs
 from visualcnn_tf.introspect.record import recording
-from visualcnn_tf.methods.replay import Variations
+from visualcnn_tf.methods.replay_protocol import Variations
 from visualcnn_tf.ops.layout import from_channels_last
 from visualcnn_tf.ops.normalize import normalize_maps
 from visualcnn_tf.ops.resize import resize
@@ -19,7 +19,7 @@ from visualcnn_tf.pipeline.call_log import CallLog
 from visualcnn_tf.pipeline.model_run import ModelRun
 from visualcnn_tf.pipeline.substitution import Substitute, SubstitutionRecorder, repeat_images
 from visualcnn_tf.pipeline.tap import Tap
-from visualcnn_tf.targets.scores import Scores
+from visualcnn_tf.targets.graph_scores import Scores
 
 # Numbers in the changed feature maps, or images, of one image that are computed at a time: bounds the memory.
 _MAPS_AT_A_TIME = 2**22
@@ -29,7 +29,7 @@ AT_ONCE = 64
 
 
 class ModelReplay:
-    """The :class:`~visualcnn_tf.methods.replay.Replay` of one tap.
+    """The :class:`~visualcnn_tf.methods.replay_protocol.Replay` of one tap.
 
     Args:
         model: the user's model.

@@ -26,7 +26,7 @@ from visualcnn_tf.pipeline.options import Options
 from visualcnn_tf.pipeline.plan import Plan
 from visualcnn_tf.pipeline.replay import ModelReplay
 from visualcnn_tf.pipeline.tap import Tap
-from visualcnn_tf.targets.scores import Scores
+from visualcnn_tf.targets.graph_scores import Scores
 
 #: Stands before the layer's name in the error of a failed numerics check.
 NOT_FINITE = "NaN or infinite activations in the layer "

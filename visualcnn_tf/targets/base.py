@@ -8,8 +8,8 @@ from typing import Any, ClassVar, TypeVar
 import tensorflow as tf
 
 from visualcnn_tf._utils.checks import bad_value
+from visualcnn_tf.targets.graph_scores import ClassScores, Scores
 from visualcnn_tf.targets.head import Head, find_head
-from visualcnn_tf.targets.scores import ClassScores, Scores
 
 Self = TypeVar("Self", bound="Target")
 

@@ -13,8 +13,8 @@ from visualcnn_tf._utils.checks import bad_value, check_choice
 from visualcnn_tf._utils.serialization import callable_from_config, callable_to_config
 from visualcnn_tf.errors import InvalidArgumentError
 from visualcnn_tf.targets.base import Target
+from visualcnn_tf.targets.graph_scores import FunctionScores, Scores
 from visualcnn_tf.targets.logits import find_logits
-from visualcnn_tf.targets.scores import FunctionScores, Scores
 
 #: From a model's output to one score for each image, ``(B,)``.
 ScoreFunction: TypeAlias = Callable[[tf.Tensor], tf.Tensor]

@@ -16,10 +16,11 @@ from visualcnn_tf.introspect.select import Selector
 from visualcnn_tf.introspect.trace import Trace, trace_model
 from visualcnn_tf.pipeline.checks import check_requests, gradient_fallbacks
 from visualcnn_tf.pipeline.options import Options
-from visualcnn_tf.pipeline.output_specs import classes_output, explanation_outputs, model_outputs
 from visualcnn_tf.pipeline.outputs import CLASS_INDEX, EXPLAINED_CLASS, OutputSpec, unique
 from visualcnn_tf.pipeline.plan import Plan
-from visualcnn_tf.pipeline.requests import TapRequest, requested_taps, restored_taps, with_unique_keys
+from visualcnn_tf.pipeline.plan_outputs import classes_output, explanation_outputs, model_outputs
+from visualcnn_tf.pipeline.saved_taps import restored_taps
+from visualcnn_tf.pipeline.tap_requests import TapRequest, requested_taps, with_unique_keys
 from visualcnn_tf.targets.predicted import Predicted
 
 

@@ -1,17 +1,12 @@
-"""Which calls of which layers are tapped, by which method: chosen by the options, or restored from a saved model."""
+"""Which calls of which layers are tapped, and by which method."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import keras
 import tensorflow as tf
 
-from visualcnn_tf.errors import LayerNotFoundError
-from visualcnn_tf.introspect.location import Location, layer_at, locate
-from visualcnn_tf.introspect.named_layers import named_layers
 from visualcnn_tf.introspect.patterns import value_per_path
 from visualcnn_tf.introspect.trace import LayerCall, Trace
 from visualcnn_tf.introspect.upstream import is_upstream
@@ -80,55 +75,6 @@ def with_unique_keys(requests: Iterable[TapRequest], taken: Iterable[str]) -> li
         names.append(key)
         unique_requests.append(TapRequest(request.call, request.method, request.target_index, key))
     return unique_requests
-
-
-def save_taps(model: keras.Model, taps: Iterable[Tap]) -> list[dict[str, Any]]:
-    """Return taps for Keras to serialize: layers by their positions, because their names may change at loading."""
-    layers = named_layers(model)
-    return [
-        {
-            "layer": locate(model, layers[tap.path]).get_config(),
-            "call_index": tap.call_index,
-            "method": keras.saving.serialize_keras_object(tap.method),
-            "target_index": tap.target_index,
-            "key": tap.key,
-            "shape": tap.shape,
-        }
-        for tap in taps
-    ]
-
-
-def restored_taps(model: keras.Model, trace: Trace, saved: Iterable[Mapping[str, Any]]) -> list[TapRequest]:
-    """Return the requests of saved taps, in the trace of the loaded model.
-
-    Raises:
-        LayerNotFoundError: for a layer that the loaded model does not have there, or that returns another shape.
-    """
-    return [
-        TapRequest(
-            _restored_call(model, trace, entry), get_method(entry["method"]), entry["target_index"], entry["key"]
-        )
-        for entry in saved
-    ]
-
-
-def _restored_call(model: keras.Model, trace: Trace, saved: Mapping[str, Any]) -> LayerCall:
-    location = Location.from_config(saved["layer"])
-    layer = layer_at(model, location)
-    calls: list[LayerCall] = [call for call in trace.calls if call.layer is layer]
-    steps = (calls[0].time_steps or 1) if calls else 1
-    index = int(saved["call_index"]) * steps
-    if index >= len(calls) or not _same_shape(calls[index].shape, saved["shape"]):
-        received = f"shape {calls[index].shape}" if index < len(calls) else f"{len(calls)} calls of it"
-        raise LayerNotFoundError(
-            f"The loaded model {model.name!r} must return feature maps of shape {tuple(saved['shape'])} in the layer "
-            f"that was saved as {location.path!r}, as before. Received: {received}. Attach to the model again."
-        )
-    return calls[index]
-
-
-def _same_shape(shape: Sequence[int | None], saved: Sequence[int | None]) -> bool:
-    return len(shape) == len(saved) and all(a == b or None in (a, b) for a, b in zip(shape, saved, strict=True))
 
 
 def _reference_input(call: LayerCall, inputs: Sequence[tf.Tensor]) -> int | None:
