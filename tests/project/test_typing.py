@@ -51,7 +51,7 @@ def test_a_program_that_uses_the_public_face(environment: Path):
     ("line", "message"),
     [
         ("vc.attach(None, siez=None)", 'Unexpected keyword argument "siez" for "attach"'),
-        ("vc.attach(None, dtype=8)", 'Argument "dtype" to "attach" has incompatible type "int"; expected "str"'),
+        ("vc.attach(None, heatmap_dtype=8)", 'Argument "heatmap_dtype" to "attach" has incompatible type "int"'),
         ("vc.attach(None).predict(1) + 1", 'Unsupported operand types for + ("dict[str, ndarray'),
     ],
 )
