@@ -126,8 +126,16 @@ def test_tables_are_filled_between_their_marks():
 @pytest.mark.parametrize("document", docs.DOCUMENTS)
 def test_the_documents_show_the_kept_results(document):
     text = (ROOT / document).read_text(encoding="utf-8")
-    assert "<!-- table: " in text
+    shown = {match["name"] for match in docs.MARKED.finditer(text)}
+    assert shown
+    assert shown <= set(docs.kept())
     assert docs.filled(text, docs.kept()) == text, "run `python -m benchmarks --docs`"
+
+
+def test_reports_of_quick_runs_are_not_kept(tmp_path):
+    for stem in ("classes", "classes-quick"):
+        (tmp_path / f"{stem}.md").write_text(f"<!-- table: {stem} -->\n| 1 |\n<!-- /table -->\n", encoding="utf-8")
+    assert docs.kept(tmp_path) == {"classes": "| 1 |"}
 
 
 def test_a_report_keeps_its_tables_by_name():
