@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from visualcnn_tf.cli.invocation import is_command
 from visualcnn_tf.errors import *  # noqa: F403
 
-__version__ = "1.0.0"
+__version__ = "2.0.0"
 
 __all__ = [  # noqa: F405 - they come with the star imports
     "COLORMAPS",
