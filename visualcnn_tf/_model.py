@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from visualcnn_tf._utils.serialization import warn_if_not_loadable
-from visualcnn_tf.errors import IncompatibleModelError, InputShapeError, NanLayerOutputError, NotBuiltError
+from visualcnn_tf.errors import InputShapeError, InvalidArgumentError, NanLayerOutputError, NotBuiltError
 from visualcnn_tf.introspect.find_inputs import model_inputs, shaped_inputs
 from visualcnn_tf.introspect.inputs import ModelInput, ModelInputs, check_arrays
 from visualcnn_tf.methods.custom import Custom
@@ -254,7 +254,8 @@ class ExplainedModel(keras.Model):
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> ExplainedModel:
         """Return the explained model of a config, around the deserialized model."""
         if "taps" not in config:
-            raise IncompatibleModelError(
+            # No TypeError, which Keras would wrap in an error of its own.
+            raise InvalidArgumentError(
                 "The file must hold an explained model saved by visualcnn_tf 2.0 or newer. Received: one of an earlier "
                 "version. Load the bare model and `attach` again."
             )

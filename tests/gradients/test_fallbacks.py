@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -97,3 +98,24 @@ def test_unknown_sizes(name: str) -> None:
     assert fallbacks == kinds
     assert np.abs(want).max() > 0
     np.testing.assert_allclose(got, want, rtol=2e-6)
+
+
+@pytest.mark.parametrize("cell", ["LSTM", "GRU", "SimpleRNN"])
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_loops_which_their_gradients_add_inputs_to(cell: str, bidirectional: bool) -> None:
+    keras.utils.set_random_seed(0)
+    layer = getattr(keras.layers, cell)(3)
+    layer = keras.layers.Bidirectional(layer) if bidirectional else layer
+
+    def both(x: Any) -> tuple[Any, Any, Any]:
+        y = layer(x)
+        first, second = (backward_pass([y], [factor * tf.ones_like(y)], [x]) for factor in (1.0, 2.0))
+        assert "While" in {kind for kind, _ in first.fallbacks}
+        return first.of[0], second.of[0], tf.gradients(y, x)[0]
+
+    x = np.random.default_rng(5).normal(size=(2, 4, 5)).astype(np.float32)
+    layer(x)  # builds it outside of the graph
+    once, twice, want = tf.function(both, autograph=False)(x)
+    assert np.abs(want).max() > 0
+    np.testing.assert_array_equal(once, want)
+    np.testing.assert_array_equal(twice, 2 * want)

@@ -390,7 +390,14 @@ def test_mirrored_strategy() -> None:
 def test_summary_names_the_taps(model: Any) -> None:
     lines: list[str] = []
     vc.attach(model, "conv_*", method="l2").summary(print_fn=lambda line, **_: lines.append(line))
-    assert "heatmap_conv_b: l2 of conv_b (None, 4, 4, 5)" in "\n".join(lines)
+    table = "\n".join(lines).split("Explained model: ")[1]
+    assert [row.split() for row in table.splitlines() if not row.startswith("--")] == [
+        ['"cnn_explained"'],
+        ["Output", "What", "it", "is", "Shape", "Type"],
+        ["predictions", "the", "model's", "own", "output", "(B,", "4)", "float32"],
+        ["heatmap_conv_a", "L2()", "of", "conv_a", "(12×12×6)", "(B,", "12,", "12)", "float32"],
+        ["heatmap_conv_b", "L2()", "of", "conv_b", "(4×4×5)", "(B,", "12,", "12)", "float32"],
+    ]
 
 
 def test_keras_export_serves_all_outputs(model: Any, x: np.ndarray, tmp_path: Any) -> None:

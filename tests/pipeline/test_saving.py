@@ -174,5 +174,5 @@ def test_a_file_of_an_earlier_version_is_refused() -> None:
     model(X)
     config = keras.saving.serialize_keras_object(vc.attach(model))
     del config["config"]["taps"]
-    with pytest.raises(vc.IncompatibleModelError, match=r"saved by visualcnn_tf 2\.0 or newer.*`attach` again"):
+    with pytest.raises(vc.InvalidArgumentError, match=r"saved by visualcnn_tf 2\.0 or newer.*`attach` again"):
         keras.saving.deserialize_keras_object(config)

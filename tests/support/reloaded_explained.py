@@ -14,22 +14,17 @@ import numpy as np
 
 import visualcnn_tf as vc
 from support.reloaded_models import MODELS, make_others, with_random_weights
-from visualcnn_tf.introspect.inputs import model_inputs
 
 
 def explain(name: str) -> tuple[Any, Any]:
     """The explained model of a kind, with a class-explaining method among its methods, and a batch of its inputs."""
     model = with_random_weights(MODELS[name]())
-    specs = model_inputs(model)
+    plain = vc.attach(model)
     rng = np.random.default_rng(1)
-    batch = specs.pack([rng.random((2, *spec.shape[1:]), "float32") for spec in specs.specs])
-    several = {"output": vc.attach(model).prediction_names[0]}
-    explained = vc.attach(model, method=["deviation", "gradcam"], **(several if is_of_several(model, batch) else {}))
-    return explained, batch
-
-
-def is_of_several(model: Any, batch: Any) -> bool:
-    return isinstance(model(batch), (list, tuple, dict))
+    inputs = plain.plan.inputs
+    batch = inputs.pack([rng.random((2, *spec.shape[1:]), "float32") for spec in inputs.specs])
+    output = plain.prediction_names[0] if len(plain.prediction_names) > 1 else None
+    return vc.attach(model, method=["deviation", "gradcam"], output=output), batch
 
 
 def save(name: str, folder: Path) -> dict[str, np.ndarray]:

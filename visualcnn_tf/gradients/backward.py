@@ -107,9 +107,10 @@ def _differentiate(node: Node, fallbacks: list[tuple[str, str]]) -> Iterable[tup
     composite = composite_gradient(node)
     if composite is not None:
         return [composite]
+    inputs = list(node.op.inputs)  # before TensorFlow's gradient of a loop adds inputs to the loop
     body = inline_call(node.op)
     gradients = _by_rule(node, fallbacks) if body is None else _through_call(node, *body, fallbacks)
-    return zip(node.op.inputs, gradients, strict=True)
+    return zip(inputs, gradients, strict=True)
 
 
 def _by_rule(node: Node, fallbacks: list[tuple[str, str]]) -> InputGradients:
