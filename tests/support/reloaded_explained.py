@@ -17,14 +17,12 @@ from support.reloaded_models import MODELS, make_others, with_random_weights
 
 
 def explain(name: str) -> tuple[Any, Any]:
-    """The explained model of a kind, with a class-explaining method among its methods, and a batch of its inputs."""
+    """The explained model of a kind, of its classes, too, where it has one output, and a batch of its inputs."""
     model = with_random_weights(MODELS[name]())
-    plain = vc.attach(model)
-    rng = np.random.default_rng(1)
-    inputs = plain.plan.inputs
-    batch = inputs.pack([rng.random((2, *spec.shape[1:]), "float32") for spec in inputs.specs])
-    output = plain.prediction_names[0] if len(plain.prediction_names) > 1 else None
-    return vc.attach(model, method=["deviation", "gradcam"], output=output), batch
+    has_one_output = len(getattr(model, "outputs", None) or [model]) == 1
+    explained = vc.attach(model, method=["deviation", "gradcam"] if has_one_output else "deviation")
+    rng, inputs = np.random.default_rng(1), explained.plan.inputs
+    return explained, inputs.pack([rng.random((2, *spec.shape[1:]), "float32") for spec in inputs.specs])
 
 
 def save(name: str, folder: Path) -> dict[str, np.ndarray]:
