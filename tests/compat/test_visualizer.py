@@ -1,4 +1,4 @@
-"""The seed's calls, against a plain float64 version of the seed's formula."""
+"""The original's calls, against a plain float64 version of the original's formula."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def random(*shape: int) -> np.ndarray:
 
 
 def mnist_cnn(*first: keras.layers.Layer) -> keras.Sequential:
-    """The network of the seed's README."""
+    """The network of the original's README."""
     keras.utils.set_random_seed(0)
     return keras.Sequential(
         [
@@ -66,7 +66,7 @@ def visualizer(model: keras.Sequential) -> Visualizer:
 
 
 def activations(model: keras.Model, images: np.ndarray) -> list[np.ndarray]:
-    """The seed's way: one layer after the other."""
+    """The original's way: one layer after the other."""
     found, x = [], images
     for layer in model.layers:
         x = layer(x)
@@ -81,8 +81,8 @@ def deviation(maps: np.ndarray) -> np.ndarray:
     return (fused - fused.min()) / (fused.max() - fused.min())
 
 
-def seed_heatmap(maps: np.ndarray) -> np.ndarray:
-    """The seed's formula for a layer of the input's size, with its rounding."""
+def original_heatmap(maps: np.ndarray) -> np.ndarray:
+    """The original's formula for a layer of the input's size, with its rounding."""
     return np.round(deviation(maps), 4)
 
 
@@ -118,7 +118,7 @@ def test_quickstart_writes_the_heatmaps(tmp_path: Path, monkeypatch: pytest.Monk
         np.testing.assert_array_equal(decoded, colorize(heatmap, "heat").numpy())
 
 
-def test_heatmaps_are_the_seeds(model: keras.Sequential, visualizer: Visualizer) -> None:
+def test_heatmaps_are_those_of_the_original(model: keras.Sequential, visualizer: Visualizer) -> None:
     image = random(28, 28, 1)
     heatmaps = visualizer.heatmap(image)
     assert len(heatmaps) == 4
@@ -127,7 +127,7 @@ def test_heatmaps_are_the_seeds(model: keras.Sequential, visualizer: Visualizer)
         assert heatmap.shape == (28, 28)
         assert (heatmap.min(), heatmap.max()) == (0.0, 1.0)
         if maps.shape[1:3] == (28, 28):
-            np.testing.assert_allclose(heatmap, seed_heatmap(maps[0]), atol=1e-3)
+            np.testing.assert_allclose(heatmap, original_heatmap(maps[0]), atol=1e-3)
         np.testing.assert_allclose(heatmap, bilinear(deviation(maps[0]), (28, 28)), atol=1e-4)
 
 
@@ -189,7 +189,7 @@ def test_layers_larger_than_the_image_and_images_that_are_not_square() -> None:
         assert same.shape == larger.shape == size
         assert (larger.min(), larger.max()) == (0.0, 1.0)
         maps = np.asarray(model.layers[1](image[None]), np.float64)[0]
-        np.testing.assert_allclose(same, seed_heatmap(maps), atol=1e-3)
+        np.testing.assert_allclose(same, original_heatmap(maps), atol=1e-3)
 
 
 def test_only_convolutions_and_max_pooling_in_the_models_order() -> None:
@@ -224,7 +224,7 @@ def test_a_subclassed_model_is_shown() -> None:
     net = Net()
     image = random(18, 18, 1)
     (heatmap,) = Visualizer(net).heatmap(image)
-    np.testing.assert_allclose(heatmap, seed_heatmap(np.asarray(net.conv(image[None]))[0]), atol=1e-3)
+    np.testing.assert_allclose(heatmap, original_heatmap(np.asarray(net.conv(image[None]))[0]), atol=1e-3)
 
 
 def test_a_model_that_was_never_built_is_shown() -> None:
@@ -358,7 +358,7 @@ def test_channels_first_is_refused() -> None:
         Visualizer(model)
 
 
-def test_the_seeds_errors_are_ours_and_pythons() -> None:
+def test_the_errors_of_the_original_are_ours_and_pythons() -> None:
     for error in (
         Image1DError,
         ImageTooSmallError,
@@ -390,7 +390,7 @@ def test_nothing_left_to_show(tmp_path: Path) -> None:
 # --- blurmap ---
 
 
-def seed_blurmap(image: np.ndarray, heatmap: np.ndarray) -> np.ndarray:
+def original_blurmap(image: np.ndarray, heatmap: np.ndarray) -> np.ndarray:
     """(H, W, C) image and (H, W) heatmap, in float64."""
     image = image.astype(np.float64)
     levels = [
@@ -408,7 +408,7 @@ def test_blurmap_is_the_heatmaps_blend(visualizer: Visualizer) -> None:
     for heatmap, blurred in zip(heatmaps, blurmaps, strict=True):
         assert blurred.shape == (28, 28)
         assert blurred.dtype == np.float32
-        np.testing.assert_allclose(blurred, seed_blurmap(image, heatmap)[..., 0], atol=2e-6)
+        np.testing.assert_allclose(blurred, original_blurmap(image, heatmap)[..., 0], atol=2e-6)
         assert blurred[heatmap == 1.0] == image[heatmap == 1.0]
 
 
@@ -421,7 +421,7 @@ def test_blurmap_keeps_color_type_and_batch() -> None:
     assert blurred.dtype == np.uint8
     (heatmaps,) = visualizer.heatmap(images)
     for i in range(2):
-        assert np.abs(blurred[i] - seed_blurmap(images[i], heatmaps[i])).max() < 0.501
+        assert np.abs(blurred[i] - original_blurmap(images[i], heatmaps[i])).max() < 0.501
     (alone,) = visualizer.blurmap(images[0])
     np.testing.assert_array_equal(alone, blurred[0])
 
