@@ -230,6 +230,18 @@ ROWS: list[Row] = [
         "`representative_data` must be of numbers",
     ),
     code(S, "export_saved_model(explained, folder / 'm', png=True)", _VALUE, "`png` must be False without"),
+    code(
+        S,
+        "export_saved_model(explained, folder / 'm', signatures=['serving_default'], on_error='blank')",
+        _VALUE,
+        "`on_error` must be 'raise' without the signature 'serving_bytes'",
+    ),
+    code(
+        S,
+        "export_saved_model(explained, folder / 'm', representative_data=images, verify=False)",
+        _VALUE,
+        "`representative_data` must be None with `verify=False`, which compares nothing",
+    ),
     code(T, "export_tflite(explained, 5)", _TYPE, "`path` must be a path"),
     code(T, "export_tflite(explained, '/dev/full', overwrite=True)", "PathNotWritableError", "Not a regular file"),
     code(T, "export_tflite(explained, folder / 'good.png')", _VALUE, "a path that does not exist yet"),
@@ -239,6 +251,12 @@ ROWS: list[Row] = [
     ),
     code(T, "export_tflite(explained, folder / 'm', quantize='int4')", _VALUE, "`quantize` must be one of"),
     code(T, "export_tflite(explained, folder / 'm', quantize='int8')", _VALUE, "`representative_data` must be given"),
+    code(
+        T,
+        "export_tflite(explained, folder / 'm', representative_data=images, verify=False)",
+        _VALUE,
+        "`representative_data` must be None with `verify=False`, which compares nothing, unless quantize='int8'",
+    ),
     code(
         T,
         "export_tflite(explained, folder / 'm', quantize='int8', representative_data=[images * np.nan])",
