@@ -37,7 +37,7 @@ def assert_equal(got: dict[str, np.ndarray], want: dict[str, Any]) -> None:
         np.testing.assert_allclose(got[key], np.asarray(value), atol=1e-5, err_msg=key)
 
 
-def test_another_class_gives_that_classs_map(exported: tuple[Any, Path], served: ServedModel) -> None:
+def test_the_chosen_class_is_explained(exported: tuple[Any, Path], served: ServedModel) -> None:
     explained, _ = exported
     x = np.repeat(images(1, 12, 12, 1), 7, 0)
     asked = np.array([0, 1, 2, 3, -1, 4, -2], np.int32)
@@ -59,7 +59,7 @@ def test_another_class_gives_that_classs_map(exported: tuple[Any, Path], served:
     np.testing.assert_allclose(deviation, np.repeat(deviation[:1], 7, 0), atol=1e-6)  # whatever class is asked for
 
 
-def test_no_images(exported: tuple[Any, Path], served: ServedModel) -> None:
+def test_an_empty_batch_has_empty_outputs(exported: tuple[Any, Path], served: ServedModel) -> None:
     got = served.predict("serving_default", {"image": images(1, 12, 12, 1)[:0], "class_index": np.zeros(0, np.int32)})
     assert {key: value.shape for key, value in got.items()} == {
         spec.name: (0, *spec.shape[1:]) for spec in exported[0].plan.outputs
@@ -72,7 +72,7 @@ def test_predictions_alone_need_no_class(exported: tuple[Any, Path], served: Ser
     assert_equal(served.predict("predict", {"image": x}), {"predictions": exported[0].model(x)})
 
 
-def test_encoded_images_of_which_one_is_broken(exported: tuple[Any, Path], served: ServedModel) -> None:
+def test_a_broken_image_gets_no_class_and_an_empty_map(exported: tuple[Any, Path], served: ServedModel) -> None:
     explained, _ = exported
     pixels = np.random.default_rng(0).integers(0, 256, (12, 12, 1)).astype("uint8")
     picture = tf.io.encode_png(pixels).numpy()
@@ -89,7 +89,7 @@ def test_encoded_images_of_which_one_is_broken(exported: tuple[Any, Path], serve
     assert_equal(got, want)
 
 
-def test_the_requests_that_warm_up_ask_for_a_class(exported: tuple[Any, Path], served: ServedModel) -> None:
+def test_warmup_requests_have_a_class_index(exported: tuple[Any, Path], served: ServedModel) -> None:
     requests = warmup_requests(exported[1])
     assert set(requests) == {"serving_default", "serving_bytes", "predict"}
     for name, request in requests.items():
@@ -112,7 +112,7 @@ def test_the_command_line_shows_the_class_index(exported: tuple[Any, Path]) -> N
 
 
 @pytest.mark.parametrize("method", ["gradcam", "gradcam++", "hirescam", "layercam", "xgradcam", "reciprocam"])
-def test_openvino_reads_it(method: str, tmp_path: Path) -> None:
+def test_openvino_runs_it(method: str, tmp_path: Path) -> None:
     explained = vc.attach(seeded_cnn(), "conv_b", method=method)
     folder = vc.export_saved_model(explained, tmp_path / "m", signatures=["serving_default"])
     x = images(2, 12, 12, 1)

@@ -139,7 +139,7 @@ def test_integers_explain_the_class_alike_before_global_pooling(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("batch_size", [1, None])
-def test_a_class_is_asked_for(cnn: Any, tmp_path: Path, batch_size: int | None) -> None:
+def test_a_class_can_be_chosen(cnn: Any, tmp_path: Path, batch_size: int | None) -> None:
     explained = vc.attach(cnn, "conv3", method="gradcam", target="input", **RAW)
     report = vc.export_tflite(explained, tmp_path / "m.tflite", batch_size=batch_size)
     x = np.repeat(digits().test_images[:1], 6, 0)
@@ -160,7 +160,7 @@ def test_a_class_is_asked_for(cnn: Any, tmp_path: Path, batch_size: int | None) 
     assert list(plain.get_input_details()) == ["image"]
 
 
-def test_a_class_is_asked_for_in_integers(cnn: Any, tmp_path: Path) -> None:
+def test_a_class_can_be_chosen_in_integers(cnn: Any, tmp_path: Path) -> None:
     explained = vc.attach(cnn, "conv3", method="layercam", target="input")
     data = digits().train_images[:100]
     path = vc.export_tflite(explained, tmp_path / "m.tflite", quantize="int8", representative_data=data).path
@@ -188,7 +188,7 @@ def test_several_methods_and_classes_as_bytes(cnn: Any, tmp_path: Path) -> None:
         assert np.abs(got[name].astype(int) - want[name]).max() <= 1
 
 
-def test_mixed_precision_is_written_as_its_float32_twin(tmp_path: Path) -> None:
+def test_mixed_precision_is_exported_as_a_float32_copy(tmp_path: Path) -> None:
     case = KINDS["mixed_float16"]()
     explained = vc.attach(case.model, "last", method=["gradcam", "reciprocam"], **RAW)
     report = vc.export_tflite(explained, tmp_path / "m.tflite")
@@ -199,7 +199,7 @@ def test_mixed_precision_is_written_as_its_float32_twin(tmp_path: Path) -> None:
         np.testing.assert_allclose(difference(served[name], np.asarray(value)), 0, atol=2e-2, err_msg=name)
 
 
-def test_what_would_need_a_loop_is_refused(cnn: Any, tmp_path: Path) -> None:
+def test_a_file_that_would_need_a_loop_is_refused(cnn: Any, tmp_path: Path) -> None:
     with pytest.warns(ExpensiveMethodWarning):
         explained = vc.attach(cnn, "conv1", method="reciprocam")
     for batch_size in (1, None):
@@ -283,7 +283,7 @@ def test_rounding_may_flip_the_explained_class(small: Any, tmp_path: Path, monke
         ("heatmap_pool_deviation", lambda maps: 1 - maps, "differs from the model in 'heatmap_pool_deviation'"),
     ],
 )
-def test_what_rounding_cannot_excuse(
+def test_differences_that_rounding_does_not_explain_are_refused(
     small: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, output: str, change: Any, error: str
 ) -> None:
     explained = vc.attach(small, "pool", method=["deviation", "gradcam"])
@@ -293,7 +293,7 @@ def test_what_rounding_cannot_excuse(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_map_of_the_same_class_that_is_another_is_warned_of(
+def test_another_map_of_the_same_class_raises_a_warning(
     small: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     forged(monkeypatch, heatmap_pool=lambda maps: 1 - maps)

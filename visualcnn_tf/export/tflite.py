@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 
 import keras
 import tensorflow as tf
 
 from visualcnn_tf._attach import check_model
 from visualcnn_tf._model import ExplainedModel
-from visualcnn_tf._utils.checks import as_path, bad_value, check_choice, is_count, quoted
+from visualcnn_tf._utils.checks import as_path, bad_value, quoted
 from visualcnn_tf.errors import UnsupportedOperationError
 from visualcnn_tf.export.examples import example_inputs
 from visualcnn_tf.export.float32_copy import computes_in_half_precision, float32_copy
 from visualcnn_tf.export.report import ExportReport
-from visualcnn_tf.export.representative_data import RepresentativeData, check_data_is_used, first_batch
+from visualcnn_tf.export.representative_data import RepresentativeData, first_batch
 from visualcnn_tf.export.signatures import exported_inputs, own_inputs, tflite_signatures
-from visualcnn_tf.export.tflite_converter import IO_DTYPES, QUANTIZATIONS, convert
+from visualcnn_tf.export.tflite_converter import convert
 from visualcnn_tf.export.tflite_operations import count_ops, foreign_ops, outside_xnnpack
+from visualcnn_tf.export.tflite_options import Int8Options, check_options
 from visualcnn_tf.export.tflite_verification import verify_tflite
 from visualcnn_tf.export.types import Arrays, Signature
 from visualcnn_tf.introspect.inputs import ModelInputs
@@ -86,8 +87,8 @@ def export_tflite(
         ExportVerificationError: If the outputs of the file differ from those of the model.
     """
     check_model(explained)
-    int8 = _Int8(representative_data, io_dtype, full_integer)
-    _check_options(explained, batch_size, quantize, int8, verify)
+    int8 = Int8Options(representative_data, io_dtype, full_integer)
+    check_options(explained, batch_size, quantize, int8, verify)
     path = as_path("path", path)
     check_free(path, overwrite)
     _warn_that_check_is_lost(explained)
@@ -107,62 +108,6 @@ def export_tflite(
     checks = verify_tflite(content, verified, quantize, examples, explained) if verify else {}
     write_file(path, content, overwrite)
     return ExportReport(path, len(content), quantize, ops, outside_xnnpack(ops), checks)
-
-
-@dataclass(frozen=True)
-class _Int8:
-    """The arguments of :func:`export_tflite` for ``quantize="int8"``."""
-
-    representative_data: RepresentativeData | None
-    io_dtype: str | None
-    full_integer: bool
-
-    def with_listed_data(self) -> _Int8:
-        """Return the same options with data that can be read twice: for an example, and for the ranges."""
-        data = self.representative_data
-        return replace(self, representative_data=list(data)) if isinstance(data, Iterable) else self
-
-
-def _check_options(
-    explained: keras.Model, batch_size: int | None, quantize: str | None, int8: _Int8, verify: bool
-) -> None:
-    """Raise unless the options are allowed, and have an effect."""
-    check_choice("quantize", quantize, QUANTIZATIONS)
-    if batch_size is not None and not is_count(batch_size):
-        raise bad_value("batch_size", "a number of at least 1, or None for any", batch_size)
-    if quantize == "int8":
-        if int8.representative_data is None:
-            raise bad_value(
-                "representative_data", "given for quantize='int8'", None, "Pass some 100 inputs, preprocessed."
-            )
-        check_choice("io_dtype", int8.io_dtype, (None, *IO_DTYPES))
-        _check_full_integer(explained, int8.full_integer)
-    else:
-        _check_no_int8_options(int8, verify)
-
-
-def _check_full_integer(explained: keras.Model, full_integer: bool) -> None:
-    """Raise for heatmaps that cannot be computed in integers."""
-    if full_integer and isinstance(explained, ExplainedModel):
-        # In integers other methods return wrong heatmaps or raise errors: small divisors round to zero.
-        methods = [tap.method for tap in explained.taps if not tap.method.supports_integers]
-        options = explained.options
-        if methods or options.heatmap_dtype != "float32" or options.normalize == "minmax":
-            raise bad_value(
-                "full_integer",
-                "False for callables, 'eigen' and methods that explain a class, types but float32, and 'minmax'",
-                {"method": methods, "heatmap_dtype": options.heatmap_dtype, "normalize": options.normalize},
-                "Integers take `normalize='max'`, a range or None.",
-            )
-
-
-def _check_no_int8_options(int8: _Int8, verify: bool) -> None:
-    """Raise for options that have an effect with ``quantize="int8"`` only."""
-    if int8.io_dtype is not None:
-        raise bad_value("io_dtype", "None unless quantize='int8'", int8.io_dtype)
-    if int8.full_integer:
-        raise bad_value("full_integer", "False unless quantize='int8'", int8.full_integer)
-    check_data_is_used(int8.representative_data, verify, "unless quantize='int8'")
 
 
 def _check_loops(explained: keras.Model, graph: tf.Graph) -> None:
@@ -195,7 +140,7 @@ def _verification_examples(explained: keras.Model, inputs: ModelInputs, data: Re
     return first_batch(data, inputs, _class_index(explained))
 
 
-def _int8_content(model: keras.Model, functions: Mapping[str, Signature], int8: _Int8) -> bytes:
+def _int8_content(model: keras.Model, functions: Mapping[str, Signature], int8: Int8Options) -> bytes:
     # Imported here because it depends on private parts of TensorFlow: if they move, nothing else fails.
     from visualcnn_tf.export.tflite_int8 import quantize_int8
 

@@ -15,11 +15,6 @@ from visualcnn_tf.errors import UnsupportedOperationError
 from visualcnn_tf.export.types import Signature
 from visualcnn_tf.io.atomic import writing
 
-#: How the weights, and for int8 the activations, of a file may be stored.
-QUANTIZATIONS = (None, "float16", "dynamic", "int8")
-#: Types of the float inputs and outputs of an int8 file; integers have a scale and a zero point in the file.
-IO_DTYPES = ("float32", "int8", "uint8")
-
 
 def convert(model: keras.Model, functions: Mapping[str, Signature], quantize: str | None) -> bytes:
     """Return the content of a TensorFlow Lite file.

@@ -22,8 +22,8 @@ from tensorflow.lite.tools import flatbuffer_utils
 
 from visualcnn_tf._utils.checks import bad_value, check_choice, quoted
 from visualcnn_tf.export.representative_data import RepresentativeData, in_batches, read_examples
-from visualcnn_tf.export.tflite_converter import IO_DTYPES
 from visualcnn_tf.export.tflite_interpreter import interpreter
+from visualcnn_tf.export.tflite_options import IO_DTYPES
 from visualcnn_tf.export.types import Arrays
 from visualcnn_tf.introspect.inputs import ModelInput
 
