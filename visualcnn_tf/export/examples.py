@@ -14,25 +14,25 @@ _BATCH = 2
 _UNKNOWN = 64  # used for a dimension that the model leaves open
 
 
-def example_inputs(signature: str, inputs: ModelInputs, own: ModelInputs) -> Arrays:
+def example_inputs(signature: str, inputs: ModelInputs, user_inputs: ModelInputs) -> Arrays:
     """Return a batch of noise for one signature.
 
     Args:
         signature: The name of the signature.
         inputs: The inputs of the exported model.
-        own: The inputs of the user's model: the same without a class index.
+        user_inputs: The inputs of the user's model: the same without a class index.
 
     Returns:
         The inputs of the signature by name: encoded images for ``serving_bytes``, and otherwise numbers from 0 to 1.
         A batch of two if the model leaves its size open.
     """
-    count = batch_size(own)
+    count = batch_size(user_inputs)
     if signature == "predict":
-        return _noise(own.specs, count)
+        return _noise(user_inputs.specs, count)
     if signature == "serving_bytes":
-        size = (count, *(n or 1 for n in own.specs[0].shape[1:]))
+        size = (count, *(n or 1 for n in user_inputs.specs[0].shape[1:]))
         pixels = np.random.default_rng(0).integers(0, 256, size).astype(np.uint8)
-        return {"image_bytes": png_files(pixels), **_noise(inputs.specs[len(own.specs) :], count)}
+        return {"image_bytes": png_files(pixels), **_noise(inputs.specs[len(user_inputs.specs) :], count)}
     return _noise(inputs.specs, count)
 
 

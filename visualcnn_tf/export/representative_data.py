@@ -76,11 +76,11 @@ def read_examples(
         InvalidArgumentError: If the data holds no examples, or NaN or infinity.
         InputShapeError: If the model does not take the examples.
     """
-    own = [spec for spec in specs if spec.name != class_index]
-    parts = list(_until(enough, _as_batches(data, own)))
+    given_inputs = [spec for spec in specs if spec.name != class_index]
+    parts = list(_until(enough, _as_batches(data, given_inputs)))
     if not sum(map(_length, parts)):
         raise bad_value("representative_data", "examples of the model's inputs", "none at all", "Pass some 100 inputs.")
-    examples = {spec.name: _joined(spec.name, [part[spec.name] for part in parts]) for spec in own}
+    examples = {spec.name: _joined(spec.name, [part[spec.name] for part in parts]) for spec in given_inputs}
     if not all(np.isfinite(array).all() for array in examples.values()):
         raise bad_value("representative_data", "finite", "NaN or infinite values", "Check the preprocessing.")
     if class_index is not None:

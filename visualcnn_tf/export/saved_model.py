@@ -22,8 +22,8 @@ from visualcnn_tf.export.signatures import (
     chosen_signatures,
     exported_inputs,
     image_input,
-    own_inputs,
     served_signatures,
+    without_class_index,
 )
 from visualcnn_tf.export.types import Arrays, Signature
 from visualcnn_tf.export.warmup import write_warmup
@@ -96,16 +96,16 @@ def export_saved_model(
     """
     check_model(explained)
     inputs = exported_inputs(explained)
-    own = own_inputs(explained, inputs)
-    image = image_input(own)
+    user_inputs = without_class_index(explained, inputs)
+    image = image_input(user_inputs)
     names = chosen_signatures(signatures, image)
     check_choice("on_error", on_error, ON_ERROR)
     served_image = image if "serving_bytes" in names else None
     serving_bytes = _serving_bytes(explained, served_image, preprocess, on_error, png)
     check_data_is_used(representative_data, verify)
     target = _version_folder(as_path("path", path), version)
-    noise = {name: example_inputs(name, inputs, own) for name in names}
-    given = {} if representative_data is None else first_batch(representative_data, own)
+    noise = {name: example_inputs(name, inputs, user_inputs) for name in names}
+    given = {} if representative_data is None else first_batch(representative_data, user_inputs)
     examples = {name: {**arrays, **_as_inputs_of(name, given, preprocess)} for name, arrays in noise.items()}
     with whole_folder(target, overwrite, holds="saved_model.pb") as temporary:
         functions = served_signatures(explained, inputs, names, serving_bytes)

@@ -68,12 +68,12 @@ def exported_inputs(model: keras.Model) -> ModelInputs:
     return inputs
 
 
-def own_inputs(model: keras.Model, inputs: ModelInputs) -> ModelInputs:
+def without_class_index(model: keras.Model, inputs: ModelInputs) -> ModelInputs:
     """Return those of an exported model's inputs that the user's model takes: all but the class index."""
     if not isinstance(model, ExplainedModel) or model.plan is None:
         return inputs
-    own = model.plan.inputs
-    return ModelInputs(own.structure, inputs.specs[: len(own.specs)])
+    user_inputs = model.plan.inputs
+    return ModelInputs(user_inputs.structure, inputs.specs[: len(user_inputs.specs)])
 
 
 def image_input(inputs: ModelInputs) -> ModelInput | None:
@@ -94,20 +94,20 @@ def served_signatures(
         names: The signatures to build.
         serving_bytes: How ``serving_bytes`` treats encoded images; None without that signature.
     """
-    own = own_inputs(model, inputs)
-    run, predict = _accept_empty(_all_outputs(model, inputs)), _accept_empty(_predictions(model, own))
-    functions = {"serving_default": _signature(run, inputs), "predict": _signature(predict, own)}
+    user_inputs = without_class_index(model, inputs)
+    run, predict = _accept_empty(_all_outputs(model, inputs)), _accept_empty(_predictions(model, user_inputs))
+    functions = {"serving_default": _signature(run, inputs), "predict": _signature(predict, user_inputs)}
     if serving_bytes is not None:
-        functions["serving_bytes"] = serving_bytes.signature(run, inputs.specs[len(own.specs) :])
+        functions["serving_bytes"] = serving_bytes.signature(run, inputs.specs[len(user_inputs.specs) :])
     return {name: functions[name] for name in names}
 
 
 def tflite_signatures(model: keras.Model, inputs: ModelInputs) -> dict[str, tf.types.experimental.GenericFunction]:
     """Return ``serving_default`` and ``predict`` for TensorFlow Lite, which has no empty batches."""
-    own = own_inputs(model, inputs)
+    user_inputs = without_class_index(model, inputs)
     return {
         "serving_default": _signature(_all_outputs(model, inputs), inputs),
-        "predict": _signature(_predictions(model, own), own),
+        "predict": _signature(_predictions(model, user_inputs), user_inputs),
     }
 
 
@@ -124,13 +124,13 @@ def _all_outputs(model: keras.Model, inputs: ModelInputs) -> Signature:
 
 def _predictions(model: keras.Model, inputs: ModelInputs) -> Signature:
     if isinstance(model, ExplainedModel):
-        own, names = model.model, model.prediction_names
+        user_model, names = model.model, model.prediction_names
     else:
-        own, names = model, prediction_names(model, trace_model(model, inputs).outputs)
+        user_model, names = model, prediction_names(model, trace_model(model, inputs).outputs)
 
     @exporting()
     def run(*tensors: tf.Tensor) -> dict[str, tf.Tensor]:
-        return dict(zip(names, flat_outputs(own(inputs.pack(tensors), training=False)), strict=True))
+        return dict(zip(names, flat_outputs(user_model(inputs.pack(tensors), training=False)), strict=True))
 
     return run
 

@@ -18,7 +18,7 @@ from visualcnn_tf.export.examples import example_inputs
 from visualcnn_tf.export.float32_copy import computes_in_half_precision, float32_copy
 from visualcnn_tf.export.report import ExportReport
 from visualcnn_tf.export.representative_data import RepresentativeData, first_batch
-from visualcnn_tf.export.signatures import exported_inputs, own_inputs, tflite_signatures
+from visualcnn_tf.export.signatures import exported_inputs, tflite_signatures, without_class_index
 from visualcnn_tf.export.tflite_converter import convert
 from visualcnn_tf.export.tflite_operations import count_ops, foreign_ops, outside_xnnpack
 from visualcnn_tf.export.tflite_options import Int8Options, check_options
@@ -136,7 +136,7 @@ def _class_index(explained: keras.Model) -> str | None:
 def _verification_examples(explained: keras.Model, inputs: ModelInputs, data: RepresentativeData | None) -> Arrays:
     """Return the inputs on which the file is compared with the model."""
     if data is None:
-        return example_inputs("serving_default", inputs, own_inputs(explained, inputs))
+        return example_inputs("serving_default", inputs, without_class_index(explained, inputs))
     return first_batch(data, inputs, _class_index(explained))
 
 

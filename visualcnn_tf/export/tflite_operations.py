@@ -1,4 +1,4 @@
-"""Count the operations in a TensorFlow Lite file, and tell where they can run."""
+"""Count the operations in a TensorFlow Lite file, and find where they can run."""
 
 from __future__ import annotations
 
