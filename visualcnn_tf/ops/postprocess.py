@@ -5,7 +5,6 @@ This is the definition. ``ops.fast`` computes the same heatmaps sooner, and is w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import tensorflow as tf
@@ -26,7 +25,7 @@ class PostProcessing:
         heatmap_dtype: ``"float32"``, ``"float16"`` or ``"uint8"``, see :func:`visualcnn_tf.ops.normalize.cast_maps`.
     """
 
-    size: Sequence[AxisSize] | None
+    size: tuple[AxisSize, ...] | None
     interpolation: str
     normalize: Normalization
     heatmap_dtype: str

@@ -45,6 +45,12 @@ def grows(sizes_in: Sequence[AxisSize | None], size: Sequence[AxisSize]) -> bool
     return all(before <= after for before, after in pairs) and any(before < after for before, after in pairs)
 
 
+def _last_axis(maps: tf.Tensor, after: int) -> tf.Tensor:
+    """Enlarge the last axis by a product."""
+    before = maps.shape[-1]
+    return maps if before == after else product(maps, tf.constant(planned_weights(before, after, "bilinear")))
+
+
 def neighbors(before: int, after: int) -> tuple[np.ndarray, np.ndarray]:
     """Return, for each sample of an enlarged axis, the pixel before it and its distance from that pixel's center."""
     position = np.clip((np.arange(after) + 0.5) * before / after - 0.5, 0, before - 1)
@@ -64,8 +70,9 @@ def _by_tensorflow(maps: tf.Tensor, size: Sequence[int]) -> tf.Tensor:
     """
     axes, rank = list(zip(maps.shape[1:], size, strict=True)), maps.shape.rank
     if size[-1] >= _SHORT * maps.shape[-1]:
-        maps = product(maps, tf.constant(planned_weights(*axes.pop(), "bilinear")))
-    # The axes rotate, and the first one is enlarged, until all stand as before; the large result is never moved.
+        maps = _last_axis(maps, axes.pop()[1])
+    # Each step moves one axis to the front and enlarges it there, so that all axes end up in their order and the large
+    # result is never moved.
     count = len(axes)
     for before, after in reversed(axes):
         maps = tf.transpose(maps, [0, count, *range(1, count), *range(count + 1, rank)]) if count > 1 else maps
@@ -83,10 +90,7 @@ def _by_gathering(maps: tf.Tensor, size: Sequence[int]) -> tf.Tensor:
     The last axis is a product, unless it is only doubled; along the others each sample lies between two.
     """
     *axes, last = zip(maps.shape[1:], size, strict=True)
-    if last[1] == 2 * last[0]:
-        maps = _twice_as_long(maps)
-    elif last[0] != last[1]:
-        maps = product(maps, tf.constant(planned_weights(*last, "bilinear")))
+    maps = _twice_as_long(maps) if last[1] == 2 * last[0] else _last_axis(maps, last[1])
     for axis, (before, after) in enumerate(axes, 1):
         if before != after:
             first, share = neighbors(before, after)

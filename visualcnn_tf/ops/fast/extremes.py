@@ -19,9 +19,6 @@ from visualcnn_tf.ops.fast.enlarge import grows, is_gathered, neighbors
 from visualcnn_tf.ops.fast.environment import Environment
 from visualcnn_tf.ops.resize import first_axis_last, planned_weights, product
 
-# Numbers in a matrix for all axes at once, up to which it costs less than to transpose the map between two products.
-_SMALL = 2**14
-
 
 def has_few_corners(
     before: Sequence[AxisSize | None], after: Sequence[AxisSize], interpolation: str, environment: Environment
@@ -41,23 +38,15 @@ def extremes(
     """Return the smallest and the largest value, each ``(B, 1, 1)``, of maps ``(B, h, w)`` enlarged to a size."""
     if is_gathered(interpolation, environment):
         return _extremes_in_xla(maps, size)
-    found = _corners(maps, size, interpolation)
-    found = tf.reshape(found, [-1, found.shape[1:].num_elements(), *[1] * (maps.shape.rank - 2)])
-    return tf.reduce_min(found, 1, keepdims=True), tf.reduce_max(found, 1, keepdims=True)
+    maps = _corners(maps, size, interpolation)
+    space = list(range(1, maps.shape.rank))
+    return tf.reduce_min(maps, space, keepdims=True), tf.reduce_max(maps, space, keepdims=True)
 
 
 def _corners(maps: tf.Tensor, size: Sequence[int], interpolation: str) -> tf.Tensor:
-    """Return the corners ``(B, ...)`` of enlarged maps, by a product along each axis or one along all of them.
-
-    The axes may come out in another order.
-    """
-    weights = [_corner_weights(*pair, interpolation) for pair in zip(maps.shape[1:], size, strict=True)]
-    if math.prod(one.size for one in weights) <= _SMALL:
-        maps, weights = tf.reshape(maps, [-1, maps.shape[1:].num_elements()]), [functools.reduce(np.kron, weights)]
-    *others, last = weights
-    maps = product(maps, tf.constant(last))
-    for one in others:
-        maps = product(first_axis_last(maps), tf.constant(one))
+    """Return the corners ``(B, ...)`` of enlarged maps, by a product along each axis."""
+    for before, after in zip(maps.shape[1:], size, strict=True):
+        maps = product(first_axis_last(maps), tf.constant(_corner_weights(before, after, interpolation)))
     return maps
 
 

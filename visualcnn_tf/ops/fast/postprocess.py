@@ -1,4 +1,4 @@
-"""Post-processing of all heatmaps of a model."""
+"""Post-processing of all heatmaps of a model, by whatever makes it fast."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import tensorflow as tf
 
 from visualcnn_tf.ops.fast.enlarge import resize
 from visualcnn_tf.ops.fast.environment import Environment
-from visualcnn_tf.ops.fast.scale_first import finished, scaled, scales_to_extremes
+from visualcnn_tf.ops.fast.scale_first import finish, scale_to_range
+from visualcnn_tf.ops.fast.together import scale_together
 from visualcnn_tf.ops.fast.xla import Compiled
 from visualcnn_tf.ops.postprocess import FusedMap, PostProcessing
 from visualcnn_tf.ops.resize import is_known
@@ -26,46 +27,39 @@ def postprocess_all(fused: Sequence[FusedMap], batches: Sequence[Hashable] | Non
         Heatmaps ``(B, H, W)`` in the same order; any number of spatial axes.
     """
     environment = Environment.current()
-    heatmaps: dict[int, tf.Tensor] = {}
-    groups: dict[Hashable, list[int]] = {}
-    for index, one in enumerate(fused):
-        space = tuple(one.maps.shape[1:])
-        if is_compiled(one, environment):
-            heatmaps[index] = _program(one.settings, space)(one.maps, one.finite)
-            continue
-        key: Hashable = index
-        if batches is not None and scales_to_extremes(space, one.settings, environment):
-            key = (space, one.settings, batches[index])
-        groups.setdefault(key, []).append(index)
-    for indices in groups.values():
-        heatmaps |= zip(indices, _together([fused[index] for index in indices], environment), strict=True)
+    keys = range(len(fused)) if batches is None else batches
+    heatmaps = {index: _by_xla(one) for index, one in enumerate(fused) if _is_compiled(one, environment)}
+    rest = [index for index in range(len(fused)) if index not in heatmaps]
+    found = _by_operations([fused[index] for index in rest], [keys[index] for index in rest], environment)
+    heatmaps |= zip(rest, found, strict=True)
     return [heatmaps[index] for index in range(len(fused))]
 
 
-def is_compiled(fused: FusedMap, environment: Environment) -> bool:
-    """Return whether XLA compiles the post-processing of maps: only where all sizes are known."""
+def _by_operations(fused: Sequence[FusedMap], batches: Sequence[Hashable], environment: Environment) -> list[tf.Tensor]:
+    """Return the heatmaps of maps that are scaled while they are small, where that is possible, and enlarged then."""
+    scaled = scale_together(fused, batches, environment)
+    heatmaps = []
+    for index, one in enumerate(fused):
+        maps = scaled[index] if index in scaled else scale_to_range(one)
+        large = resize(maps, one.settings.size, one.settings.interpolation, environment)
+        heatmaps.append(finish(large, index in scaled, one.settings, environment))
+    return heatmaps
+
+
+def _is_compiled(fused: FusedMap, environment: Environment) -> bool:
+    """Return whether XLA compiles the post-processing of maps, for which all sizes must be known."""
     sizes = [*fused.maps.shape[1:], *(fused.settings.size or ())]
     return fused.jit_compile and not environment.exporting and is_known(sizes)
 
 
+def _by_xla(fused: FusedMap) -> tf.Tensor:
+    """Return the heatmaps from a program that all layers with maps of this size and these settings share."""
+    return _program(fused.settings, tuple(fused.maps.shape[1:]))(fused.maps, fused.finite)
+
+
 @functools.lru_cache(maxsize=256)
 def _program(settings: PostProcessing, space: tuple[int, ...]) -> Compiled:
-    """Return the program for maps of one size, one for all layers."""
-    return Compiled(lambda maps, finite: _postprocess(maps, finite, settings, Environment.current()))
+    def heatmaps(maps: tf.Tensor, finite: tf.Tensor) -> tf.Tensor:
+        return _by_operations([FusedMap(maps, finite, settings)], [None], Environment.current())[0]
 
-
-def _postprocess(maps: tf.Tensor, finite: tf.Tensor, settings: PostProcessing, environment: Environment) -> tf.Tensor:
-    is_scaled = scales_to_extremes(maps.shape[1:], settings, environment)
-    maps = scaled(maps, finite, settings, environment)
-    maps = resize(maps, settings.size, settings.interpolation, environment)
-    return finished(maps, is_scaled, settings, environment)
-
-
-def _together(group: Sequence[FusedMap], environment: Environment) -> list[tf.Tensor]:
-    settings = group[0].settings
-    if len(group) == 1:
-        return [_postprocess(group[0].maps, group[0].finite, settings, environment)]
-    maps, finite = tf.concat([one.maps for one in group], 0), tf.concat([one.finite for one in group], 0)
-    small = tf.split(scaled(maps, finite, settings, environment), len(group), 0)
-    large = [resize(maps, settings.size, settings.interpolation, environment) for maps in small]
-    return [finished(maps, True, settings, environment) for maps in large]
+    return Compiled(heatmaps)

@@ -7,37 +7,32 @@ only clipping and casting have to come after.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import cast
 
 import tensorflow as tf
 
 from visualcnn_tf.ops.fast.environment import Environment
 from visualcnn_tf.ops.fast.extremes import extremes, has_few_corners
 from visualcnn_tf.ops.normalize import cast_maps, normalize_maps, zeros_unless
-from visualcnn_tf.ops.postprocess import PostProcessing
+from visualcnn_tf.ops.postprocess import FusedMap, PostProcessing
 
 # Scaled maps overshoot by this much before they are clipped: rounding must not leave the extremes short of 0 or 1.
 _OVERSHOOT = 2.0**-19
 
 
-def scales_to_extremes(space: Sequence[int | None], settings: PostProcessing, environment: Environment) -> bool:
-    """Return whether maps of this size are scaled to the extremes that they have once they are enlarged."""
+def scales_to_extremes(fused: FusedMap, environment: Environment) -> bool:
+    """Return whether maps are scaled, while they are small, to the extremes that they will have."""
+    settings = fused.settings
     if settings.normalize not in ("minmax", "max") or settings.size is None:
         return False
-    return has_few_corners(space, settings.size, settings.interpolation, environment)
+    return has_few_corners(fused.maps.shape[1:], settings.size, settings.interpolation, environment)
 
 
-def scaled(maps: tf.Tensor, finite: tf.Tensor, settings: PostProcessing, environment: Environment) -> tf.Tensor:
-    """Return maps of the same size, scaled as far as that can be done before they are enlarged."""
-    if isinstance(settings.normalize, tuple):
-        _, low, high = settings.normalize
-        # Every other normalization keeps zeros zero.
-        return zeros_unless(finite, (maps - low) / (high - low))
-    if settings.size is None or not scales_to_extremes(maps.shape[1:], settings, environment):
-        return maps
+def scale_to_extremes(maps: tf.Tensor, settings: PostProcessing, environment: Environment) -> tf.Tensor:
+    """Scale small maps so that they need only be enlarged, clipped and cast."""
     # First by what the small map spans, so that the extremes of the enlarged one are exact to rounding.
     maps = normalize_maps(maps, settings.normalize)
-    low, high = extremes(maps, settings.size, settings.interpolation, environment)
+    low, high = extremes(maps, cast(tuple[int, ...], settings.size), settings.interpolation, environment)
     if settings.normalize == "max":
         largest = tf.maximum(-low, high)
         return maps * ((1.0 + _OVERSHOOT) / tf.maximum(largest, _OVERSHOOT))
@@ -49,15 +44,24 @@ def scaled(maps: tf.Tensor, finite: tf.Tensor, settings: PostProcessing, environ
     return (maps - (low - more * step)) / step
 
 
-def finished(large: tf.Tensor, is_scaled: bool, settings: PostProcessing, environment: Environment) -> tf.Tensor:
-    """Return enlarged maps normalized, if they were not scaled to their extremes, clipped and cast."""
-    if isinstance(settings.normalize, tuple):
-        return cast_maps(tf.clip_by_value(large, 0.0, 1.0), settings.heatmap_dtype)
+def scale_to_range(fused: FusedMap) -> tf.Tensor:
+    """Scale small maps to a range, and fill those that are not finite with zeros; others keep theirs in any case."""
+    if not isinstance(fused.settings.normalize, tuple):
+        return fused.maps
+    _, low, high = fused.settings.normalize
+    return zeros_unless(fused.finite, (fused.maps - low) / (high - low))
+
+
+def finish(large: tf.Tensor, is_scaled: bool, settings: PostProcessing, environment: Environment) -> tf.Tensor:
+    """Return the heatmaps of enlarged maps: normalized unless they were scaled before, clipped and cast."""
+    normalize, dtype = settings.normalize, settings.heatmap_dtype
+    if isinstance(normalize, tuple):
+        return cast_maps(tf.clip_by_value(large, 0.0, 1.0), dtype)
     if not is_scaled:
-        return cast_maps(normalize_maps(large, settings.normalize), settings.heatmap_dtype)
-    if settings.normalize == "minmax" and settings.heatmap_dtype == "uint8":
+        return cast_maps(normalize_maps(large, normalize), dtype)
+    if normalize == "minmax" and dtype == "uint8":
         return _to_uint8(large, environment)
-    return cast_maps(tf.clip_by_value(large, -1.0 if settings.normalize == "max" else 0.0, 1.0), settings.heatmap_dtype)
+    return cast_maps(tf.clip_by_value(large, -1.0 if normalize == "max" else 0.0, 1.0), dtype)
 
 
 def _to_uint8(maps: tf.Tensor, environment: Environment) -> tf.Tensor:
