@@ -53,9 +53,9 @@ TESTS: dict[str, tuple[str, ...]] = {
         for name in ("reciprocam", "scorecam", "ablationcam", "channels")
     },
     "ops/normalize.py": ("ops/test_normalize.py",),
-    "ops/postprocess.py": ("ops/test_fast_postprocess.py",),
+    "ops/postprocess.py": ("ops/test_fast_equals_plain.py",),
     "ops/resize.py": ("ops/test_resize.py",),
-    "ops/fast/": ("ops/test_fast_postprocess.py", "ops/test_xla_fusion.py"),
+    "ops/fast/": ("ops/test_fast_postprocess.py", "ops/test_fast_equals_plain.py", "ops/test_xla_fusion.py"),
     "ops/fast/means.py": ("ops/test_xla_fusion.py", "methods/test_activation_methods.py"),
     "ops/fast/xla.py": ("ops/test_xla_fusion.py", "methods/test_activation_methods.py"),
     "gradients/rules/": (

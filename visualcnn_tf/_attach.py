@@ -11,7 +11,7 @@ from visualcnn_tf._model import ExplainedModel
 from visualcnn_tf._utils.backend import check_backend
 from visualcnn_tf.errors import IncompatibleModelError
 from visualcnn_tf.heatmap.combine import Combination
-from visualcnn_tf.heatmap.layer import check_size
+from visualcnn_tf.heatmap.size import check_size
 from visualcnn_tf.introspect.find_inputs import model_inputs, shaped_inputs
 from visualcnn_tf.ops.normalize import Normalization
 from visualcnn_tf.pipeline.make_plan import make_plan

@@ -18,6 +18,7 @@ import tensorflow as tf
 from support import oracle
 from support.oracle import assert_close
 
+import visualcnn_tf as vc
 from visualcnn_tf import FeatureMapFusion
 from visualcnn_tf.errors import InputShapeError, InvalidArgumentError
 
@@ -159,8 +160,8 @@ def test_an_image_that_is_not_finite_gets_zeros_and_the_others_their_heatmap(met
 EXAMPLES: list[dict[str, Any]] = [
     {},
     {"method": "eigen", "size": (7, 9), "interpolation": "bicubic"},
-    {"method": "l2", "size": [2, 3], "interpolation": "area", "normalize": "max", "dtype": "float16"},
-    {"method": "mean", "size": "input", "normalize": ["range", 0, 2], "dtype": "uint8"},
+    {"method": "l2", "size": [2, 3], "interpolation": "area", "normalize": "max", "heatmap_dtype": "float16"},
+    {"method": "mean", "size": "input", "normalize": ["range", 0, 2], "heatmap_dtype": "uint8"},
     {"method": "max", "normalize": None, "interpolation": "nearest", "data_format": "channels_first"},
     {"method": last_channel, "size": "input", "name": "mine", "trainable": False},
 ]
@@ -173,9 +174,10 @@ def test_config_through_json(options: dict[str, Any]) -> None:
     again = FeatureMapFusion.from_config(config)
     assert again.get_config() == layer.get_config()
     assert (again.name, again.trainable) == (layer.name, layer.trainable)
-    for name, value in {"method": "deviation", "normalize": "minmax", "dtype": "float32", **options}.items():
-        attribute = getattr(again, "heatmap_dtype" if name == "dtype" else name)
-        assert attribute == (tuple(value) if isinstance(value, list) else value)
+    for name, value in {"method": "deviation", "normalize": "minmax", "heatmap_dtype": "float32", **options}.items():
+        value = vc.methods.get(value) if name == "method" else value
+        assert getattr(again, name) == (tuple(value) if isinstance(value, list) else value)
+    assert again.dtype == "float32"
     serialized = json.loads(json.dumps(keras.saving.serialize_keras_object(layer)))
     assert keras.saving.deserialize_keras_object(serialized).get_config() == layer.get_config()
     activations = features(2, 4, 5, 6)
@@ -223,7 +225,7 @@ def test_a_functional_model(batch: int) -> None:
     assert model.output["heatmap_3"].shape == (None, 12, 10)
     assert {name: output.dtype for name, output in model.output.items()} == {
         "maps": "float32",
-        **{f"heatmap_{i}": options.get("dtype", "float32") for i, options in enumerate(EXAMPLES)},
+        **{f"heatmap_{i}": options.get("heatmap_dtype", "float32") for i, options in enumerate(EXAMPLES)},
     }
 
 
@@ -487,9 +489,16 @@ def test_a_callable_of_the_wrong_shape_is_found_out_at_once(data_format: str) ->
         ({"normalize": ("range", 1, 1)}, "`normalize` must be ('range', low, high) with finite low < high. Received: "),
         ({"normalize": ("range", 2, 1)}, "Received: ('range', 2, 1)."),
         ({"normalize": ("range", float("nan"), 1)}, "Received: ('range', nan, 1)."),
-        ({"dtype": "uint8", "normalize": None}, "`dtype` must be 'float32' or 'float16' with `normalize=None`. "),
-        ({"dtype": "float64"}, "`dtype` must be one of 'float32', 'float16', 'uint8'. Received: 'float64'."),
-        ({"dtype": "mixed_float16"}, "`dtype` must be one of"),
+        (
+            {"heatmap_dtype": "uint8", "normalize": None},
+            "`heatmap_dtype` must be 'float32' or 'float16' with `normalize=None`. ",
+        ),
+        (
+            {"heatmap_dtype": "float64"},
+            "`heatmap_dtype` must be one of 'float32', 'float16', 'uint8'. Received: 'float64'.",
+        ),
+        ({"heatmap_dtype": "mixed_float16"}, "`heatmap_dtype` must be one of"),
+        ({"dtype": "mixed_float16"}, "`dtype` must be 'float32', in which heatmaps are computed. Received: "),
         ({"data_format": "channels_frist"}, "`data_format` must be one of 'channels_last', 'channels_first'. "),
         ({"data_format": "NHWC"}, "Received: 'NHWC'."),
     ],

@@ -8,7 +8,7 @@ from visualcnn_tf.errors import IncompatibleModelError
 
 
 def check_backend() -> None:
-    """Raises unless Keras runs on TensorFlow."""
+    """Raise unless Keras runs on TensorFlow."""
     backend = keras.backend.backend()
     if backend != "tensorflow":
         raise IncompatibleModelError(

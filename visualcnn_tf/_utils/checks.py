@@ -6,18 +6,19 @@ import difflib
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from visualcnn_tf.errors import InvalidArgumentError, InvalidTypeError
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
-LONGEST_SIDE = 16_384  # pixels of heatmaps and pictures: larger ones are mistakes, and eat the memory
+#: The longest side, in pixels, of heatmaps and pictures: a longer one is a mistake, and takes up the memory.
+LONGEST_SIDE = 16_384
 
 
 def quoted(names: Iterable[object]) -> str:
-    """``'a', 'b', 'c'``."""
+    """Return names in quotes, with commas between: ``'a', 'b', 'c'``."""
     return ", ".join(repr(name) for name in names)
 
 
@@ -31,20 +32,20 @@ def near_misses(name: object, known: Iterable[str], count: int = 3) -> list[str]
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:
-    """A sentence that offers near misses, or nothing."""
+    """Return a sentence that offers near misses, or an empty string."""
     near = near_misses(name, known)
     return f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
 
 
 def bad_value(argument: str, allowed: str, received: object, advice: str = "") -> InvalidArgumentError:
-    """The error for an argument with a value that is not allowed."""
+    """Return the error for an argument with a value that is not allowed."""
     return InvalidArgumentError(
         f"`{argument}` must be {allowed}. Received: {received!r}.{' ' if advice else ''}{advice}"
     )
 
 
-def check_choice(argument: str, value: Any, allowed: Sequence[Any], also: str = "") -> None:
-    """Raises unless ``value`` is one of ``allowed``; ``also`` names what else the argument may be."""
+def check_choice(argument: str, value: object, allowed: Sequence[object], also: str = "") -> None:
+    """Raise unless ``value`` is one of ``allowed``; ``also`` names what else the argument may be."""
     if any(value is option or (type(value) is type(option) and value == option) for option in allowed):
         return
     names = [option for option in allowed if isinstance(option, str)]
@@ -57,15 +58,15 @@ def check_choice(argument: str, value: Any, allowed: Sequence[Any], also: str = 
 
 
 def is_count(value: object) -> bool:
-    """Whether ``value`` is an integer of at least 1 (and no bool)."""
+    """Return whether ``value`` is an integer of at least 1, and no bool."""
     return hasattr(value, "__index__") and not isinstance(value, bool) and int(value) >= 1
 
 
 def as_tensor(argument: str, value: object) -> tf.Tensor:
-    """A tensor of anything that can be one.
+    """Return a tensor of anything that can be one.
 
     Raises:
-        InvalidTypeError: for anything else.
+        InvalidTypeError: For anything else.
     """
     import tensorflow as tf  # not above: the command line checks its arguments before TensorFlow is there
 
@@ -77,12 +78,12 @@ def as_tensor(argument: str, value: object) -> tf.Tensor:
         ) from error
 
 
-def as_path(argument: str, path: Any) -> Path:
-    """A path, for a path or a string that can be one.
+def as_path(argument: str, path: object) -> Path:
+    """Return a path, for a path or a string that can be one.
 
     Raises:
-        InvalidTypeError: for anything else.
-        InvalidArgumentError: for an empty string, or one that no system takes.
+        InvalidTypeError: For anything else.
+        InvalidArgumentError: For an empty string, or one that no system takes.
     """
     if not isinstance(path, (str, os.PathLike)) or isinstance(os.fspath(path), bytes):
         raise InvalidTypeError(

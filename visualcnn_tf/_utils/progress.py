@@ -12,7 +12,7 @@ _WIDTH = 30
 
 
 def progress(items: Iterable[T], total: int, stream: TextIO | None = None) -> Iterator[T]:
-    """The items, counted on ``stream`` (by default the standard error) while they pass, if that is a terminal."""
+    """Yield the items, and count them on ``stream`` (by default the standard error) if that is a terminal."""
     stream = stream or sys.stderr
     if not stream.isatty():
         yield from items

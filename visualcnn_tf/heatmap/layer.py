@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import keras
 import tensorflow as tf
 
 from visualcnn_tf._utils.backend import check_backend
-from visualcnn_tf._utils.checks import LONGEST_SIDE, as_tensor, bad_value, check_choice, is_count
+from visualcnn_tf._utils.checks import as_tensor, bad_value, check_choice
+from visualcnn_tf._utils.types import AxisSize, Shape
 from visualcnn_tf.errors import InputShapeError
+from visualcnn_tf.heatmap.size import check_size, spatial_axes
 from visualcnn_tf.methods.base import Method
 from visualcnn_tf.methods.custom import Custom
 from visualcnn_tf.methods.fuse import fuse
@@ -28,10 +30,10 @@ _AXES = {3: "(T,)", 4: "(H, W)", 5: "(D, H, W)"}
 
 @keras.saving.register_keras_serializable(package="visualcnn_tf")
 class FeatureMapFusion(keras.layers.Layer):
-    """Fuses all the feature maps of a layer into one heatmap: fuse, resize, normalize, cast.
+    """A layer that turns the feature maps of another layer into one heatmap: fuse, resize, normalize, cast.
 
-    Computed in float32 whatever the model's precision; differentiable for float heatmaps. An image with NaN or
-    infinite activations gets an all-zero heatmap.
+    It computes in float32 whatever the model's precision, and is differentiable where heatmaps are floats. An image
+    with NaN or infinite activations gets an all-zero heatmap.
 
     Example:
         >>> import keras, numpy as np
@@ -43,38 +45,37 @@ class FeatureMapFusion(keras.layers.Layer):
         TensorShape([2, 32, 32])
 
     Args:
-        method: how the feature maps are fused: a name in ``visualcnn_tf.methods.NAMES``, a method object such as
+        method: How the feature maps are fused: a name in ``visualcnn_tf.methods.NAMES``, a method object such as
             ``visualcnn_tf.methods.GradCAM(relu=False)``, or a function of TensorFlow operations,
             ``(B, h, w, C) -> (B, h, w)``, or of two arguments, feature maps and gradients. Methods that run the model
             again, such as ``"reciprocam"``, work in ``attach`` only.
-        size: size of the heatmap: ``(H, W)``, None for the feature maps' own size, or ``"input"`` for the size of
+        size: Size of the heatmap: ``(H, W)``, None for the feature maps' own size, or ``"input"`` for the size of
             the ``like`` tensor.
         interpolation: ``"bilinear"``, ``"nearest"``, ``"bicubic"`` or ``"area"``; half-pixel centers, anti-aliased
             where the map is larger than the heatmap (see ``visualcnn_tf.ops.resize``).
-        normalize: ``"minmax"``: each image's heatmap has minimum 0 and maximum 1 exactly (under XLA but for
-            rounding), a constant one is all zeros; ``"max"``; ``("range", low, high)``, clipped; or None for raw
-            values.
-        heatmap_dtype: type of the heatmap: ``"float32"``, ``"float16"`` or ``"uint8"`` (0 to 255).
+        normalize: ``"minmax"``: each image's heatmap has minimum 0 and maximum 1 exactly (but for rounding where XLA
+            compiles it), and a constant one is all zeros; ``"max"``: divided by the largest absolute value;
+            ``("range", low, high)``: low becomes 0 and high 1, clipped; None: raw values.
+        heatmap_dtype: Type of the heatmap: ``"float32"``, ``"float16"`` or ``"uint8"`` (0 to 255).
         data_format: ``"channels_last"`` or ``"channels_first"`` feature maps; by default Keras's own setting.
-        jit_compile: whether XLA compiles this layer (not the rest of the model), for each shape of feature maps, or
-            the fusion alone where sizes are unknown: it takes a fraction of a second at the first call with a new
-            shape or batch size, and then several times less time than operation after operation. Exported files
-            hold the plain operations.
+        jit_compile: Whether XLA compiles this layer, and not the rest of the model; where sizes are unknown, it
+            compiles the method alone. The first call with a new shape or batch size takes a fraction of a second
+            longer, and all others several times less time. Exported files hold the plain operations.
         **kwargs: ``name``, ``trainable`` and ``dtype`` of ``keras.layers.Layer``; ``dtype`` can only be
             ``"float32"``, in which the layer computes.
 
     Call arguments:
-        activations: feature maps ``(B, h, w, C)``, signals ``(B, t, C)`` or volumes ``(B, d, h, w, C)`` of any
-            float type; any dimension but the rank may be unknown. A list ``[A, G]`` of feature maps and gradients
-            of a score with respect to them for the methods that need these, such as ``"gradcam"``.
-        like: the tensor that gives ``size="input"`` its height and width: ``(B, H, W, C)`` or ``(B, H, W)``.
+        activations: Feature maps ``(B, h, w, C)``, signals ``(B, t, C)`` or volumes ``(B, d, h, w, C)`` of any
+            float type; any dimension but the rank may be unknown. For methods that need gradients, such as
+            ``"gradcam"``, a list ``[A, G]`` of feature maps and the gradients of a score with respect to them.
+        like: The tensor that gives ``size="input"`` its height and width: ``(B, H, W, C)`` or ``(B, H, W)``.
 
     Returns:
         Heatmaps ``(B, H, W)`` (or ``(B, T)``, ``(B, D, H, W)``) of type ``heatmap_dtype``.
 
     Raises:
-        InvalidArgumentError: for an option that is not allowed, or a callable that returns the wrong shape.
-        InputShapeError: for feature maps of rank 2 or over 5, gradients that are missing or not needed, or
+        InvalidArgumentError: For an option that is not allowed, or a callable that returns the wrong shape.
+        InputShapeError: For feature maps of rank 2 or over 5, gradients that are missing or not needed, or
             ``size="input"`` without ``like``.
     """
 
@@ -112,58 +113,58 @@ class FeatureMapFusion(keras.layers.Layer):
         self.supports_jit = True
         self._fuse = Compiled(self._fused) if jit_compile else self._fused
 
-    def build(self, activations_shape: Any = None, like_shape: Any = None) -> None:
-        """Checks the rank; there are no weights."""
+    def build(self, activations_shape: Shape | list[Shape] | None = None, like_shape: Shape | None = None) -> None:
+        """Check the ranks; there are no weights."""
         if activations_shape is not None:  # Keras leaves out the shape of what is no tensor: the call names it
-            self._check_rank(len(self._one(activations_shape)), like_shape is not None)
+            self._check_rank(len(self._feature_map_shape(activations_shape)), like_shape is not None)
         self.built = True
 
-    def call(self, activations: Any, like: Any = None) -> Any:
+    def call(self, activations: tf.Tensor | list[tf.Tensor], like: tf.Tensor | None = None) -> tf.Tensor:
         """Return the heatmaps of feature maps; see the class."""
         return postprocess_all([self.fuse_maps(activations, like)])[0]
 
-    def fuse_maps(self, activations: Any, like: Any = None) -> FusedMap:
+    def fuse_maps(self, activations: tf.Tensor | list[tf.Tensor], like: tf.Tensor | None = None) -> FusedMap:
         """Return the first half of :meth:`call`: fused maps, and how they become heatmaps."""
-        given = [to_channels_last(one, self.data_format) for one in self._tensors(activations, like is not None)]
-        size = None if self.size is None else self._target(given[0].shape.rank - 1, like)
+        tensors = [to_channels_last(tensor, self.data_format) for tensor in self._checked(activations, like)]
+        size = self._heatmap_size(tensors[0].shape.rank - 2, like)
         settings = PostProcessing(size, self.interpolation, self.normalize, self.heatmap_dtype)
-        maps, finite = self._fuse(*given)
+        maps, finite = self._fuse(*tensors)
         return FusedMap(maps, finite, settings, self.jit_compile)
 
-    def _fused(self, activations: Any, gradients: Any = None) -> tuple[Any, Any]:
+    def _fused(self, activations: tf.Tensor, gradients: tf.Tensor | None = None) -> tuple[tf.Tensor, tf.Tensor]:
         return fuse(self.method, activations, gradients)
 
-    def _tensors(self, activations: Any, has_like: bool) -> list[Any]:
-        """The feature maps and, if the method needs them, the gradients."""
-        given = list(activations) if isinstance(activations, (list, tuple)) else [activations]
-        tensors = [as_tensor("activations", tensor) for tensor in given]
-        shapes = [tuple(tensor.shape) for tensor in tensors]
-        self._one(shapes[0] if len(shapes) == 1 else shapes)
-        self._check_rank(tensors[0].shape.rank, has_like)
+    def _heatmap_size(self, count: int, like: tf.Tensor | None) -> tuple[AxisSize, ...] | None:
+        """Return the sizes of ``count`` spatial axes, or None for those of the feature maps."""
+        if not isinstance(self.size, str) or like is None:
+            return cast(tuple[int, ...] | None, self.size)
+        static, dynamic = like.shape, tf.shape(like)
+        return tuple(static[axis] or dynamic[axis] for axis in spatial_axes(len(static), count, self.data_format))
+
+    def _checked(self, activations: tf.Tensor | list[tf.Tensor], like: tf.Tensor | None) -> list[tf.Tensor]:
+        """Return the feature maps and, if the method needs them, the gradients."""
+        if isinstance(activations, (list, tuple)):
+            tensors = [as_tensor("activations", one) for one in activations]
+            shape = self._feature_map_shape([tuple(one.shape) for one in tensors])
+        else:
+            tensors = [as_tensor("activations", activations)]
+            shape = self._feature_map_shape(tuple(tensors[0].shape))
+        self._check_rank(len(shape), like is not None)
         return tensors
 
-    def _one(self, shape: Any) -> Any:
-        """The shape of the feature maps, with or without that of gradients beside it."""
-        has_two = bool(shape) and isinstance(shape[0], (tuple, list))
-        if has_two and len(shape) == 2 and self.method.needs_gradients:
-            fits = len(shape[0]) == len(shape[1]) and all(
-                a == b or None in (a, b) for a, b in zip(shape[0], shape[1], strict=True)
-            )
-            if fits:
-                return tuple(shape[0])
-        elif not has_two and not self.method.needs_gradients:
-            return tuple(shape)
-        expected = "[A, G], feature maps and gradients of one shape" if self.method.needs_gradients else "one tensor"
+    def _feature_map_shape(self, shape: Shape | list[Shape]) -> Shape:
+        """Return the shape of the feature maps from theirs or, if the method needs gradients, from that of both."""
+        several = bool(shape) and isinstance(shape[0], (tuple, list))
+        if self.method.needs_gradients:
+            expected = "[A, G], feature maps and gradients of one shape"
+            fits = several and len(shape) == 2 and tf.TensorShape(shape[0]).is_compatible_with(shape[1])
+        else:
+            expected, fits = "one tensor", not several
+        if fits:
+            return tuple(cast(list[Shape], shape)[0]) if several else tuple(cast(Shape, shape))
         raise InputShapeError(
             f"`activations` must be {expected}, for the method {self.method.name!r}. Received: {shape}."
         )
-
-    def _target(self, rank: int, like: Any) -> tuple[Any, ...]:
-        if isinstance(self.size, tuple):
-            return self.size
-        dynamic = tf.shape(like)
-        axes = spatial_axes(len(like.shape), rank - 1, self.data_format)
-        return tuple(like.shape[axis] or dynamic[axis] for axis in axes)
 
     def _check_rank(self, rank: int | None, has_like: bool) -> None:
         if rank not in _AXES:
@@ -179,34 +180,34 @@ class FeatureMapFusion(keras.layers.Layer):
         if isinstance(self.size, tuple) and len(self.size) != rank - 2:
             raise bad_value("size", f"{_AXES[rank]} for feature maps of rank {rank}", self.size)
 
-    def compute_output_shape(self, activations_shape: Any, like_shape: Any = None) -> tuple[int | None, ...]:
-        """``(B, H, W)``, None where unknown."""
-        activations_shape = self._one(activations_shape)
-        rank = len(activations_shape)
-        self._check_rank(rank, like_shape is not None)
+    def compute_output_shape(self, activations_shape: Shape | list[Shape], like_shape: Shape | None = None) -> Shape:
+        """Return ``(B, H, W)``, None where unknown."""
+        shape = self._feature_map_shape(activations_shape)
+        self._check_rank(len(shape), like_shape is not None)
         if isinstance(self.size, tuple):
-            return (activations_shape[0], *self.size)
-        if self.size == "input":
-            axes = spatial_axes(len(like_shape), rank - 2, self.data_format)
-            return (activations_shape[0], *(like_shape[axis] for axis in axes))
-        axes = spatial_axes(rank, rank - 2, self.data_format)
-        return (activations_shape[0], *(activations_shape[axis] for axis in axes))
+            return (shape[0], *self.size)
+        source = like_shape if self.size == "input" and like_shape is not None else shape
+        return (shape[0], *(source[axis] for axis in spatial_axes(len(source), len(shape) - 2, self.data_format)))
 
-    def compute_output_spec(self, activations: Any, like: Any = None) -> Any:
-        """Shape and type of the heatmap."""
-        like_shape = None if like is None else like.shape
-        several = isinstance(activations, (list, tuple))
-        shapes = [tuple(tensor.shape) for tensor in activations] if several else tuple(activations.shape)
-        shape = self.compute_output_shape(shapes, like_shape)
+    def compute_output_spec(
+        self, activations: keras.KerasTensor | list[keras.KerasTensor], like: keras.KerasTensor | None = None
+    ) -> keras.KerasTensor:
+        """Return the shape and the type of the heatmap."""
+        shapes: Shape | list[Shape]
+        if isinstance(activations, (list, tuple)):
+            shapes = [tuple(one.shape) for one in activations]
+        else:
+            shapes = tuple(activations.shape)
+        shape = self.compute_output_shape(shapes, None if like is None else like.shape)
         if isinstance(self.method, Custom):
             # Only a trial run tells whether it returns the right shape.
-            spec = tf.TensorSpec(self._channels_last(self._one(shapes)), tf.float32)
+            spec = tf.TensorSpec(self._channels_last(self._feature_map_shape(shapes)), tf.float32)
             gradients = [spec] if self.method.needs_gradients else []
             tf.function(self._fused, autograph=False).get_concrete_function(spec, *gradients)
         return keras.KerasTensor(shape, dtype=self.heatmap_dtype)
 
-    def _channels_last(self, shape: Any) -> tuple[int | None, ...]:
-        return tuple(shape) if self.data_format == "channels_last" else (shape[0], *shape[2:], shape[1])
+    def _channels_last(self, shape: Shape) -> Shape:
+        return shape if self.data_format == "channels_last" else (shape[0], *shape[2:], shape[1])
 
     def get_config(self) -> dict[str, Any]:
         """Return all options, for Keras to serialize."""
@@ -239,37 +240,9 @@ def _checked_method(identifier: MethodLike) -> Method:
     return method
 
 
-def _check_compute_dtype(dtype: Any) -> None:
+def _check_compute_dtype(dtype: object) -> None:
     """Raise unless Keras's ``dtype``, a name, a policy or its config, is float32."""
     if keras.dtype_policies.get(dtype).compute_dtype != "float32":
         raise bad_value(
             "dtype", "'float32', in which heatmaps are computed", dtype, "Use `heatmap_dtype` for the type of heatmaps."
         )
-
-
-def check_size(size: Any) -> str | tuple[int, ...] | None:
-    """The size in its canonical form.
-
-    Raises:
-        InvalidArgumentError: unless it is ``"input"``, None or one to three positive integers up to 16384.
-    """
-    if size is None or (isinstance(size, str) and size == "input"):
-        return size
-    if isinstance(size, (tuple, list)) and 1 <= len(size) <= 3 and all(is_count(n) and n <= LONGEST_SIDE for n in size):
-        return tuple(int(n) for n in size)
-    raise bad_value("size", f"'input', None or positive integers up to {LONGEST_SIDE} such as (224, 224)", size)
-
-
-def spatial_axes(rank: int, space: int, data_format: str) -> list[int]:
-    """The spatial axes of a tensor with ``space`` of them, with a channel axis or without.
-
-    Raises:
-        InputShapeError: when a tensor of that rank can't have them.
-    """
-    if rank not in (space + 1, space + 2):
-        raise InputShapeError(
-            f"`like` must have {space} spatial axes, (B, {'H, W, ' if space == 2 else '..., '}C). "
-            f"Received: a tensor of rank {rank}. Set `size` to None or to explicit numbers."
-        )
-    first = 2 if rank == space + 2 and data_format == "channels_first" else 1
-    return list(range(first, first + space))

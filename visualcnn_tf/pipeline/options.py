@@ -11,7 +11,8 @@ import keras
 from visualcnn_tf._utils.checks import bad_value, check_choice
 from visualcnn_tf._utils.serialization import callable_from_config, warn_if_not_loadable
 from visualcnn_tf.heatmap.combine import Combination, check_combine
-from visualcnn_tf.heatmap.layer import FeatureMapFusion, check_size
+from visualcnn_tf.heatmap.layer import FeatureMapFusion
+from visualcnn_tf.heatmap.size import check_size
 from visualcnn_tf.methods.base import Method
 from visualcnn_tf.methods.channel_statistics import Mean
 from visualcnn_tf.methods.registry import MethodLike
