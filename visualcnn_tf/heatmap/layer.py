@@ -136,9 +136,9 @@ class FeatureMapFusion(keras.layers.Layer):
 
     def _heatmap_size(self, count: int, like: tf.Tensor | None) -> tuple[AxisSize, ...] | None:
         """Return the sizes of ``count`` spatial axes, or None for those of the feature maps."""
-        if not isinstance(self.size, str) or like is None:
-            return cast(tuple[int, ...] | None, self.size)
-        static, dynamic = like.shape, tf.shape(like)
+        if not isinstance(self.size, str):
+            return self.size
+        static, dynamic = cast(tf.Tensor, like).shape, tf.shape(like)
         return tuple(static[axis] or dynamic[axis] for axis in spatial_axes(len(static), count, self.data_format))
 
     def _checked(self, activations: tf.Tensor | list[tf.Tensor], like: tf.Tensor | None) -> list[tf.Tensor]:
@@ -161,7 +161,7 @@ class FeatureMapFusion(keras.layers.Layer):
         else:
             expected, fits = "one tensor", not several
         if fits:
-            return tuple(cast(list[Shape], shape)[0]) if several else tuple(cast(Shape, shape))
+            return tuple(cast(Shape, shape[0] if several else shape))
         raise InputShapeError(
             f"`activations` must be {expected}, for the method {self.method.name!r}. Received: {shape}."
         )

@@ -13,15 +13,17 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from types import ModuleType
-from typing import Any, TypeGuard
+from typing import TypeAlias, TypeGuard
 
 import numpy as np
 import tensorflow as tf
 
 from visualcnn_tf._utils.types import AxisSize
 
+Array: TypeAlias = np.ndarray | tf.Tensor
+
 #: Each interpolating kernel as a function of the distance, in units of the coarser pixel.
-_KERNELS: dict[str, Callable[[Any, Any], Any]] = {
+_KERNELS: dict[str, Callable[[Array, ModuleType], Array]] = {
     "bilinear": lambda x, xp: xp.maximum(1.0 - x, 0.0),
     # Keys' cubic convolution with a = -0.5 (IEEE TASSP 29, 1981).
     "bicubic": lambda x, xp: xp.where(
@@ -95,49 +97,44 @@ def _weights(size_in: AxisSize, size_out: AxisSize, interpolation: str) -> tf.Te
     """Return the weights of one axis, ``(size_in, size_out)`` float32: a constant where both sizes are known."""
     if isinstance(size_in, int) and isinstance(size_out, int):
         return tf.constant(planned_weights(size_in, size_out, interpolation))
-    sizes = (tf.cast(size_in, tf.float64), tf.cast(size_out, tf.float64))
-    return tf.cast(_weight_matrix(*sizes, interpolation, tf.experimental.numpy), tf.float32)
+    source, target = (tf.range(tf.cast(size, tf.float64), dtype=tf.float64) for size in (size_in, size_out))
+    step = tf.cast(size_in, tf.float64) / tf.cast(size_out, tf.float64)
+    return tf.cast(_weight_matrix(source, target, step, interpolation, tf.experimental.numpy), tf.float32)
 
 
 @functools.lru_cache(maxsize=256)
 def planned_weights(size_in: int, size_out: int, interpolation: str) -> np.ndarray:
     """Return the weight matrix of one axis, ``(size_in, size_out)`` float32, columns summing to 1."""
-    weights = _weight_matrix(np.float64(size_in), np.float64(size_out), interpolation, np)
+    source, target = np.arange(size_in, dtype=np.float64), np.arange(size_out, dtype=np.float64)
+    weights = _weight_matrix(source, target, np.float64(size_in / size_out), interpolation, np)
     weights = np.asarray(weights, np.float32)
     weights.setflags(write=False)
     return weights
 
 
-def _weight_matrix(size_in: Any, size_out: Any, interpolation: str, xp: ModuleType) -> Any:
-    """Return the weights in float64, by NumPy or, for sizes known only at run time, by TensorFlow's NumPy."""
-    step = size_in / size_out
-    source = _arange(size_in, xp)[:, None]
-    target = _arange(size_out, xp)[None, :]
+def _weight_matrix(source: Array, target: Array, step: Array, interpolation: str, xp: ModuleType) -> Array:
+    """Return the weights in float64, by NumPy or, for sizes known only at run time, by TensorFlow's NumPy.
+
+    Args:
+        source: The pixels of the map, 0, 1, 2 and so on.
+        target: The pixels of the resized map, likewise.
+        step: How many of the first are as long as one of the second.
+        interpolation: See :func:`resize`.
+        xp: ``numpy`` or ``tf.experimental.numpy``.
+    """
+    source, target = source[:, None], target[None, :]
     if interpolation == "nearest":
         # In float32, as TensorFlow does it: at exact halves the rounding decides which neighbor is taken.
-        position = _float32(target + 0.5, xp) * _float32(step, xp)
-        return _float64(_float64(xp.floor(position), xp) == source, xp)
-    shrinking = xp.maximum(step, 1.0)
+        position = xp.asarray(target + 0.5, np.float32) * xp.asarray(step, np.float32)
+        return xp.asarray(xp.asarray(xp.floor(position), np.float64) == source, np.float64)
+    center = (target + 0.5) * step - 0.5
     if interpolation == "area":
         overlap = xp.minimum(source + 1.0, (target + 1.0) * step) - xp.maximum(source, target * step)
         box = xp.maximum(overlap, 0.0) / step
-        tent = _interpolating(source, (target + 0.5) * step - 0.5, 1.0, "bilinear", xp)
-        return xp.where(step > 1.0, box, tent)
-    return _interpolating(source, (target + 0.5) * step - 0.5, shrinking, interpolation, xp)
+        return xp.where(step > 1.0, box, _interpolating(abs(source - center), "bilinear", xp))
+    return _interpolating(abs(source - center) / xp.maximum(step, 1.0), interpolation, xp)
 
 
-def _interpolating(source: Any, target: Any, width: Any, kernel: str, xp: ModuleType) -> Any:
-    weights = _KERNELS[kernel](abs(source - target) / width, xp)
+def _interpolating(distance: Array, kernel: str, xp: ModuleType) -> Array:
+    weights = _KERNELS[kernel](distance, xp)
     return weights / xp.sum(weights, axis=0, keepdims=True)
-
-
-def _arange(size: Any, xp: ModuleType) -> Any:
-    return np.arange(size, dtype=np.float64) if xp is np else tf.range(size, dtype=tf.float64)
-
-
-def _float32(x: Any, xp: ModuleType) -> Any:
-    return np.asarray(x, np.float32) if xp is np else tf.cast(x, tf.float32)
-
-
-def _float64(x: Any, xp: ModuleType) -> Any:
-    return np.asarray(x, np.float64) if xp is np else tf.cast(x, tf.float64)

@@ -1,6 +1,7 @@
-"""Bilinear enlargement from two neighbors per sample.
+"""Bilinear enlargement from two neighbors of each new sample.
 
-What it buys: a product with a weight matrix reads all samples of an axis for each that it writes; these read two.
+What it buys: a product with a weight matrix reads all samples of an axis for each that it writes; this reads two, by
+TensorFlow's own operation or, where XLA compiles, by gathering. Only short axes are enlarged by a product.
 """
 
 from __future__ import annotations
@@ -17,23 +18,23 @@ from visualcnn_tf.ops.resize import resize as plain_resize
 
 # The interpolations that enlarge linearly between neighbors.
 _LINEAR = ("bilinear", "area")
-# An axis that grows this many times is so short that its product costs less than to transpose the map for it.
+# An axis that grows at least this many times is so short that a product costs less than the transpositions otherwise.
 _SHORT = 8
 
 
 def resize(maps: tf.Tensor, size: Sequence[AxisSize] | None, interpolation: str, environment: Environment) -> tf.Tensor:
-    """Return what :func:`visualcnn_tf.ops.resize.resize` returns."""
+    """Return what :func:`visualcnn_tf.ops.resize.resize` returns, which takes over wherever nothing is faster."""
     sizes_in = spatial_sizes(maps)
     if size is not None and interpolation in _LINEAR and grows(sizes_in, size):
         if is_gathered(interpolation, environment):
             return _by_gathering(maps, size)
-        if all(map(_is_doubled, sizes_in, size)):
+        if all(map(_grows_by_power_of_two, sizes_in, size)):
             return _by_tensorflow(maps, size)
     return plain_resize(maps, size, interpolation)
 
 
 def is_gathered(interpolation: str, environment: Environment) -> bool:
-    """Return whether an enlargement is worked out by XLA from two neighbors along each axis."""
+    """Return whether an enlargement is computed by XLA, from gathered neighbors."""
     return interpolation in _LINEAR and environment.compiled_for_cpu
 
 
@@ -45,12 +46,6 @@ def grows(sizes_in: Sequence[AxisSize | None], size: Sequence[AxisSize]) -> bool
     return all(before <= after for before, after in pairs) and any(before < after for before, after in pairs)
 
 
-def _last_axis(maps: tf.Tensor, after: int) -> tf.Tensor:
-    """Enlarge the last axis by a product."""
-    before = maps.shape[-1]
-    return maps if before == after else product(maps, tf.constant(planned_weights(before, after, "bilinear")))
-
-
 def neighbors(before: int, after: int) -> tuple[np.ndarray, np.ndarray]:
     """Return, for each sample of an enlarged axis, the pixel before it and its distance from that pixel's center."""
     position = np.clip((np.arange(after) + 0.5) * before / after - 0.5, 0, before - 1)
@@ -58,22 +53,22 @@ def neighbors(before: int, after: int) -> tuple[np.ndarray, np.ndarray]:
     return first, (position - first).astype(np.float32)
 
 
-def _is_doubled(before: int, after: int) -> bool:
-    """Return whether an axis grows by a power of two: TensorFlow's op computes in float32, which is exact then."""
+def _grows_by_power_of_two(before: int, after: int) -> bool:
+    """Return whether TensorFlow's op, which computes positions in float32, is exact for an axis."""
     return after % before == 0 and (after // before).bit_count() == 1
 
 
 def _by_tensorflow(maps: tf.Tensor, size: Sequence[int]) -> tf.Tensor:
-    """Enlarge maps by TensorFlow's own op, one axis at a time with the others as its channels.
+    """Enlarge maps by TensorFlow's own op, one axis at a time with the others as channels.
 
-    Given a plane of one channel, which would be plainer, its kernels go pixel by pixel and take many times as long.
+    On two axes and one channel, which would be plainer, its kernels are not vectorized and take many times as long.
     """
     axes, rank = list(zip(maps.shape[1:], size, strict=True)), maps.shape.rank
     if size[-1] >= _SHORT * maps.shape[-1]:
         maps = _last_axis(maps, axes.pop()[1])
-    # Each step moves one axis to the front and enlarges it there, so that all axes end up in their order and the large
-    # result is never moved.
     count = len(axes)
+    # Each step moves one axis to the front and enlarges it there: all axes end up in order, and the large result is
+    # never transposed.
     for before, after in reversed(axes):
         maps = tf.transpose(maps, [0, count, *range(1, count), *range(count + 1, rank)]) if count > 1 else maps
         if before != after:
@@ -85,9 +80,9 @@ def _by_tensorflow(maps: tf.Tensor, size: Sequence[int]) -> tf.Tensor:
 
 
 def _by_gathering(maps: tf.Tensor, size: Sequence[int]) -> tf.Tensor:
-    """Enlarge maps so that XLA makes one loop over the result, together with what is done to that next.
+    """Enlarge maps by operations that XLA merges with those that follow into one loop over the result.
 
-    The last axis is a product, unless it is only doubled; along the others each sample lies between two.
+    The last axis is enlarged by a product, unless it only doubles: gathering along it is not vectorized.
     """
     *axes, last = zip(maps.shape[1:], size, strict=True)
     maps = _twice_as_long(maps) if last[1] == 2 * last[0] else _last_axis(maps, last[1])
@@ -100,9 +95,15 @@ def _by_gathering(maps: tf.Tensor, size: Sequence[int]) -> tf.Tensor:
     return maps
 
 
+def _last_axis(maps: tf.Tensor, after: int) -> tf.Tensor:
+    """Enlarge the last axis by a product."""
+    before = maps.shape[-1]
+    return maps if before == after else product(maps, tf.constant(planned_weights(before, after, "bilinear")))
+
+
 def _twice_as_long(maps: tf.Tensor) -> tf.Tensor:
-    """Enlarge the last axis by 2: a quarter before and a quarter behind each pixel's center."""
+    """Double the last axis: the new samples lie a quarter of a pixel before and after each center."""
     before = tf.concat([maps[..., :1], maps[..., :-1]], -1)
-    behind = tf.concat([maps[..., 1:], maps[..., -1:]], -1)
-    pairs = tf.stack([0.25 * before + 0.75 * maps, 0.75 * maps + 0.25 * behind], -1)
+    after = tf.concat([maps[..., 1:], maps[..., -1:]], -1)
+    pairs = tf.stack([0.25 * before + 0.75 * maps, 0.75 * maps + 0.25 * after], -1)
     return tf.reshape(pairs, [-1, *maps.shape[1:-1], 2 * maps.shape[-1]])

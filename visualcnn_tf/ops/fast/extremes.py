@@ -60,7 +60,7 @@ def _corner_weights(size_in: int, size_out: int, interpolation: str) -> np.ndarr
 
 
 def _extremes_in_xla(maps: tf.Tensor, size: Sequence[int]) -> tuple[tf.Tensor, tf.Tensor]:
-    """Return the extremes from neighbors, in XLA's loop that looks for them: the corners are never written."""
+    """Return the extremes from samples between neighbors, which XLA computes in its loop and never writes."""
     samples = [maps]
     for axis, (before, after) in enumerate(zip(maps.shape[1:], size, strict=True), 1):
         if 1 < before < after:
@@ -71,7 +71,7 @@ def _extremes_in_xla(maps: tf.Tensor, size: Sequence[int]) -> tuple[tf.Tensor, t
 
 
 def _outermost(maps: tf.Tensor, axis: int, before: int, after: int) -> list[tf.Tensor]:
-    """Return the first and the last sample between each two pixels along an axis; none lie behind the last pixel."""
+    """Return the first and the last sample between each two pixels along an axis."""
     pixel, _ = tf.split(maps, [before - 1, 1], axis)
     _, following = tf.split(maps, [1, before - 1], axis)
     shares = [share.reshape(-1, *[1] * (maps.shape.rank - axis - 1)) for share in _shares(before, after)]
@@ -80,10 +80,10 @@ def _outermost(maps: tf.Tensor, axis: int, before: int, after: int) -> list[tf.T
 
 @functools.lru_cache(maxsize=256)
 def _shares(size_in: int, size_out: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return how far behind each pixel but the last the first and the last sample before the next one lie."""
+    """Return how far after each pixel but the last its first and its last sample lie, as shares of the distance."""
     pixel, share = neighbors(size_in, size_out)
     first, last = np.ones(size_in, np.float32), np.zeros(size_in, np.float32)
     np.minimum.at(first, pixel, share)
     np.maximum.at(last, pixel, share)
-    last[-2] = 1.0  # samples beyond the center of the last pixel are that pixel
+    last[-2] = 1.0  # samples beyond the center of the last pixel equal that pixel
     return first[:-1], last[:-1]
