@@ -498,6 +498,7 @@ def test_a_callable_of_the_wrong_shape_is_found_out_at_once(data_format: str) ->
             "`heatmap_dtype` must be one of 'float32', 'float16', 'uint8'. Received: 'float64'.",
         ),
         ({"heatmap_dtype": "mixed_float16"}, "`heatmap_dtype` must be one of"),
+        ({"dtype": "float16"}, "Received: 'float16'. Use `heatmap_dtype` for the type of heatmaps."),
         ({"dtype": "mixed_float16"}, "`dtype` must be 'float32', in which heatmaps are computed. Received: "),
         ({"data_format": "channels_frist"}, "`data_format` must be one of 'channels_last', 'channels_first'. "),
         ({"data_format": "NHWC"}, "Received: 'NHWC'."),

@@ -337,26 +337,6 @@ def run_in_fresh_process(code: str) -> str:
     return result.stdout
 
 
-def test_loads_in_a_fresh_process(model: Any, x: np.ndarray, tmp_path: Any) -> None:
-    explained = vc.attach(model, combine="max", normalize=("range", 0.0, 2.0), size=(7, 9))
-    want = explained.predict(x, verbose=0)
-    explained.save(tmp_path / "m.keras")
-    np.savez(tmp_path / "x.npz", x=x)
-    run_in_fresh_process(
-        f"""
-        import keras, numpy as np
-        import visualcnn_tf
-        model = keras.models.load_model({str(tmp_path / "m.keras")!r})
-        outputs = model.predict(np.load({str(tmp_path / "x.npz")!r})["x"], verbose=0)
-        assert list(outputs) == model.output_names == {list(want)!r}, list(outputs)
-        np.savez({str(tmp_path / "y.npz")!r}, **outputs)
-        """
-    )
-    got = np.load(tmp_path / "y.npz")
-    for key in want:
-        np.testing.assert_array_equal(got[key], want[key])
-
-
 def test_mirrored_strategy() -> None:
     output = run_in_fresh_process(
         """

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import textwrap
 import warnings
 from typing import Any
 
@@ -116,27 +113,6 @@ def test_a_file_keeps_the_target(model: Any, target: Any, tmp_path: Any) -> None
     assert loaded.options.target == explained.options.target
     for key, value in before.items():
         np.testing.assert_array_equal(loaded(X)[key], value)
-
-
-def test_a_file_loads_in_a_fresh_process(model: Any, tmp_path: Any) -> None:
-    explained = vc.attach(model, "pool", method=["gradcam", vc.methods.AblationCAM(max_channels=4)], target="input")
-    asked = {"image": X, "class_index": np.array([1, -1, 9], np.int32)}
-    explained.save(tmp_path / "m.keras")
-    np.savez(tmp_path / "asked.npz", **asked)
-    code = """
-        import sys
-        import keras, numpy as np
-        import visualcnn_tf
-        loaded = keras.models.load_model(sys.argv[1] + "/m.keras")
-        outputs = loaded.predict(dict(np.load(sys.argv[1] + "/asked.npz")), verbose=0)
-        np.savez(sys.argv[1] + "/outputs.npz", **outputs)
-    """
-    subprocess.run([sys.executable, "-c", textwrap.dedent(code), str(tmp_path)], check=True, capture_output=True)
-    outputs = np.load(tmp_path / "outputs.npz")
-    for key, value in explained.predict(asked, verbose=0).items():
-        np.testing.assert_allclose(outputs[key], value, atol=1e-6)
-    assert outputs["explained_class"][0] == 1
-    assert outputs["explained_class"][2] == -1
 
 
 def test_saving_warns_of_a_score_that_will_not_load(model: Any, tmp_path: Any) -> None:

@@ -60,6 +60,7 @@ def test_saved_loaded_and_saved_again(saved: Path, name: str, tmp_path: Path) ->
     reloaded_explained.load_and_check(tmp_path, name)
 
 
+@pytest.mark.slow
 def test_loaded_in_a_fresh_process_after_others_were_made(saved: Path) -> None:
     assert set(run("-m", "support.reloaded_explained", saved).split()) == set(MODELS)
 

@@ -103,8 +103,13 @@ def by_layers(model: keras.Model, options: dict[str, Any]) -> keras.Model:
 BUILDERS: dict[str, Callable[[keras.Model, dict[str, Any]], keras.Model]] = {"attach": by_attach, "layers": by_layers}
 
 
-def expected(model: keras.Model, batch: np.ndarray, options: dict[str, Any], combined: bool) -> dict[str, np.ndarray]:
-    """What the oracle makes of the layers' own outputs, in float64 and of no dtype yet."""
+def expected(
+    model: keras.Model, batch: np.ndarray, options: dict[str, Any], combined: bool, asked: np.ndarray | None = None
+) -> dict[str, np.ndarray]:
+    """What the oracle makes of the layers' own outputs, in float64 and of no dtype yet.
+
+    ``asked`` are the class indices that the target ``"input"`` is given.
+    """
     layers = keras.Model(model.input, [model.output, *(model.get_layer(name).output for name in TAPPED)])
     # Explained models always run as graphs, whose kernels round half precision differently from eager ones.
     run = tf.function(layers, autograph=False) if explains_class(options) else layers
@@ -113,7 +118,7 @@ def expected(model: keras.Model, batch: np.ndarray, options: dict[str, Any], com
     how = [options.get("interpolation", "bilinear"), options.get("normalize", "minmax")]
     outputs = {"predictions": predictions}
     if explains_class(options):
-        suffixes, classes = asked_classes(predictions, options.get("target", "predicted"))
+        suffixes, classes = asked_classes(predictions, options.get("target", "predicted"), asked)
         outputs["explained_class"] = classes if len(suffixes) > 1 else classes[:, 0]
         targets = [(suffix, classes[:, index]) for index, suffix in enumerate(suffixes)]
     else:
@@ -144,9 +149,14 @@ def method_of(options: dict[str, Any]) -> vc.methods.Method:
     return vc.methods.get(options.get("method", "deviation"))
 
 
-def asked_classes(predictions: np.ndarray, target: Any) -> tuple[list[str], np.ndarray]:
-    """What the keys end in, and the classes ``(B, n)``; of the target ``"input"`` when nobody asks."""
+def asked_classes(
+    predictions: np.ndarray, target: Any, asked: np.ndarray | None = None
+) -> tuple[list[str], np.ndarray]:
+    """What the keys end in, and the classes ``(B, n)``, -1 for one that does not exist."""
     best = np.argsort(-predictions, 1, kind="stable")
+    if asked is not None:
+        classes = np.where(asked == -1, best[:, 0], asked)
+        return [""], np.where((classes >= 0) & (classes < predictions.shape[1]), classes, -1)[:, np.newaxis]
     if target == "top2":
         return ["_top1", "_top2"], best[:, :2]
     if isinstance(target, tuple):
@@ -163,7 +173,8 @@ def explained(
         a = tf.constant(maps[name], tf.float32)
         with tf.GradientTape() as tape:
             tape.watch(a)
-            scores = tf.gather(logits(model, name, a, maps), classes, batch_dims=1)
+            # The gradient of a class that does not exist is zero.
+            scores = tf.reduce_sum(logits(model, name, a, maps) * tf.one_hot(classes, 3), -1)
         return oracle_gradient.fuse(a, tape.gradient(scores, a), method.name, method.relu)
     found = []
     for image, a, k in zip(batch, maps[name], classes, strict=True):

@@ -15,12 +15,14 @@ import numpy as np
 import visualcnn_tf as vc
 from support.reloaded_models import MODELS, make_others, with_random_weights
 
+#: Kinds whose classes are explained, too.
+OF_CLASSES = ("custom_layers_in_a_sequential", "subclassed", "lists_and_dicts", "wrappers")
+
 
 def explain(name: str) -> tuple[Any, Any]:
-    """The explained model of a kind, of its classes, too, where it has one output, and a batch of its inputs."""
+    """The explained model of a kind, of some kinds also of its classes, and a batch of its inputs."""
     model = with_random_weights(MODELS[name]())
-    has_one_output = len(getattr(model, "outputs", None) or [model]) == 1
-    explained = vc.attach(model, method=["deviation", "gradcam"] if has_one_output else "deviation")
+    explained = vc.attach(model, method=["deviation", "gradcam"] if name in OF_CLASSES else "deviation")
     rng, inputs = np.random.default_rng(1), explained.plan.inputs
     return explained, inputs.pack([rng.random((2, *spec.shape[1:]), "float32") for spec in inputs.specs])
 
