@@ -88,7 +88,7 @@ def attach(
             image with the heatmap laid over it in color. For images whose values are not in [0, 1], and for other
             colors or opacity, give an ``Overlay(alpha, colormap, value_range=(black, white))`` instead.
         jit_compile: whether XLA compiles what makes heatmaps (not the model): several times faster after the first
-            call, which takes about 0.2 seconds more for each layer and each new batch size. Exported files hold the
+            call, which takes about 0.2 seconds more for each new shape of feature maps. Exported files hold the
             plain operations. To compile all of the model, use ``tf.function(explained, jit_compile=True)``.
         compile_fused_blocks: whether XLA compiles each batch normalization and the activation after it, where that
             activation is explained, as one program: faster for batches, with many layers and ``after_activation``.

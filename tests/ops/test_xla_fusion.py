@@ -149,6 +149,36 @@ def test_it_is_compiled_alone(cnn: Any) -> None:
         assert not compiled_operations(graph_of(vc.attach(cnn, jit_compile=True)))
 
 
+def called_functions(layers: list[Any], shape: tuple[int | None, ...]) -> set[str]:
+    """Names of the functions that a graph of several layers calls."""
+
+    def run(activations: Any) -> list[Any]:
+        return [layer(activations) for layer in layers]
+
+    graph = tf.function(run).get_concrete_function(tf.TensorSpec(shape)).graph
+    return {operation.get_attr("f").name for operation in graph.get_operations() if "Call" in operation.type}
+
+
+def test_layers_share_what_is_compiled() -> None:
+    layers = [vc.FeatureMapFusion(size=(20, 16), jit_compile=True) for _ in range(3)]
+    assert len(called_functions(layers, (None, 5, 4, 6))) == 2
+    other = vc.FeatureMapFusion("mean", size=(20, 17), jit_compile=True)
+    assert len(called_functions([*layers, other], (None, 5, 4, 6))) == 4
+
+
+def test_layers_do_not_share_a_function_of_the_user() -> None:
+    factor = 1.0
+
+    def scaled(activations: Any) -> Any:
+        return tf.reduce_mean(activations, -1) * factor
+
+    activations = np.random.default_rng(0).random((1, 3, 4, 2)).astype(np.float32)
+    once = vc.FeatureMapFusion(scaled, normalize=None, jit_compile=True)(activations)
+    factor = 2.0
+    twice = vc.FeatureMapFusion(scaled, normalize=None, jit_compile=True)(activations)
+    assert_close(twice, 2.0 * once.numpy())
+
+
 def test_nothing_is_left_for_after_where_sizes_are_known() -> None:
     def types(space: tuple[Any, Any], jit_compile: bool) -> set[str]:
         layer = vc.FeatureMapFusion(size=(48, 48), jit_compile=jit_compile)

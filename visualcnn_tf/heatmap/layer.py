@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import keras
@@ -111,7 +112,7 @@ class FeatureMapFusion(keras.layers.Layer):
         self.data_format = data_format
         self.jit_compile = jit_compile
         self.supports_jit = True
-        self._fuse = Compiled(self._fused) if jit_compile else self._fused
+        self._compiled = Compiled(self._fused)
 
     def build(self, activations_shape: Shape | list[Shape] | None = None, like_shape: Shape | None = None) -> None:
         """Check the ranks; there are no weights."""
@@ -128,8 +129,16 @@ class FeatureMapFusion(keras.layers.Layer):
         tensors = [to_channels_last(tensor, self.data_format) for tensor in self._checked(activations, like)]
         size = self._heatmap_size(tensors[0].shape.rank - 2, like)
         settings = PostProcessing(size, self.interpolation, self.normalize, self.heatmap_dtype)
-        maps, finite = self._fuse(*tensors)
+        maps, finite = self._fusion(tensors)(*tensors)
         return FusedMap(maps, finite, settings, self.jit_compile)
+
+    def _fusion(self, tensors: Sequence[tf.Tensor]) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
+        """Return what fuses feature maps of these shapes."""
+        if not self.jit_compile:
+            return self._fused
+        if isinstance(self.method, Custom):  # what a user's function does may change from layer to layer
+            return self._compiled
+        return _program(self.method, tuple(tuple(tensor.shape) for tensor in tensors))
 
     def _fused(self, activations: tf.Tensor, gradients: tf.Tensor | None = None) -> tuple[tf.Tensor, tf.Tensor]:
         return fuse(self.method, activations, gradients)
@@ -226,6 +235,12 @@ class FeatureMapFusion(keras.layers.Layer):
     def from_config(cls, config: dict[str, Any]) -> FeatureMapFusion:
         """Return the layer of a config."""
         return cls(**{**config, "method": get_method(config["method"])})
+
+
+@functools.lru_cache(maxsize=256)
+def _program(method: Method, shapes: tuple[Shape, ...]) -> Compiled:
+    """Return the program for feature maps of these shapes, which all layers with the method share."""
+    return Compiled(functools.partial(fuse, method))
 
 
 def _checked_method(identifier: MethodLike) -> Method:
