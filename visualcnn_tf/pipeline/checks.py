@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Sequence
 
 import tensorflow as tf
 
+from visualcnn_tf._utils.warn import warn_user
 from visualcnn_tf.errors import (
     ExpensiveMethodWarning,
     NoFeatureMapError,
@@ -28,8 +28,6 @@ from visualcnn_tf.targets.logits import find_logits, probability_behind
 
 # From so many evaluations for each image on, and so many times the work of a prediction, a warning tells the cost.
 _MANY_EVALUATIONS, _MUCH_WORK = 256, 10
-# From a warning in a check to the user's call of `attach`.
-_STACK_LEVEL = 5
 _PRODUCTS = ("Conv2D", "Conv3D", "DepthwiseConv2dNative", "MatMul", "BatchMatMulV2")
 
 
@@ -103,11 +101,10 @@ def _warn_of_lost_positions(trace: Trace, call: LayerCall) -> None:
     """Warn unless a path leads from an input to the layer on which every tensor has spatial axes."""
     reached = downstream_of(trace.inputs, [call.tensor], lambda tensor: (tensor.shape.rank or 3) > 2)
     if call.tensor.ref() not in reached:
-        warnings.warn(
+        warn_user(
             f"`layers`: everything that {call.path!r} sees was flattened or pooled before, so positions in its heatmap "
             "are not positions in the image. Select a layer before the flattening.",
             SpatialAxesLostWarning,
-            stacklevel=_STACK_LEVEL,
         )
 
 
@@ -117,12 +114,11 @@ def _warn_of_probability(output: tf.Tensor, name: str, target: Target) -> None:
         return
     kind = probability_behind(output)
     if kind is not None:
-        warnings.warn(
+        warn_user(
             f"`output` {name!r} is a mixture of probabilities (computed from a {kind}), which has no logit: the "
             "probability itself is explained. Where it is near 0 or 1, gradients vanish: attach to a model that "
             "outputs one of them alone, or use a method without gradients.",
             ProbabilityWarning,
-            stacklevel=_STACK_LEVEL,
         )
 
 
@@ -141,12 +137,11 @@ def _warn_of_cost(tap: Tap, call: LayerCall, output: tf.Tensor) -> None:
     share = 1.0 if cost.of == "model" else _share_after(call, output)
     if cost.evaluations * share < _MUCH_WORK:
         return
-    warnings.warn(
+    warn_user(
         f"`method`={tap.method.name!r} of {tap.path!r} {tap.shape} runs {share:.0%} of the model's arithmetic "
         f"{cost.evaluations} times for each image: {1 + cost.evaluations * share:.0f} times the work of a prediction. "
         f"{_advice(tap.method)}",
         ExpensiveMethodWarning,
-        stacklevel=_STACK_LEVEL,
     )
 
 
