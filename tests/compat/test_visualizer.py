@@ -89,9 +89,9 @@ def original_heatmap(maps: np.ndarray) -> np.ndarray:
 def bilinear(small: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Enlarges (h, w) with half-pixel centers and clamped edges, then normalizes."""
     for axis, (before, after) in enumerate(zip(small.shape, size, strict=True)):
-        place = np.clip((np.arange(after) + 0.5) * before / after - 0.5, 0, before - 1)
-        low = np.floor(place).astype(int)
-        high, part = np.minimum(low + 1, before - 1), place - low
+        position = np.clip((np.arange(after) + 0.5) * before / after - 0.5, 0, before - 1)
+        low = np.floor(position).astype(int)
+        high, part = np.minimum(low + 1, before - 1), position - low
         part = part[:, None] if axis == 0 else part
         small = small.take(low, axis) * (1 - part) + small.take(high, axis) * part
     return (small - small.min()) / (small.max() - small.min())

@@ -49,9 +49,9 @@ def assert_equal(got: dict[str, np.ndarray], want: dict[str, Any], tolerance: fl
         assert got[name].shape == value.shape, name
         off = [difference(a, b) > tolerance for a, b in zip(got[name], value, strict=True)]
         assert sum(off) <= len(off) // 8, name
-        for place in np.flatnonzero(off):
-            assert difference(got[name][place], value[place]) < 1e-2, name
-            assert np.corrcoef(got[name][place].ravel(), value[place].ravel())[0, 1] >= 0.9999, name
+        for index in np.flatnonzero(off):
+            assert difference(got[name][index], value[index]) < 1e-2, name
+            assert np.corrcoef(got[name][index].ravel(), value[index].ravel())[0, 1] >= 0.9999, name
 
 
 def difference(got: Any, want: Any) -> float:
@@ -104,7 +104,7 @@ QUANTIZED = [
 def test_quantized_models_explain_the_class_alike(cnn: Any, tmp_path: Path, method: str, quantize: str) -> None:
     data: Any = {"representative_data": digits().train_images[:100]} if quantize == "int8" else {}
     # Signed, and not scaled to [0, 1]: of a map that is nearly all evidence against the class, the ReLU leaves a few
-    # faint places, and scaling blows them up.
+    # faint positions, and scaling blows them up.
     explained = attach(cnn, method, relu=False, **RAW)
     report = vc.export_tflite(explained, tmp_path / "m.tflite", quantize=quantize, verify=False, **data)
     assert report.builtin_only
@@ -150,9 +150,9 @@ def test_a_class_can_be_chosen(cnn: Any, tmp_path: Path, batch_size: int | None)
     np.testing.assert_array_equal(got["explained_class"], [7, 3, predicted, -1, -1, -1])
     assert not got["heatmap_conv3"][3:].any()
     for k in (7, 3):
-        [place] = np.flatnonzero(asked == k)
+        [index] = np.flatnonzero(asked == k)
         alone = vc.attach(cnn, "conv3", method="gradcam", target=k, **RAW)(x[:1])
-        assert_equal({"m": got["heatmap_conv3"][place : place + 1]}, {"m": alone["heatmap_conv3"]})
+        assert_equal({"m": got["heatmap_conv3"][index : index + 1]}, {"m": alone["heatmap_conv3"]})
     if batch_size is None:
         runner = interpreter(report.path.read_bytes()).get_signature_runner("serving_default")
         assert_equal(runner(image=x, class_index=asked), got)
@@ -167,8 +167,8 @@ def test_a_class_can_be_chosen_in_integers(cnn: Any, tmp_path: Path) -> None:
     x, asked = np.repeat(digits().test_images[:1], 3, 0), np.array([4, -1, 10], np.int32)
     got, want = run_litert(path, x, class_index=asked), explained.predict({"image": x, "class_index": asked}, verbose=0)
     np.testing.assert_array_equal(got["explained_class"], want["explained_class"])
-    for place in (0, 1):
-        pair = got["heatmap_conv3"][place].ravel(), want["heatmap_conv3"][place].ravel()
+    for index in (0, 1):
+        pair = got["heatmap_conv3"][index].ravel(), want["heatmap_conv3"][index].ravel()
         assert np.corrcoef(*pair)[0, 1] > 0.99
     assert not got["heatmap_conv3"][2].any()
 

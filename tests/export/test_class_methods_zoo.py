@@ -60,7 +60,7 @@ def both(
     model: Any, layers: list[str], x: Any, folder: Path
 ) -> tuple[Any, dict[str, np.ndarray], dict[str, np.ndarray]]:
     """The explained model, what its file returns, and what TensorFlow does."""
-    # Signed: of places where the ReLU leaves nothing, there is no order to compare.
+    # Signed: of positions where the ReLU leaves nothing, there is no order to compare.
     explained = vc.attach(model, layers, method=vc.methods.GradCAM(relu=False), normalize=None, size=None)
     report = vc.export_tflite(explained, folder / "m.tflite", verify=False)
     assert report.builtin_only
@@ -99,7 +99,7 @@ def test_the_last_map_is_that_of_the_files_own_features(tmp_path: Path) -> None:
         want = features @ weights[:, outputs["explained_class"][0]] / features[0, ..., 0].size
         assert largest_difference(outputs[key].astype(np.float64), want) < 1e-6
         rounded.append(np.abs(features - bare(image)["features"].numpy()).max() / np.abs(features).max())
-    assert max(rounded) > TOLERANCE  # no walk back could be nearer than what it starts from
+    assert max(rounded) > TOLERANCE  # no backward pass could be nearer than what it starts from
 
 
 def assert_rounding_alone(explained: Any, x: Any, key: str, got: np.ndarray, want: np.ndarray) -> None:

@@ -380,13 +380,13 @@ def numeric_gradient(activations: np.ndarray, weights: np.ndarray, step: float =
     """Central differences of the oracle, in float64, of the weighted sum of the heatmap."""
     activations = activations.astype(np.float64)
     gradient = np.zeros(activations.shape)
-    for place in np.ndindex(activations.shape):
+    for position in np.ndindex(activations.shape):
         sums = []
         for sign in (1, -1):
-            moved = activations[place[0] : place[0] + 1].copy()
-            moved[(0, *place[1:])] += sign * step
-            sums.append((oracle.heatmap(moved, **options) * weights[place[0]]).sum())
-        gradient[place] = (sums[0] - sums[1]) / (2 * step)
+            moved = activations[position[0] : position[0] + 1].copy()
+            moved[(0, *position[1:])] += sign * step
+            sums.append((oracle.heatmap(moved, **options) * weights[position[0]]).sum())
+        gradient[position] = (sums[0] - sums[1]) / (2 * step)
     return gradient
 
 
@@ -413,7 +413,7 @@ def test_gradients_against_differences(method: str, normalize: Any) -> None:
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("normalize", NORMALIZATIONS, ids=str)
 def test_gradients_of_silent_activations_are_finite(method: str, normalize: Any) -> None:
-    # One image all zero, one with a place where every channel is, as a ReLU leaves behind.
+    # One image all zero, one with a position where every channel is, as a ReLU leaves behind.
     activations = abs(features(3, 3, 2, 4))
     activations[0] = 0
     activations[1, 2, 1] = 0

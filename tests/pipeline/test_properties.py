@@ -107,7 +107,7 @@ def test_class_maps_go_with_channels_and_gradients(data: Any, maps: np.ndarray, 
     # Where the sum of a channel's slopes is nothing, rounding alone says whether it counts for or against the class.
     space = tuple(range(1, maps.ndim - 1))
     assume(slopes.sum(space).all())
-    # So it is of the largest value of a map that is nothing but evidence against the class, up to a place or two.
+    # So it is of the largest value of a map that is nothing but evidence against the class, up to a position or two.
     signed = run([maps, slopes], method=type(vc.methods.get(method))(relu=False), normalize=None)
     assume((abs(signed.max(space)) >= 1e-3 * abs(signed).max(space)).all())
     order = list(data.draw(st.permutations(range(maps.shape[-1]))))
@@ -175,7 +175,7 @@ class Recipe:
     @property
     def paths(self) -> list[str]:
         """Of the layers, in the order in which they run."""
-        return [name if place < self.cut else f"inner/{name}" for place, (name, *_) in enumerate(self.steps)]
+        return [name if index < self.cut else f"inner/{name}" for index, (name, *_) in enumerate(self.steps)]
 
     def build(self) -> tuple[Any, dict[str, Any]]:
         """The model, and its layers by path."""
@@ -228,8 +228,8 @@ def selections(draw: Any, paths: list[str]) -> tuple[str, Any, list[str]]:
         return kind, chosen, [path for path in paths if path in chosen]
     outer = [path for path in paths if "/" not in path]
     if kind == "index" and outer:
-        place = draw(st.integers(0, len(outer) - 1))
-        return kind, place, [outer[place]]
+        index = draw(st.integers(0, len(outer) - 1))
+        return kind, index, [outer[index]]
     pattern = draw(st.sampled_from(["*", "conv_*", "inner/*", "*[a-c]", "inner/conv_?", "*_?"]))
     matched = [path for path in paths if fnmatch.fnmatchcase(path, pattern)]
     assume(matched)

@@ -33,8 +33,8 @@ def scipy_blurmap(image: np.ndarray, heatmap: np.ndarray) -> np.ndarray:
     levels = [ndimage.gaussian_filter(image, (0, s, s, 0), mode="reflect", truncate=4.0) for s in sigmas]
     levels.append(image)
     out = np.empty_like(image)
-    for place, value in np.ndenumerate(heatmap):
-        out[place] = levels[min(11, int(12 * value))][place]
+    for position, value in np.ndenumerate(heatmap):
+        out[position] = levels[min(11, int(12 * value))][position]
     return out
 
 

@@ -87,9 +87,9 @@ class Session:
             ctypes.memmove(data, np.ascontiguousarray(array).ctypes.data, size)
             return tensor
         for i, value in enumerate(array.ravel()):
-            place = c_void_p(data + i * _TSTRING_SIZE)
-            self.lib.TF_StringInit(place)
-            self.lib.TF_StringCopy(place, bytes(value), c_size_t(len(bytes(value))))
+            address = c_void_p(data + i * _TSTRING_SIZE)
+            self.lib.TF_StringInit(address)
+            self.lib.TF_StringCopy(address, bytes(value), c_size_t(len(bytes(value))))
         return tensor
 
     def array(self, tensor: c_void_p) -> np.ndarray:
@@ -100,10 +100,10 @@ class Session:
         return np.frombuffer(content, _TYPES[self.lib.TF_TensorType(tensor)]).reshape(shape)
 
     def strings(self, tensor: c_void_p, shape: list[int]) -> np.ndarray:
-        places = [self.lib.TF_TensorData(tensor) + i * _TSTRING_SIZE for i in range(int(np.prod(shape)))]
-        found = np.empty(len(places), object)
-        for i, place in enumerate(map(c_void_p, places)):
-            found[i] = ctypes.string_at(self.lib.TF_StringGetDataPointer(place), self.lib.TF_StringGetSize(place))
+        addresses = [self.lib.TF_TensorData(tensor) + i * _TSTRING_SIZE for i in range(int(np.prod(shape)))]
+        found = np.empty(len(addresses), object)
+        for i, address in enumerate(map(c_void_p, addresses)):
+            found[i] = ctypes.string_at(self.lib.TF_StringGetDataPointer(address), self.lib.TF_StringGetSize(address))
         return found.reshape(shape)
 
     def run(self, feeds: dict[str, np.ndarray], fetches: list[str]) -> list[np.ndarray]:

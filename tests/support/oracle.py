@@ -33,8 +33,8 @@ def mean_abs(image: np.ndarray) -> np.ndarray:
 
 def max_(image: np.ndarray) -> np.ndarray:
     out = np.empty(image.shape[:-1])
-    for place in np.ndindex(out.shape):
-        out[place] = max(image[place])
+    for position in np.ndindex(out.shape):
+        out[position] = max(image[position])
     return out
 
 
@@ -128,9 +128,9 @@ def _weights(i: int, before: int, after: int, interpolation: str) -> dict[int, f
     """How much of each old sample goes into new sample ``i``."""
     step = before / after
     if interpolation == "nearest":
-        # TensorFlow works the place out in float32, which decides between two neighbors equally near.
-        place = np.float32(i + 0.5) * (np.float32(before) / np.float32(after))
-        return {math.floor(place): 1.0}
+        # TensorFlow works the position out in float32, which decides between two neighbors equally near.
+        position = np.float32(i + 0.5) * (np.float32(before) / np.float32(after))
+        return {math.floor(position): 1.0}
     if interpolation == "area" and step > 1:
         start, end = i * step, (i + 1) * step
         shares = {j: (min(j + 1, end) - max(j, start)) / step for j in range(before)}
@@ -185,16 +185,16 @@ def combine(maps: Sequence[Any], how: str, weights: Sequence[float] | None = Non
     maps = [np.asarray(one).astype(np.float64) for one in maps]
     weights = [1.0] * len(maps) if weights is None else list(weights)
     out = np.empty(maps[0].shape)
-    for place in np.ndindex(out.shape):
-        values = [one[place] for one in maps]
+    for position in np.ndindex(out.shape):
+        values = [one[position] for one in maps]
         weighted = [w * v for w, v in zip(weights, values, strict=True)]
         if how == "mean":
-            out[place] = sum(weighted) / sum(weights)
+            out[position] = sum(weighted) / sum(weights)
         elif how == "max":
-            out[place] = max(weighted)
+            out[position] = max(weighted)
         else:
             assert how == "product"
-            out[place] = math.prod(abs(v) ** w for w, v in zip(weights, values, strict=True))
+            out[position] = math.prod(abs(v) ** w for w, v in zip(weights, values, strict=True))
     return out
 
 

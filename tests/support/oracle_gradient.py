@@ -1,7 +1,8 @@
-"""The slow, obvious version of the class-discriminative methods, in NumPy float64: what the tests compare with.
+"""The slow, obvious version of the methods that explain a class, in NumPy float64: what the tests compare with.
 
 Nothing here imports the package. A fusion takes one image's feature maps ``A`` and gradients ``G``, ``(h, w, C)`` or
-with another number of spatial axes. A perturbation takes one image's ``A`` and runs a model, once for each change.
+with another number of spatial axes. A method with a replay takes one image's ``A`` and runs a model once for each
+change.
 """
 
 from __future__ import annotations
@@ -100,12 +101,12 @@ Score = Callable[[np.ndarray], float]
 
 def reciprocam(a: np.ndarray, score: Score) -> np.ndarray:
     out = np.zeros(a.shape[:-1])
-    for place in np.ndindex(out.shape):
+    for position in np.ndindex(out.shape):
         mask = np.zeros(out.shape)
         for other in np.ndindex(out.shape):
-            distances = [abs(i - j) for i, j in zip(place, other, strict=True)]
+            distances = [abs(i - j) for i, j in zip(position, other, strict=True)]
             mask[other] = np.prod([{0: 0.5, 1: 0.25}.get(distance, 0.0) for distance in distances])
-        out[place] = score(a * mask[..., None])
+        out[position] = score(a * mask[..., None])
     return out
 
 

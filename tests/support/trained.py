@@ -9,7 +9,7 @@ import keras
 
 from visualcnn_tf.data.digits import Digits, load_digits, train_cnn
 
-#: Everything in the network that has places, in order.
+#: Everything in the network that has positions, in order.
 LAYERS = ("conv1", "conv2", "pool", "conv3")
 
 
