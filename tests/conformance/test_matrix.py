@@ -178,10 +178,16 @@ def check_c_loader(case: Subject, folder: Path) -> None:
     check_same(in_order(outputs, case.eager), case.eager, rounding(case, 1e-5))
 
 
+_UNKNOWN_SIZE = (InvalidArgumentError, "a model of known input sizes")
+_POOLING_3D = (UnsupportedOperationError, "'MaxPool3D' .* not built into TensorFlow Lite")
 #: What no TensorFlow Lite file can hold, and what is said of it.
 NOT_IN_LITERT: dict[str, tuple[type[Exception], str]] = {
-    "unknown_height_and_width": (InvalidArgumentError, "a model of known input sizes"),
-    "three_dimensional": (UnsupportedOperationError, "'MaxPool3D' .* not built into TensorFlow Lite"),
+    "kind-unknown_height_and_width": _UNKNOWN_SIZE,
+    "class-unknown_height_and_width": _UNKNOWN_SIZE,
+    "kind-three_dimensional": _POOLING_3D,
+    "class-three_dimensional": _POOLING_3D,
+    # The gradient of the loop of an LSTM.
+    "class-time_distributed_model": (UnsupportedOperationError, "is not built into TensorFlow Lite"),
 }
 
 
@@ -251,9 +257,8 @@ def cells(subjects: Mapping[str, Any]) -> Any:
 
 
 def check_cell(name: str, runtime: str, folder: Path) -> None:
-    kind = name.partition("-")[2]
-    if runtime == "litert" and kind in NOT_IN_LITERT:
-        check_refused_by_litert(subject(name), folder, *NOT_IN_LITERT[kind])
+    if runtime == "litert" and name in NOT_IN_LITERT:
+        check_refused_by_litert(subject(name), folder, *NOT_IN_LITERT[name])
     else:
         RUNTIMES[runtime](subject(name), folder)
 
