@@ -18,7 +18,7 @@ from visualcnn_tf.cli import show as show_command
 from visualcnn_tf.cli.help_texts import HELP
 from visualcnn_tf.cli.main import main
 from visualcnn_tf.export.preprocess import PREPROCESS
-from visualcnn_tf.export.tflite import QUANTIZATIONS
+from visualcnn_tf.export.tflite_options import QUANTIZATIONS
 from visualcnn_tf.io.images import read_images
 from visualcnn_tf.ops.normalize import DTYPES
 from visualcnn_tf.render.colormaps import COLORMAPS, DEFAULT_COLORMAP
