@@ -21,12 +21,9 @@ from visualcnn_tf.introspect.inputs import ModelInputs
 from visualcnn_tf.introspect.outputs import flat_outputs
 from visualcnn_tf.introspect.patterns import matches
 from visualcnn_tf.introspect.presets import PRESETS
+from visualcnn_tf.introspect.sized_trace import sized_trace
 from visualcnn_tf.introspect.trace import LayerCall, Trace, trace_model
 from visualcnn_tf.introspect.upstream import upstream
-
-# Sizes to try, by the number of spatial axes, where the model leaves them open: large enough that no stage of the
-# usual architectures shrinks to nothing, small enough to trace quickly, since only shapes are computed.
-_TRIAL_SIZES = {1: (4096, 16384, 512), 2: (256, 224, 512, 128, 64), 3: (64, 128, 32)}
 
 
 class Selector:
@@ -47,7 +44,6 @@ class Selector:
         self.inputs = inputs
         self.trace = trace_model(model, inputs)
         self.output_index: int | None = None
-        self._sized_trace: Trace | None = None
 
     def select(self, layers: Any, after_activation: bool = False) -> list[LayerCall]:
         """Return the calls to tap, in the order in which they run; one for each time a layer is called.
@@ -94,26 +90,9 @@ class Selector:
         return replace(trace, outputs=output, calls=calls)
 
     def _trace_of_known_size(self) -> Trace:
-        """Return a trace in which every spatial size is known, those that the model leaves open by trying some."""
-        if self._sized_trace is None:
-            is_open = any(None in spec.shape[1:] for spec in self.inputs.specs)
-            self._sized_trace = self._trace_of_first_fitting_size() if is_open else self.trace
-        return self._sized_trace
-
-    def _trace_of_first_fitting_size(self) -> Trace:
-        rank = max(len(spec.shape) for spec in self.inputs.specs)
-        sizes = _TRIAL_SIZES.get(max(rank - 2, 1), _TRIAL_SIZES[3])
-        failure: Exception | None = None
-        for size in sizes:
-            specs = [replace(spec, shape=(None, *(n or size for n in spec.shape[1:]))) for spec in self.inputs.specs]
-            try:
-                return trace_model(self.model, ModelInputs(self.inputs.structure, tuple(specs)))
-            except Exception as error:
-                failure = error
-        raise InvalidArgumentError(
-            f"`layers` presets need sizes, and the model runs on none of {sizes}. Name the layers, or pass "
-            f"`input_shape` with a size that the model accepts. Received: {self.model.name!r}."
-        ) from failure
+        """Return a trace in which every spatial size is known."""
+        is_open = any(None in spec.shape[1:] for spec in self.inputs.specs)
+        return sized_trace(self.trace) if is_open else self.trace
 
     def _resolve_all(self, selectors: Sequence[Any]) -> dict[LayerCall, Any]:
         """Return the selected calls, each with the first selector that selects it."""

@@ -80,12 +80,18 @@ class Trace:
         outputs: the model's outputs, in their own structure.
         calls: all calls of inner layers, in the order in which they ended.
         layers: every layer of the model by path, also those that did not run.
+        model: the model.
+        model_inputs: the inputs that it was traced on.
+        sized: the trace in which every size is known, once :func:`introspect.sized_trace.sized_trace` has made it.
     """
 
     inputs: Sequence[tf.Tensor]
     outputs: Any
     calls: list[LayerCall]
     layers: dict[str, keras.Operation]
+    model: keras.Model
+    model_inputs: ModelInputs
+    sized: Trace | None = None
 
     @property
     def output_tensors(self) -> list[tf.Tensor]:
@@ -121,7 +127,7 @@ def trace_model(model: keras.Model, inputs: ModelInputs) -> Trace:
             f"Received: {model.name!r}, which failed with {type(error).__name__}: {error}"
         ) from error
     calls = last.pop("recorder").finished_calls(graph)
-    return Trace(calls=calls, **last)
+    return Trace(calls=calls, model=model, model_inputs=inputs, **last)
 
 
 def tf_function_layers(model: keras.Model, layers: Iterable[keras.Operation]) -> list[keras.Operation]:
