@@ -8,7 +8,7 @@ from typing import Any
 
 import matplotlib
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 OPACITY = 0.5
 
@@ -25,7 +25,7 @@ def write_pictures(image_file: Path, outputs: Mapping[str, Any], folder: Path) -
         The files that were written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    image = Image.open(image_file).convert("RGB")
+    image = ImageOps.exif_transpose(Image.open(image_file)).convert("RGB")  # upright, as the server sees it
     written = []
     for name in sorted(outputs):
         if not name.startswith("heatmap"):

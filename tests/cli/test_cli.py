@@ -49,6 +49,14 @@ def folder(tmp_path_factory):
     (folder / "text.h5").write_text("no model")
     (folder / "three.txt").write_text("cat\ndog\n\nnewt\n")
     (folder / "two.txt").write_text("cat\ndog\n")
+    (folder / "twice.txt").write_text("cat\ndog\ncat\n")
+    for name in ("pictures/1_2.png", "pictures/dog/2.png", "pictures/dog/10.png", "pictures/.hidden.png"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes((folder / "a.png").read_bytes())
+    (folder / "texts").mkdir()
+    (folder / "texts" / "notes.txt").write_text("no picture")
+    (folder / "unreadable" / "dog").mkdir(parents=True)
+    (folder / "unreadable" / "dog" / "1.png").write_text("no picture")
     return folder
 
 
@@ -219,6 +227,42 @@ def test_show_explains_a_class(folder, tmp_path, plotted, words, options, keys):
         np.testing.assert_allclose(outputs[key], values, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["newt", "Newt", "2"])
+def test_show_explains_a_class_by_its_name(folder, tmp_path, plotted, name):
+    words = ["--layers", "last", "--method", "gradcam", "--class", name, "--labels", str(folder / "three.txt")]
+    show(folder, tmp_path, *words)
+    pixels, outputs, options = plotted[0]
+    assert outputs["explained_class"] == [2]
+    assert options["class_names"] == ["cat", "dog", "newt"]
+    expected = attach(small_cnn(), "last", method="gradcam", target=2).predict(pixels / np.float32(255), verbose=0)
+    np.testing.assert_allclose(outputs["heatmap_second"], expected["heatmap_second"], atol=1e-5)
+
+
+def test_show_takes_folders(folder, tmp_path, plotted, capsys):
+    show(folder, tmp_path, "--layers", "last", images=("b.png", "pictures"))
+    assert len(plotted[0][0]) == 4  # not the hidden one
+    assert "(images: 4, layers: 1)" in capsys.readouterr().out
+
+
+def test_show_names_the_two_classes_of_a_single_score(folder, tmp_path, plotted):
+    image = keras.Input((12, 12, 3))
+    pooled = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3, name="maps")(image))
+    keras.Model(image, layers.Dense(1, activation="sigmoid")(pooled)).save(tmp_path / "binary.keras")
+    words = ["--layers", "last", "--method", "gradcam", "--class", "dog", "--labels", str(folder / "two.txt")]
+    show(folder, tmp_path, *words, model=tmp_path / "binary.keras")
+    assert plotted[0][1]["explained_class"] == [1]
+
+
+def test_show_names_the_classes_of_one_of_several_outputs(folder, tmp_path, plotted):
+    image = keras.Input((12, 12, 3))
+    pooled = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3, name="maps")(image))
+    heads = [layers.Dense(2, name="kind")(pooled), layers.Dense(3, name="animal")(pooled)]
+    keras.Model(image, heads).save(tmp_path / "two.keras")
+    words = ["--layers", "last", "--method", "gradcam", "--output", "animal", "--labels", str(folder / "three.txt")]
+    show(folder, tmp_path, *words, "--class", "newt", model=tmp_path / "two.keras")
+    assert plotted[0][1]["explained_class"] == [2]
+
+
 def test_show_tells_the_class_in_the_titles(folder, tmp_path, monkeypatch):
     figures = []
     monkeypatch.setattr(show_command, "save_figure", lambda figure, path: figures.append(figure))
@@ -293,7 +337,27 @@ def test_jpeg_files_are_read(tmp_path):
         (["show", "model.keras", "a.png", "--layers", "99"], "indices must be from"),
         (["show", "model.keras", "a.png", "--method", "gradcam", "--class", "3"], "within the model's 3 classes"),
         (["show", "model.keras", "a.png", "--method", "gradcam", "--class", "top4"], "within the model's 3 classes"),
-        (["show", "model.keras", "a.png", "--method", "gradcam", "--class", "cat"], "`target` must be 'predicted'"),
+        (
+            ["show", "model.keras", "a.png", "--method", "gradcam", "--class", "cat"],
+            "a class index, or the name of a class, with --labels FILE. Received: 'cat'.",
+        ),
+        (
+            ["show", "model.keras", "a.png", "--method", "gradcam", "--class", "predictd"],
+            "Received: 'predictd'. Did you mean 'predicted'?",
+        ),
+        (
+            ["show", "model.keras", "a.png", "--method", "gradcam", "--class", "nwet", "--labels", "three.txt"],
+            "`--class` must be the name of a class ('cat', 'dog', 'newt'). Received: 'nwet'. Did you mean 'newt'?",
+        ),
+        (
+            ["show", "model.keras", "a.png", "--method", "gradcam", "--class", "cat", "--labels", "twice.txt"],
+            "`--class` must be the name of one class. Received: 'cat'. Several have it: use an index, one of [0, 2].",
+        ),
+        (["show", "model.keras", "a.png", "--class", "cat", "--labels", "three.txt"], "Use a method such as 'gradcam'"),
+        (["show", "model.keras", "pictures", "texts"], "There is no image file in `texts`"),
+        (["show", "model.keras", "unreadable"], "`unreadable/dog/1.png` can't be read as an image"),
+        (["show", "model.keras", "a.png", "-o", "a.png"], "It would replace `a.png`."),
+        (["show", "model.keras", "pictures", "-o", "pictures/1.png"], "It would replace `pictures/1_2.png`."),
         (["show", "model.keras", "a.png", "--method", "gradcam", "--class", "input"], "`--class` must be 'predicted'"),
         (["show", "model.keras", "a.png", "--class", "1"], "Use a method such as 'gradcam'"),
         (["show", "model.keras", "a.png", "--method", "gradcam", "--output", "kind"], "`output` must be"),

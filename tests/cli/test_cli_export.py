@@ -12,9 +12,12 @@ import tensorflow as tf
 from support.model_kinds import images, small_cnn_layers
 
 import visualcnn_tf as vc
+from visualcnn_tf.cli import export as export_command
 from visualcnn_tf.cli.main import main
 from visualcnn_tf.export.tflite_interpreter import interpreter
 from visualcnn_tf.export.tflite_operations import count_ops
+
+NAMES = ["a", "b", "c", "d"]
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +95,52 @@ def test_int8_is_calibrated_on_a_folder_of_images(model_file: Path, tmp_path: Pa
     assert set(got) == set(want)
     for key, value in want.items():
         assert np.corrcoef(got[key].ravel(), np.asarray(value).ravel())[0, 1] > 0.97, key
+
+
+def test_calibration_images_are_spread_over_the_folders_of_classes(
+    model_file: Path, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for i in range(10):
+        picture = tf.io.encode_png(np.full((12, 12, 1), i, np.uint8)).numpy()
+        (tmp_path / f"class{i // 5}").mkdir(exist_ok=True)
+        (tmp_path / f"class{i // 5}" / f"{i}.png").write_bytes(picture)
+    (tmp_path / "class0" / ".DS_Store").write_bytes(b"no picture")
+    monkeypatch.setattr(export_command, "_MOST", 4)
+    seen = []
+    monkeypatch.setattr(
+        export_command, "export_tflite", lambda *_, representative_data, **__: seen.extend(representative_data)
+    )
+    words = ["--calibrate", str(tmp_path), "--tflite", str(tmp_path / "m.tflite")]
+    assert main(["export", str(model_file), *words]) == 0
+    assert [int(image[0, 0, 0]) for image in seen[0]] == [0, 3, 6, 9]
+    assert f"Calibrating with 4 of the 10 images in {tmp_path}." in capsys.readouterr().out
+
+
+def test_a_class_is_chosen_by_its_name(model_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "names.txt").write_text("\n".join(NAMES))
+    words = ["--layers", "last", "--method", "gradcam", "--class", NAMES[2], "--labels", str(tmp_path / "names.txt")]
+    assert main(["export", str(model_file), *words, "--saved-model", str(tmp_path / "served")]) == 0
+    served = tf.saved_model.load(str(tmp_path / "served" / "1")).signatures["serving_default"]
+    assert served(image=images(2, 12, 12, 1))["explained_class"].numpy().tolist() == [2, 2]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--class", "c", "--labels", "two"], "`--labels` must name"),
+        (["--class", "z", "--labels", "all"], "`--class` must be the name of a class"),
+        (["--class", "1", "--labels", "all"], "`--labels` must be left out unless --class is the name of a class"),
+        (["--class", "c"], "or the name of a class, with --labels FILE"),
+    ],
+)
+def test_mistakes_about_names(model_file: Path, tmp_path: Path, capsys: Any, words: list[str], message: str) -> None:
+    files = {"two": ["c", "d"], "all": NAMES}
+    for name, lines in files.items():
+        (tmp_path / name).write_text("\n".join(lines))
+    words = [str(tmp_path / word) if word in files else word for word in words]
+    options = ["--layers", "last", "--method", "gradcam", "--tflite", str(tmp_path / "m.tflite")]
+    assert main(["export", str(model_file), *options, *words]) == 2
+    assert message in capsys.readouterr().err
 
 
 def test_an_existing_file_is_an_error_before_anything_is_written(model_file: Path, tmp_path: Path, capsys: Any) -> None:

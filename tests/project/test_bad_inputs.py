@@ -108,7 +108,7 @@ EXPECTED: dict[str, Any] = {
     "first_row_first.bmp": lambda: _opened("good.png")[::-1],
     "sixteen.png": lambda: np.full((12, 12, 3), 0xAB),
     "cmyk.jpg": lambda: np.broadcast_to([255, 0, 0], (12, 12, 3)),
-    "turned.jpg": lambda: tf.io.decode_jpeg(IMAGES["good.jpg"]),
+    "turned.jpg": lambda: np.rot90(tf.io.decode_jpeg(IMAGES["good.jpg"]), -1),
 }
 
 

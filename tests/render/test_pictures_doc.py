@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
 from visualcnn_tf.cli.main import main
 from visualcnn_tf.render.colormaps import COLORMAPS
@@ -31,7 +32,8 @@ def test_snippets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) 
     model.compile("adam", "sparse_categorical_crossentropy", run_eagerly=True)
     images = np.random.default_rng(0).random((8, 28, 28, 1)).astype(np.float32)
     scope: dict[str, Any] = {"model": model, "images": images, "x": images, "y": np.zeros(8)}
-    assert len(SNIPPETS) == 5
+    Image.new("RGB", (40, 30)).save("photo.jpg")
+    assert len(SNIPPETS) == 6
     for snippet in SNIPPETS:
         exec(compile(snippet, "pictures.md", "exec"), scope)
     assert scope["pictures"].shape == scope["colors"].shape == (8, 28, 28, 3)
@@ -40,6 +42,7 @@ def test_snippets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) 
     assert scope["returns_pictures"](images).shape == (8, 28, 28, 3)
     assert "s for the pictures of all epochs" in capsys.readouterr().out
     assert sorted(path.name for path in tmp_path.glob("gallery*")) == ["gallery.png", "gallery_1.png"]
+    assert scope["photo"].size == (28, 28)
     assert (tmp_path / "pictures" / "heatmap_conv3_epoch_0001.png").exists()
     assert len(list((tmp_path / "logs").iterdir())) == 1
 

@@ -178,7 +178,9 @@ ROWS: list[Row] = [
     code(P, "plot_heatmaps(images, {})", _VALUE, "a mapping with a key that starts with 'heatmap'"),
     code(P, "plot_heatmaps(images[:1], outputs)", _VALUE, "one map for each image"),
     code(P, "plot_heatmaps(images, outputs, keys=['heatmap_frist'])", _VALUE, "Did you mean 'heatmap_first'"),
-    code(P, "plot_heatmaps(images, outputs, labels=['cat', 'dog'])", _VALUE, "`labels` must be class numbers"),
+    code(P, "plot_heatmaps(images, outputs, labels=['cat', 'dog'])", _VALUE, "Pass `class_names`, too"),
+    code(P, "plot_heatmaps(images, outputs, labels=np.ones((2, 3)))", _VALUE, "must be one-hot rows: a single 1"),
+    code(P, "plot_heatmaps(images, outputs, labels=[0, 3])", _VALUE, "`labels` must be class indices from 0 to 2"),
     code(
         P, "plot_heatmaps(images, outputs, class_names=['cat'])", _VALUE, "`class_names` must be one for each class (3)"
     ),
@@ -310,7 +312,7 @@ ROWS: list[Row] = [
     *image("later_bomb.gif", "a GIF whose later frames are far larger", WORKS, "they are not unpacked"),
     *image("sixteen.png", "a PNG of 16 bits", WORKS, "read as 8 bits, the upper ones"),
     *image("cmyk.jpg", "a CMYK JPEG", WORKS, "converted to RGB"),
-    *image("turned.jpg", "a JPEG with an EXIF orientation", WORKS, "pixels as they are stored: EXIF is ignored"),
+    *image("turned.jpg", "a JPEG with an EXIF orientation", WORKS, "turned upright, as viewers show it"),
     *image("transparent.png", "a transparent PNG", WORKS, "transparency is dropped, the colors behind it show"),
     *image("palette.png", "a PNG with a palette", WORKS, "read in its colors"),
     *image("first_row_first.bmp", "a BMP with its first row first", WORKS, "read the right way up"),
@@ -337,12 +339,20 @@ ROWS: list[Row] = [
     # the rest of the command line
     command('show model.keras ""', "must not be empty"),
     command("show model.keras absent.png", "There is no image file"),
-    command("show model.keras frames", "There is no image file"),
+    command("show model.keras frames -o folder.png", "a folder stands for the images in it and in its folders", WORKS),
+    command("show model.keras nothing", "There is no image file in `nothing`, nor in its folders"),
+    command("show model.keras broken", "`broken/1.png` can't be read as an image"),
+    command("show model.keras good.png -o good.png", "It would replace `good.png`"),
+    command("show model.keras good.png --method gradcam --class cat", "or the name of a class, with --labels FILE"),
+    command(
+        "show model.keras good.png --method gradcam --class cta --labels three.txt",
+        "`--class` must be the name of a class ('a', 'b', 'c')",
+    ),
     command(
         "show model.keras good.png --size 100000 100000", "`--size` must be 'native' or a height and a width up to"
     ),
     command(
-        "show model.keras good.png --method gradcam --class top99999999999999999999", "`target` must be 'predicted'"
+        "show model.keras good.png --method gradcam --class top99999999999999999999", "`--class` must be 'predicted'"
     ),
     command("show model.keras good.png --labels latin.txt", "`--labels` must be a text file in UTF-8"),
     command("show model.keras good.png --labels two.txt", "must name 3 classes"),
@@ -352,21 +362,22 @@ ROWS: list[Row] = [
     command("show model.keras good.png -o good.png/x.png", "File exists. Check its permissions"),
     command("show model.keras good.png -o /proc/x.png", "No such file or directory"),
     command("show sp|ace/mödel|漢.keras sp|ace/pictüre.png -o sp|ace/öut.png", "any name will do", WORKS),
-    command("video model.keras nothing -o film.gif", "There is no picture in `nothing`"),
+    command("video model.keras nothing -o film.gif", "There is no image file in `nothing`"),
     command("video model.keras broken -o film.gif", "`broken/1.png` can't be read as an image"),
     command("video model.keras good.png -o film.gif", "must be a folder of pictures or an animated GIF"),
     command("video model.keras frames -o film.gif --range 0 1e-50", "`scale` must be two finite numbers of float32"),
     command("video model.keras frames -o film.gif --fps nan", "`fps` must be a number over 0"),
     command("video model.keras frames -o thesis --overwrite", "Nothing else is deleted"),
-    command("video model.keras frames -o . --overwrite", "Nothing else is deleted"),
+    command("video model.keras frames -o . --overwrite", "another path than that of the frames, and hold none of them"),
+    command("video model.keras film.mp4 -o film.gif", "There is no file or folder `film.mp4`"),
     command('export model.keras --saved-model ""', "must not be empty"),
     command("export model.keras", "`--saved-model` must be given, or --tflite, or both"),
     command("export model.keras --saved-model good.png", "File exists. Check its permissions"),
     command("export model.keras --tflite good.png", "a path that does not exist yet"),
     command("export any_size.keras --tflite new.tflite", "Fix what is None with `attach(model, input_shape=...)`"),
     command("export model.keras --tflite m --quantize int8 --calibrate absent", "There is no such folder"),
-    command("export model.keras --tflite m --quantize int8 --calibrate nothing", "It is empty"),
-    command("web model.keras", "It can't be loaded, or has no signature `serving_default`"),
+    command("export model.keras --tflite m --quantize int8 --calibrate nothing", "There is no image file in `nothing`"),
+    command("web model.keras", "It can't be loaded: "),
     command("web absent.tflite", "There is no file"),
     command("demo --out good.png", "File exists"),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 import visualcnn_tf as vc
-from visualcnn_tf.errors import InvalidArgumentError, NoFeatureMapError, PathNotWritableError
+from visualcnn_tf.errors import InvalidArgumentError, MissingExtraError, NoFeatureMapError, PathNotWritableError
 from visualcnn_tf.training import callback as callback_module
 
 layers = keras.layers
@@ -89,6 +90,35 @@ def events(folder: Path) -> dict[tuple[str, int], list[np.ndarray]]:
     return found
 
 
+def read(path: Path) -> np.ndarray:
+    return tf.io.decode_png(path.read_bytes(), channels=3).numpy()
+
+
+def position_of(picture: np.ndarray, strip: np.ndarray) -> tuple[int, int]:
+    """Where a picture is in another, pixel by pixel."""
+    height, width, _ = picture.shape
+    blocks = np.lib.stride_tricks.sliding_window_view(strip, (4, 4), axis=(0, 1))
+    corner = np.moveaxis(picture[:4, :4], -1, 0)
+    for top, left in np.argwhere((blocks == corner).all(axis=(2, 3, 4))):
+        if np.array_equal(strip[top : top + height, left : left + width], picture):
+            return int(top), int(left)
+    raise AssertionError("the picture is not there")
+
+
+@pytest.fixture
+def texts(monkeypatch: Any) -> list[tuple[str, list[str]]]:
+    """Heading and captions of each PNG file that is drawn."""
+    drawn: list[tuple[str, list[str]]] = []
+    original = callback_module.draw_strip
+
+    def record(tiles: Any, heading: str) -> bytes:
+        drawn.append((heading, [tile.title for tile in tiles]))
+        return original(tiles, heading)
+
+    monkeypatch.setattr(callback_module, "draw_strip", record)
+    return drawn
+
+
 # the training --------------------------------------------------------------------------------------------
 
 
@@ -127,18 +157,19 @@ def test_pictures_are_the_overlays_of_the_weights_of_that_epoch(tmp_path: Path) 
     images = X[:2].repeat(factor, axis=1).repeat(factor, axis=2)
     expected = vc.overlay(images, explained(X[:2], training=False)[HEAD], **look).numpy()
     written = events(tmp_path)
-    assert list(written) == [(HEAD, 0), (HEAD, 1)]
-    np.testing.assert_array_equal(written[HEAD, 1], expected)
-    assert not np.array_equal(written[HEAD, 0], expected)
-    for epoch in range(2):
-        strip = tf.io.decode_png((tmp_path / "png" / f"{HEAD}_epoch_{epoch + 1:04d}.png").read_bytes()).numpy()
-        np.testing.assert_array_equal(strip, np.concatenate(written[HEAD, epoch], axis=1))
+    assert list(written) == [(HEAD, 1), (HEAD, 2)]
+    np.testing.assert_array_equal(written[HEAD, 2], expected)
+    assert not np.array_equal(written[HEAD, 1], expected)
+    for epoch in (1, 2):  # counted alike in both
+        strip = read(tmp_path / "png" / f"{HEAD}_epoch_{epoch:04d}.png")
+        lefts = [position_of(picture, strip)[1] for picture in written[HEAD, epoch]]
+        assert lefts[1] - lefts[0] >= 10 * factor + 8  # there is a gap
 
 
 def test_every_and_max_images(tmp_path: Path) -> None:
     fitted(callbacks=[vc.HeatmapCallback(X, "last", "gradcam", tmp_path, every=2)], epochs=5)
     written = events(tmp_path)
-    assert list(written) == [(HEAD, 1), (HEAD, 3)]
+    assert list(written) == [(HEAD, 2), (HEAD, 4)]
     assert [len(pictures) for pictures in written.values()] == [8, 8]
 
 
@@ -152,8 +183,38 @@ def test_several_layers_methods_and_classes(tmp_path: Path) -> None:
 def test_images_of_bytes(tmp_path: Path) -> None:
     images = np.uint8(255 * X[:3])
     fitted(callbacks=[vc.HeatmapCallback(images, "conv1", "mean", alpha=0, png_dir=tmp_path)], epochs=1)
-    strip = tf.io.decode_png(next(tmp_path.iterdir()).read_bytes()).numpy()
-    np.testing.assert_array_equal(strip[::10, ::10], np.concatenate(images, axis=1))
+    strip = read(next(tmp_path.iterdir()))
+    for image in images:
+        position_of(image.repeat(10, 0).repeat(10, 1), strip)
+
+
+def test_pictures_tell_the_epoch_and_the_classes(tmp_path: Path, texts: Any) -> None:
+    names = ["cat", "dog", "newt"]
+    options = {"method": ["deviation", "gradcam"], "target": "newt", "class_names": names, "png_dir": tmp_path}
+    model, _ = fitted(callbacks=[vc.HeatmapCallback(X[:3], "last", **options)])
+    assert [heading for heading, _ in texts] == [
+        f"conv2, {method}, epoch {epoch}" for epoch in (1, 2) for method in ("deviation", "gradcam")
+    ]
+    scores = model.predict(X[:3], verbose=0)
+    predicted = [f"{names[row.argmax()]} {row.max():.1%}" for row in scores]
+    assert texts[-2][1] == predicted
+    assert 2 not in scores.argmax(axis=1)
+    assert texts[-1][1] == [f"{text}\nfor newt {row[2]:.1%}" for text, row in zip(predicted, scores, strict=True)]
+
+
+def test_pictures_of_the_predicted_class_and_of_no_classes(tmp_path: Path, texts: Any) -> None:
+    fitted(callbacks=[vc.HeatmapCallback(X[:2], png_dir=tmp_path)], epochs=1)
+    for text in texts[0][1]:
+        predicted, explained = text.split("\n")
+        assert explained == f"for {predicted.rsplit(maxsplit=1)[0]}"
+
+
+def test_several_classes_by_name_and_index(tmp_path: Path) -> None:
+    options = {"target": ["newt", 0], "class_names": ["cat", "dog", "newt"], "png_dir": tmp_path}
+    fitted(callbacks=[vc.HeatmapCallback(X[:1], **options)], epochs=1)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        f"heatmap_conv2_class{index}_epoch_0001.png" for index in (0, 2)
+    ]
 
 
 def test_it_attaches_once_and_goes_on_in_a_second_fit(tmp_path: Path, monkeypatch: Any) -> None:
@@ -198,6 +259,8 @@ def test_the_cost_is_told(tmp_path: Path, monkeypatch: Any, capsys: Any) -> None
         ({"colormap": "tubro"}, "Did you mean 'turbo'"),
         ({"value_range": (0, 0.5)}, "`image` must be of values from 0 to 0.5"),
         ({"images": 255 * X}, "`image` must be of values from 0 to 1.*value_range"),
+        ({"target": "cta", "class_names": ["cat", "dog", "newt"]}, "`target` must be the name of a class.*mean .cat."),
+        ({"target": "cat"}, "`target` must be .predicted."),
         ({"images": X[0]}, r"`images` must be \(N, H, W, 1\)"),
         ({"images": X[:0]}, r"`images` must be \(N, H, W, 1\)"),
         ({"images": X[..., :2]}, r"`images` must be \(N, H, W, 1\)"),
@@ -206,6 +269,22 @@ def test_the_cost_is_told(tmp_path: Path, monkeypatch: Any, capsys: Any) -> None
 def test_bad_options_are_refused_before_the_training(options: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidArgumentError, match=message):
         vc.HeatmapCallback(**{"images": X, "png_dir": "pictures", **options})
+
+
+@pytest.mark.parametrize("build", [plain, Subclassed])
+def test_too_few_class_names_are_refused(build: Any, tmp_path: Path) -> None:
+    callback = vc.HeatmapCallback(X[:1], class_names=["cat", "dog"], png_dir=tmp_path)
+    with pytest.raises(InvalidArgumentError, match=r"`class_names` must be one for each class \(3\)"):
+        fitted(build, [callback], epochs=1)
+    assert not list(tmp_path.iterdir())
+
+
+def test_png_files_need_matplotlib_and_tensorboard_does_not(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(MissingExtraError, match=r"visualcnn-tf\[plot\]"):
+        vc.HeatmapCallback(X[:1], png_dir=tmp_path)
+    fitted(callbacks=[vc.HeatmapCallback(X[:1], log_dir=tmp_path)], epochs=1)
+    assert list(events(tmp_path)) == [(HEAD, 1)]
 
 
 def test_a_model_without_maps_is_refused_at_the_beginning(tmp_path: Path) -> None:

@@ -123,6 +123,16 @@ def test_frames_come_in_the_order_of_their_numbers(folder: Path) -> None:
     assert frames.count == COUNT == len(list(frames))
 
 
+def test_folders_of_frames_come_one_after_the_other(folder: Path, tmp_path: Path) -> None:
+    for name in ("clip2/1.png", "clip10/1.png", "clip2/a/9.png", ".trash/1.png", "clip2/.1.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.zeros((9, 9), np.uint8)).save(tmp_path / name)
+    frames = open_frames(tmp_path)
+    assert [file.relative_to(tmp_path).as_posix() for file in frames.files] == [
+        *("clip2/1.png", "clip2/a/9.png", "clip10/1.png"),
+    ]
+
+
 def test_a_gif_is_read_and_keeps_its_speed(folder: Path, tmp_path: Path) -> None:
     assert open_frames(folder / "film.gif").fps == 25
     film(folder, tmp_path / "of_gif.gif", "film.gif")
@@ -188,7 +198,10 @@ def test_a_broken_gif_is_named(folder: Path, tmp_path: Path) -> None:
 def test_what_holds_no_frames(name: str, tmp_path: Path) -> None:
     (tmp_path / "film.mp4").write_text("a film of another kind")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(vc.errors.ImageReadError, match=rf"{name}`.*(There is no picture|must be a folder|Frames are)"):
+    messages = (
+        r"(There is no file or folder|There is no image file in|become a folder of pictures with.*ffmpeg -i film.mp4)"
+    )
+    with pytest.raises(vc.errors.ImageReadError, match=rf"(?=.*{name}`){messages}"):
         open_frames(tmp_path / name)
 
 
@@ -225,6 +238,14 @@ def test_frames_are_not_overwritten(folder: Path) -> None:
         with pytest.raises(vc.errors.InvalidArgumentError, match="`path` must be another path than that of the frames"):
             film(folder, folder / source, source, overwrite=True)
     assert sorted((folder / "frames").iterdir()) == before
+
+
+@pytest.mark.parametrize("out", ["out.gif", "out"])
+def test_a_film_in_the_folder_of_its_frames_is_no_frame_of_the_next(folder: Path, tmp_path: Path, out: str) -> None:
+    (tmp_path / "1.png").write_bytes((folder / "frames" / "digit1.png").read_bytes())
+    film(folder, tmp_path / out, str(tmp_path))
+    with pytest.raises(vc.errors.InvalidArgumentError, match=r"another path .* and hold none of them"):
+        film(folder, tmp_path / out, str(tmp_path), overwrite=True)
 
 
 def test_gifs_need_pillow_and_pictures_do_not(folder: Path, tmp_path: Path, monkeypatch: Any) -> None:

@@ -7,6 +7,7 @@ from itertools import combinations
 import matplotlib
 import numpy as np
 import pytest
+import tensorflow as tf
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from visualcnn_tf.errors import InvalidArgumentError, MissingExtraError
@@ -14,6 +15,7 @@ from visualcnn_tf.methods import registry as methods
 from visualcnn_tf.pipeline.tap import Tap
 from visualcnn_tf.viz import gallery
 from visualcnn_tf.viz.figures import plot_heatmaps, plot_pages
+from visualcnn_tf.viz.short_paths import short_paths
 
 RNG = np.random.default_rng(0)
 PREDICTIONS = np.array([[0.1, 0.7, 0.2], [0.25, 0.25, 0.5]])
@@ -117,22 +119,87 @@ def test_titles_tell_the_class_that_each_heatmap_explains():
     outputs = {**outputs_of(names=("conv_top1", "conv_top2")), "explained_class": np.array([[1, 0], [2, -1]])}
     taps = [explaining("heatmap_conv_top1"), explaining("heatmap_conv_top2", target_index=1)]
     drawn = plot_heatmaps(np.zeros((2, 6, 8)), outputs, taps=taps, class_names=["cat", "dog", "newt"])
-    titles = ["image", "conv\n4×5\nfor dog", "conv\n4×5\nfor cat"]
+    titles = ["image", "conv\n4×5\nfor dog", "conv\n4×5\nfor cat\n10.0%"]
     assert titles_of(drawn) == [*titles, "image", "conv\n4×5\nfor newt", "conv\n4×5\nno such class"]
 
 
 def test_a_class_that_all_images_share_is_told_once():
     outputs = {**outputs_of(names=("conv",)), "explained_class": np.array([2, 2])}
+    del outputs["predictions"]
     drawn = plot_heatmaps(np.zeros((2, 6, 8)), outputs, taps=[explaining("heatmap_conv")])
     assert titles_of(drawn) == ["image", "conv\n4×5\nfor class 2", "", ""]
 
 
 def test_methods_that_explain_no_class_have_none_in_their_titles():
-    outputs = {**outputs_of(names=("a", "b")), "explained_class": np.array([2, 1])}
+    outputs = {**outputs_of(names=("a", "b")), "explained_class": np.array([1, 2])}
     taps = [explaining("heatmap_a", "deviation"), explaining("heatmap_b", "reciprocam")]
     drawn = plot_heatmaps(np.zeros((2, 6, 8)), outputs, taps=taps)
     first, second = "conv\ndeviation\n4×5", "conv\nreciprocam\n4×5\nfor class "
-    assert titles_of(drawn) == ["image", first, second + "2", "image", first, second + "1"]
+    assert titles_of(drawn) == ["image", first, second + "1", "image", first, second + "2"]
+
+
+def test_the_score_of_a_class_that_is_not_predicted_is_told():
+    outputs = {**outputs_of(names=("conv",)), "explained_class": np.array([2, 2])}
+    drawn = plot_heatmaps(np.zeros((2, 6, 8)), outputs, taps=[explaining("heatmap_conv")])
+    title = "conv\n4×5\nfor class 2"
+    assert titles_of(drawn) == ["image", title + "\n20.0%", "image", title]
+
+
+def test_the_score_of_the_predicted_class_stands_beside_the_image_alone():
+    outputs = {**outputs_of(names=("conv",)), "explained_class": np.array([1, 2])}
+    drawn = plot_heatmaps(np.zeros((2, 6, 8)), outputs, taps=[explaining("heatmap_conv")])
+    assert titles_of(drawn) == ["image", "conv\n4×5\nfor class 1", "image", "conv\n4×5\nfor class 2"]
+    assert panels(drawn)[0].get_ylabel() == "class 1\n70.0%"
+
+
+def test_logits_are_told_as_they_are():
+    outputs = {**outputs_of(names=("conv_top1", "conv_top2")), "explained_class": np.array([[1, 0], [2, 1]])}
+    outputs["predictions"] = np.array([[-1.5, 12.25, 0], [0, 1, 2.5]])
+    taps = [explaining("heatmap_conv_top1"), explaining("heatmap_conv_top2", target_index=1)]
+    drawn = plot_heatmaps(np.zeros((2, 6, 8)), outputs, taps=taps)
+    last_lines = [title.split("\n")[-1] for title in titles_of(drawn)]
+    assert last_lines == ["image", "for class 1", "-1.5", "image", "for class 2", "1"]
+    assert panels(drawn)[0].get_ylabel() == "class 1\n12.2"
+
+
+def test_scores_of_another_output_than_the_explained_one_are_not_told():
+    outputs = {**outputs_of(names=("conv",)), "explained_class": np.array([7, 7])}
+    drawn = plot_heatmaps(np.zeros((2, 6, 8)), outputs, taps=[explaining("heatmap_conv")])
+    assert titles_of(drawn)[1] == "conv\n4×5\nfor class 7"
+
+
+# long paths ----------------------------------------------------------------------------------------------
+
+BODY = "resnet/encoder/stage_"
+
+
+@pytest.mark.parametrize(
+    ("paths", "short"),
+    [
+        (["a/conv", "b/conv"], ["a/conv", "b/conv"]),
+        ([f"{BODY}1/conv", f"{BODY}2/conv"], ["stage_1/conv", "stage_2/conv"]),
+        ([f"{BODY}1/body/deep/conv", f"{BODY}2/body/deep/conv"], ["stage_1/…/conv", "stage_2/…/conv"]),
+        ([f"{BODY}1/a/relu", f"{BODY}1/b/relu", f"{BODY}2/relu"], ["stage_1/a/relu", "stage_1/b/relu", "stage_2/relu"]),
+        (["a_backbone_with_a_long_name/out_relu"], ["out_relu"]),
+        (["a_backbone_with_a_long_name/out", "out"], ["a_backbone_with_a_long_name/out", "out"]),
+        (["block_13_expand_depthwise_relu"], ["block_13_expand_depthwise_relu"]),
+        (["a_backbone_with_a_long_name/x", "a_backbone_with_a_long_name/x/y"], ["x", "x/y"]),
+    ],
+)
+def test_long_paths_are_shortened_to_what_differs(paths, short):
+    assert list(short_paths(paths, 18).values()) == short
+
+
+def test_a_title_of_a_long_path_keeps_the_class():
+    paths = [f"{BODY}{n}/body/conv" for n in (1, 2)]
+    taps = [Tap(path, f"heatmap_{n}", (None, 4, 5, 7), methods.get("gradcam")) for n, path in enumerate(paths)]
+    outputs = {**outputs_of(1, names=("0", "1")), "explained_class": np.array([1])}
+    drawn = plot_heatmaps(np.zeros((1, 6, 8)), outputs, taps=taps, class_names=["cat", "dog", "newt"])
+    assert titles_of(drawn) == ["image", "stage_1/…/conv\n4×5\nfor dog", "stage_2/…/conv\n4×5\nfor dog"]
+    check_layout(drawn)
+
+
+# -----------------------------------------------------------------------------------------------------------
 
 
 def test_keys_and_titles_are_taken_as_given():
@@ -172,6 +239,55 @@ def test_row_labels_without_class_names(predictions, labels, text):
     if predictions is not None:
         outputs["predictions"] = predictions
     figure = plot_heatmaps(np.zeros((1, 4, 4)), outputs, labels=labels)
+    assert panels(figure)[0].get_ylabel() == text
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        [1, 0],
+        (1, 0),
+        np.array([1, 0], np.uint8),
+        np.array([[1], [0]]),
+        np.array([1.0, 0.0]),
+        [True, False],
+        np.eye(3)[[1, 0]],
+        [[0, 1, 0], [1, 0, 0]],
+        np.eye(3, dtype=bool)[[1, 0]],
+        ["dog", "cat"],
+        np.array(["dog", "cat"]),
+        np.array(["Dog", "CAT"], object),
+        np.array([b"dog", b"cat"]),
+    ],
+    ids=lambda labels: f"{type(labels).__name__} of {np.asarray(labels).dtype} {np.shape(labels)}",
+)
+def test_labels_are_indices_one_hot_rows_or_names(labels):
+    names = ["cat", "dog", "newt"]
+    figure = plot_heatmaps(np.zeros((2, 6, 8)), outputs_of(), labels=labels, class_names=names)
+    assert [panels(figure)[i].get_ylabel() for i in (0, 3)] == ["dog\n70.0%", "newt\n50.0%\ntrue: cat"]
+
+
+def test_a_tensor_of_one_hot_labels():
+    labels = tf.one_hot([1, 0], 3)
+    assert (
+        panels(plot_heatmaps(np.zeros((2, 6, 8)), outputs_of(), labels=labels))[3]
+        .get_ylabel()
+        .endswith("true: class 0")
+    )
+
+
+@pytest.mark.parametrize(
+    ("scores", "text"),
+    [
+        ([[0.9]], "dog\n90.0%\ntrue: cat"),
+        ([[0.25]], "cat\n75.0%"),
+        ([[3.5]], "dog\n3.5\ntrue: cat"),
+        ([[-2.5]], "cat\n2.5"),
+    ],
+)
+def test_a_single_score_is_that_of_the_second_of_two_classes(scores, text):
+    outputs = {"heatmap_a": np.zeros((1, 4, 4)), "predictions": np.array(scores)}
+    figure = plot_heatmaps(np.zeros((1, 4, 4)), outputs, class_names=["cat", "dog"], labels=["cat"])
     assert panels(figure)[0].get_ylabel() == text
 
 
@@ -246,6 +362,37 @@ def test_a_notebook_shows_the_figure():
     figure = plot_heatmaps(np.zeros((2, 6, 8)), outputs_of())
     figure.savefig(content := BytesIO(), format="png")
     assert figure._repr_png_() == content.getvalue()
+
+
+def test_show_without_a_screen_writes_a_file_and_tells_its_path(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    matplotlib.use("Agg")
+    figure = plot_heatmaps(np.zeros((2, 6, 8)), outputs_of(), background="dark")
+    figure.show()
+    (file,) = tmp_path.iterdir()
+    assert capsys.readouterr().out == (
+        f"No window can be opened here. The pictures are in {file} (`savefig` chooses another file).\n"
+    )
+    shown = matplotlib.image.imread(file)
+    figure.savefig(content := BytesIO(), format="png", dpi=100)
+    np.testing.assert_array_equal(shown, matplotlib.image.imread(BytesIO(content.getvalue())))
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_show_opens_a_window_with_the_figure(times, monkeypatch, capsys):
+    from matplotlib import pyplot
+
+    matplotlib.use("Agg")
+    monkeypatch.setattr("visualcnn_tf.viz.windows._FILES_ONLY", ())
+    figure = plot_heatmaps(np.zeros((2, 6, 8)), outputs_of())
+    before = figure._repr_png_()
+    seen = []
+    monkeypatch.setattr(pyplot, "show", lambda: (seen.append(pyplot.gcf()), pyplot.close("all")))
+    for _ in range(times):
+        figure.show()
+    assert seen == [figure] * times
+    assert figure._repr_png_() == before
+    assert capsys.readouterr().out == ""
 
 
 # backgrounds ---------------------------------------------------------------------------------------------
@@ -349,17 +496,44 @@ IMAGES = np.zeros((2, 6, 8))
         (np.zeros((0, 6, 8)), outputs_of(), {}, r"`images` must be"),
         (IMAGES, {"predictions": PREDICTIONS}, {}, r"`outputs` must be .* Received: \['predictions'\]"),
         (IMAGES, outputs_of(1), {}, r"`outputs\['heatmap_a'\]` must be \(2, height, width\)"),
-        (IMAGES, outputs_of(), {"keys": ["heatmap_aa"]}, r"`keys` must be .* Did you mean 'heatmap_a'"),
+        (IMAGES, outputs_of(), {"keys": ["heatmap_aa"]}, r"`keys` must be .* Did you mean 'heatmap_a'\?"),
         (IMAGES, outputs_of(), {"keys": []}, r"`keys` must be a list of at least one name"),
         (IMAGES, outputs_of(), {"keys": "heatmap_a"}, r"`keys` must be a list"),
         (IMAGES, outputs_of(), {"titles": ["x"]}, r"`titles` must be one for each heatmap \(2\)"),
         (IMAGES, outputs_of(), {"labels": [1]}, r"`labels` must be one for each image \(2\)"),
+        (IMAGES, outputs_of(), {"labels": np.eye(3)}, r"`labels` must be one for each image \(2\)"),
+        (IMAGES, outputs_of(), {"labels": 1}, r"`labels` must be class indices .*Received: .shape \(\)"),
+        (IMAGES, outputs_of(), {"labels": np.zeros((2, 3, 1))}, r"`labels` must be .*Received: .shape \(2, 3, 1\)"),
+        (IMAGES, outputs_of(), {"labels": np.ones((2, 3))}, r"`labels` of shape \(2, 3\) must be one-hot rows.*argmax"),
+        (IMAGES, outputs_of(), {"labels": np.full((2, 3), 1 / 3)}, r"must be one-hot rows: a single 1"),
+        (
+            IMAGES,
+            outputs_of(),
+            {"labels": np.eye(5)[[1, 4]]},
+            r"`labels` must be class indices from 0 to 2.*: 4",
+        ),
+        (IMAGES, outputs_of(), {"labels": [0, -1]}, r"`labels` must be class indices from 0 to 2"),
+        (IMAGES, outputs_of(), {"labels": [0.5, 1]}, r"`labels` must be .*Indices are whole numbers"),
+        (IMAGES, outputs_of(), {"labels": [[0], [1, 2]]}, r"`labels` must be class indices \(N,\), one-hot rows"),
+        (IMAGES, outputs_of(), {"labels": [None, 1]}, r"`labels` must be class indices \(N,\), one-hot rows"),
+        (
+            IMAGES,
+            outputs_of(),
+            {"labels": ["cat", "dog"]},
+            r"`labels` must be .* without `class_names`.*Pass",
+        ),
+        (
+            IMAGES,
+            outputs_of(),
+            {"labels": ["cat", "nwet"], "class_names": ["cat", "dog", "newt"]},
+            r"`labels` must be the name of a class .*Received: .nwet.\. Did you mean .newt.",
+        ),
         (IMAGES, outputs_of(), {"class_names": ["x"]}, r"`class_names` must be one for each class \(3\)"),
         (
             IMAGES,
             outputs_of(),
             {"class_names": list("xyz"), "labels": [1, 3]},
-            r"`labels` must be numbers from 0 to 2",
+            r"`labels` must be class indices from 0 to 2",
         ),
         (IMAGES, outputs_of(), {"max_columns": 0}, r"`max_columns` must be .* Received: 0"),
         (IMAGES, outputs_of(), {"background": "drak"}, "`background` must be one of .* Did you mean 'dark'"),

@@ -11,9 +11,11 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image, ImageOps
 
 import visualcnn_tf as vc
 from visualcnn_tf.data.digits import load_digits, train_cnn
@@ -24,7 +26,7 @@ from visualcnn_tf.web.server import make_server
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 HERE = Path(__file__).parent
-EXAMPLE = HERE.parent / "examples" / "web"
+EXAMPLE = HERE.parents[1] / "examples" / "web"
 MODULES = EXAMPLE / "node_modules"
 TOLERANCE = 1e-4
 
@@ -89,6 +91,8 @@ def report(
                 "noImage": str(folder / "no_image.png"),
                 "model": str(model_file),
                 "noModels": [str(folder / f"{name}.tflite") for name in (*wrong, "bare", "other")],
+                "photos": [str(photo) for photo in photos(folder)],
+                "longNames": str(long_names(folder)),
                 "shots": os.environ.get("VISUALCNN_SCREENSHOTS"),
             }
             done = subprocess.run(
@@ -102,6 +106,28 @@ def report(
             thread.join()
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
+
+
+def photos(folder: Path) -> list[Path]:
+    """Write a gray photo as large as the model's input in every orientation that a camera may store it in."""
+    x, y = np.meshgrid(np.linspace(0, 1, 28), np.linspace(0, 1, 28))
+    stored = Image.fromarray(np.uint8(150 * x + 100 * y * y))
+    paths = [folder / f"photo_{orientation}.jpg" for orientation in range(1, 9)]
+    for orientation, path in enumerate(paths, 1):
+        exif = Image.Exif()
+        exif[0x112] = orientation
+        stored.save(path, quality=100, exif=exif)
+    return paths
+
+
+def long_names(folder: Path) -> Path:
+    """Export a model with layers inside two models, so that all names begin alike."""
+    inner = keras.Sequential([keras.layers.Conv2D(2, 3, name=name) for name in ("stage_1", "stage_2")], name="encoder")
+    outer = keras.Sequential([inner], name="a_backbone_with_a_long_name")
+    pooled = keras.layers.GlobalAveragePooling2D()
+    model = keras.Sequential([keras.Input((28, 28, 1), name="image"), outer, pooled, keras.layers.Dense(10)])
+    vc.export_tflite(vc.attach(model), folder / "long_names.tflite")
+    return folder / "long_names.tflite"
 
 
 def another_model() -> bytes:
@@ -174,6 +200,24 @@ def test_dropped_files_are_read_as_chosen_ones(report: dict[str, Any]):
 def test_another_model_can_be_chosen(report: dict[str, Any]):
     assert report["status"] == "Ready: 28 × 28 gray images."
     assert report["dropped"]["outputs"] == report["uploaded"]["outputs"]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_photos_stand_upright(report: dict[str, Any], orientation: int, tmp_path: Path):
+    path = photos(tmp_path)[orientation - 1]
+    want = np.asarray(ImageOps.exif_transpose(Image.open(path)), float) / 255
+    np.testing.assert_allclose(np.reshape(report["photos"][orientation - 1]["input"], (28, 28)), want, atol=0.02)
+
+
+def test_the_name_of_a_chosen_file_is_shown(report: dict[str, Any]):
+    assert [photo["name"] for photo in report["photos"]] == [f"photo_{n}.jpg" for n in range(1, 9)]
+    assert report["longNames"]["file"] == "long_names.tflite"
+    assert report["drawnName"] == "Your drawing"
+
+
+def test_long_names_of_layers_are_shortened_in_the_menu(report: dict[str, Any]):
+    assert report["longNames"]["options"] == ["stage_1", "stage_2"]
+    assert report["longNames"]["full"] == "a_backbone_with_a_long_name_encoder_stage_1"
 
 
 def test_the_time_of_a_frame_is_shown(report: dict[str, Any]):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from visualcnn_tf._utils.near_misses import near_misses
 from visualcnn_tf.errors import InvalidArgumentError, InvalidTypeError
 
 if TYPE_CHECKING:
@@ -20,15 +20,6 @@ LONGEST_SIDE = 16_384
 def quoted(names: Iterable[object]) -> str:
     """Return names in quotes, with commas between: ``'a', 'b', 'c'``."""
     return ", ".join(repr(name) for name in names)
-
-
-def near_misses(name: object, known: Iterable[str], count: int = 3) -> list[str]:
-    """Return the names of ``known`` that look most like ``name``, whatever their letter case, best first."""
-    by_lower: dict[str, list[str]] = {}
-    for option in known:
-        by_lower.setdefault(option.lower(), []).append(option)
-    near = difflib.get_close_matches(str(name).lower(), by_lower, n=count, cutoff=0.5)
-    return [option for lower in near for option in by_lower[lower]][:count]
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:

@@ -8,23 +8,28 @@ from dataclasses import replace
 from typing import Any
 
 from visualcnn_tf._utils.checks import bad_value
+from visualcnn_tf.cli.labels import chosen_class
 from visualcnn_tf.methods.base import ChannelReplayMethod, Method
 from visualcnn_tf.methods.registry import get as get_method
 
 _LARGEST = 8192  # pixels: a heatmap of this height and width takes 256 MB
 
 
-def attach_options(arguments: Namespace) -> dict[str, Any]:
+def attach_options(arguments: Namespace, class_names: Sequence[str] | None) -> dict[str, Any]:
     """Return the options of ``attach`` that the commands share.
 
+    Args:
+        arguments: The arguments of the command.
+        class_names: The names in the file of ``--labels``.
+
     Raises:
-        InvalidArgumentError: ``--size`` is not as described.
+        InvalidArgumentError: An argument is not as described.
     """
     return {
         "layers": _one_or_all(arguments.layers),
         "method": _method(arguments.method, arguments.max_channels),
         "size": _size(arguments.size),
-        "target": arguments.target,
+        "target": chosen_class(arguments.target, class_names),
         "output": arguments.output,
     }
 

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from math import ceil
 from pathlib import Path
 
 import keras
 import numpy as np
 
 from visualcnn_tf._attach import attach
+from visualcnn_tf._model import ExplainedModel
 from visualcnn_tf._utils.checks import bad_value
 from visualcnn_tf.cli.attach_options import attach_options
 from visualcnn_tf.cli.files import load_model
+from visualcnn_tf.cli.labels import check_labels, read_labels
 from visualcnn_tf.export.preprocess import preprocess_function
 from visualcnn_tf.export.saved_model import export_saved_model
 from visualcnn_tf.export.tflite import export_tflite
 from visualcnn_tf.introspect.find_inputs import image_inputs
 from visualcnn_tf.io.atomic import check_free
+from visualcnn_tf.io.image_files import image_files
 from visualcnn_tf.io.images import read_images
+
+_MOST = 500  # calibration images: more take memory and time, and change next to nothing
 
 
 def run(arguments: Namespace) -> None:
@@ -26,8 +32,7 @@ def run(arguments: Namespace) -> None:
         raise bad_value("--saved-model", "given, or --tflite, or both", None, "Say what to write.")
     if arguments.tflite is not None:
         check_free(arguments.tflite, arguments.overwrite, "--tflite", "Add `--overwrite`")
-    model = load_model(arguments.model, arguments.trust_model)
-    explained = attach(model, heatmap_dtype=arguments.heatmap_dtype, **attach_options(arguments))
+    explained = _explained(arguments)
     data = None
     if arguments.calibrate is not None:
         data = [_calibration_images(explained.model, arguments.calibrate, arguments.preprocess)]
@@ -51,11 +56,25 @@ def run(arguments: Namespace) -> None:
         print(report)
 
 
+def _explained(arguments: Namespace) -> ExplainedModel:
+    """Return the model with the heatmaps that the arguments ask for."""
+    names = read_labels(arguments.labels)
+    options = attach_options(arguments, names)
+    if names is not None and options["target"] == arguments.target:
+        raise bad_value("--labels", "left out unless --class is the name of a class", str(arguments.labels))
+    model = load_model(arguments.model, arguments.trust_model)
+    explained = attach(model, heatmap_dtype=arguments.heatmap_dtype, **options)
+    check_labels(names, arguments.labels, explained)
+    return explained
+
+
 def _calibration_images(model: keras.Model, folder: Path, preprocess: str | None) -> np.ndarray:
-    """Return all images of a folder, as the model takes them."""
+    """Return images of a folder and the folders in it, as the model takes them."""
     spec = image_inputs(model).specs[0]
-    files = sorted(path for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
-    if not files:
-        advice = "It is empty." if folder.is_dir() else "There is no such folder."
-        raise bad_value("--calibrate", "a folder of images", str(folder), advice)
-    return np.asarray(preprocess_function(preprocess, spec)(read_images(files, spec.shape)))
+    if not folder.is_dir():
+        raise bad_value("--calibrate", "a folder of images", str(folder), "There is no such folder.")
+    files = image_files([folder])
+    chosen = files[:: ceil(len(files) / _MOST)]  # spread over all folders, which may be those of classes
+    if len(chosen) < len(files):
+        print(f"Calibrating with {len(chosen)} of the {len(files)} images in {folder}.")
+    return np.asarray(preprocess_function(preprocess, spec)(read_images(chosen, spec.shape)))

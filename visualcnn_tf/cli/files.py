@@ -1,4 +1,4 @@
-"""The files that the command line reads beside images: models and class names."""
+"""The model that a command reads from a file."""
 
 from __future__ import annotations
 
@@ -66,23 +66,3 @@ def _reason(error: Exception) -> str:
 
 def _first_sentence(text: str) -> str:
     return " ".join(text.split()).split(". ")[0][:200].rstrip(".") + "."
-
-
-def read_labels(path: Path, classes: int) -> list[str]:
-    """Return the class names in a text file, one a line.
-
-    Raises:
-        InvalidArgumentError: The file is missing or not in UTF-8, or there are more or fewer names than ``classes``.
-    """
-    if not path.is_file():
-        raise InvalidArgumentError(f"There is no file `{path}` for `--labels`.")
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InvalidArgumentError(f"`--labels` must be a text file in UTF-8. Received: `{path}`.") from error
-    names = [line.strip() for line in text.splitlines() if line.strip()]
-    if len(names) != classes:
-        raise InvalidArgumentError(
-            f"`--labels` must name {classes} classes, one a line. Received: {len(names)} in `{path}`."
-        )
-    return names

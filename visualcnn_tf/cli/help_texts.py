@@ -42,10 +42,12 @@ layer of each resolution), "last" (the last feature map before the head).""",
     "show": Help(
         "draw heatmaps of images",
         """\
-Draw images with the heatmaps of a model's layers beside them, and with the class that the model predicts.""",
+Draw images with the heatmaps of a model's layers beside them, and with the class that the model predicts. A folder
+stands for all images in it and in its folders.""",
         """\
   visualcnn show model.keras cat.jpg dog.png
   visualcnn show model.keras cat.jpg --layers last --method gradcam --class top3
+  visualcnn show model.keras photos --layers last --method gradcam --class dog --labels names.txt
   visualcnn show model.keras cat.jpg --layers stages --method eigen -o cat_eigen.png
   visualcnn show model.keras cat.jpg --layers "block_*_project" out_relu --combine
   visualcnn show mobilenet.keras cat.jpg --layers stages --preprocess mobilenet_v2 --labels imagenet.txt""",
@@ -53,8 +55,9 @@ Draw images with the heatmaps of a model's layers beside them, and with the clas
     "video": Help(
         "overlay a film with heatmaps",
         """\
-Overlay every frame of a film with the heatmap of one layer. All frames share one color scale, so that they can be
-compared: it is calibrated on the first frames, or given with --range.""",
+Overlay every frame of a film with the heatmap of one layer. The frames are the pictures in a folder and in its
+folders, in the order of their names, or an animated GIF. All share one color scale, so that they can be compared:
+it is calibrated on the first frames, or given with --range.""",
         """\
   visualcnn video model.keras frames -o film.gif
   visualcnn video model.keras film.gif -o pictures --layer block3_conv --method deviation

@@ -23,6 +23,7 @@ METHODS = (
 )
 PREPROCESS = ("0..1", "-1..1", "caffe")
 QUANTIZE = ("float16", "dynamic", "int8")
+_CLASS = "a class (its index or, with --labels, its name)"
 
 
 class Parser(argparse.ArgumentParser):
@@ -83,11 +84,12 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
 
 def _add_show(parser: argparse.ArgumentParser) -> None:
     _add_model(parser)
-    parser.add_argument("images", type=_path, nargs="+", metavar="IMAGE", help="JPEG, PNG, BMP or GIF files")
-    _add_heatmaps(parser, classes="a class index, or top3 and the like")
+    parser.add_argument(
+        "images", type=_path, nargs="+", metavar="IMAGE", help="JPEG, PNG, BMP or GIF files, or folders of them"
+    )
+    _add_heatmaps(parser, classes=f"{_CLASS}, or top3 and the like")
     parser.add_argument("--combine", action="store_true", help="add the mean of all heatmaps")
     _add_pixels(parser)
-    parser.add_argument("--labels", type=_path, metavar="FILE", help="class names, one a line")
     parser.add_argument("--background", choices=BACKGROUNDS, default="light", help="default: %(default)s")
     parser.add_argument(
         "-o",
@@ -129,7 +131,7 @@ def _add_video(parser: argparse.ArgumentParser) -> None:
 
 def _add_export(parser: argparse.ArgumentParser) -> None:
     _add_model(parser)
-    _add_heatmaps(parser, classes="a class index, top3 and the like, or input for one that each request may choose")
+    _add_heatmaps(parser, classes=f"{_CLASS}, top3 and the like, or input for one that each request may choose")
     parser.add_argument(
         "--heatmap-dtype",
         type=_one_of(DTYPES),
@@ -154,7 +156,7 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
         "--calibrate",
         type=_path,
         metavar="DIR",
-        help="images to compare with, as --preprocess says; int8 needs 100",
+        help="images, also in folders, to compare with, as --preprocess says; int8 needs 100",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing TensorFlow Lite file")
 
@@ -191,6 +193,7 @@ def _add_heatmaps(parser: argparse.ArgumentParser, classes: str) -> None:
         metavar="K",
         help=f"what methods such as gradcam explain: {classes}; default: %(default)s",
     )
+    parser.add_argument("--labels", type=_path, metavar="FILE", help="a text file of class names, one a line")
     parser.add_argument("--output", metavar="NAME", help="which of several outputs they explain")
     parser.add_argument(
         "--max-channels", type=int, metavar="N", help="scorecam and ablationcam: only the N channels that vary most"

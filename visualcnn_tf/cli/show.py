@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,13 +14,15 @@ import numpy as np
 from visualcnn_tf._attach import attach
 from visualcnn_tf._utils.checks import bad_value
 from visualcnn_tf.cli.attach_options import attach_options
-from visualcnn_tf.cli.files import load_model, read_labels
+from visualcnn_tf.cli.files import load_model
+from visualcnn_tf.cli.labels import check_labels, read_labels
 from visualcnn_tf.cli.pixels import preprocessing
 from visualcnn_tf.introspect.find_inputs import image_inputs
-from visualcnn_tf.introspect.outputs import PREDICTIONS
 from visualcnn_tf.io.atomic import write_file
+from visualcnn_tf.io.image_files import image_files
 from visualcnn_tf.io.images import read_images
 from visualcnn_tf.viz.figures import plot_pages
+from visualcnn_tf.viz.gallery import require_matplotlib
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,18 +32,23 @@ _DPI = 150
 
 def run(arguments: Namespace) -> None:
     """Draw the images, on as many pages as are needed."""
-    model = load_model(arguments.model, arguments.trust_model)
-    images = read_images(arguments.images, image_inputs(model).specs[0].shape)
     if arguments.target == "input":
-        raise bad_value("--class", "'predicted', a class index, or 'top<n>' such as 'top3'", arguments.target)
-    explained = attach(model, combine="mean" if arguments.combine else None, **attach_options(arguments))
+        raise bad_value("--class", "'predicted', a class, or 'top<n>' such as 'top3'", arguments.target)
+    files = image_files(arguments.images)
+    _check_out(arguments.out, files)
+    names = read_labels(arguments.labels)
+    model = load_model(arguments.model, arguments.trust_model)
+    images = read_images(files, image_inputs(model).specs[0].shape)
+    options = attach_options(arguments, names)
+    explained = attach(model, combine="mean" if arguments.combine else None, **options)
+    check_labels(names, arguments.labels, explained)
     prepare = preprocessing(model, arguments.scale, arguments.preprocess)
     outputs = explained.predict(prepare(images), verbose=0)
     figures = plot_pages(
         np.round(images).astype(np.uint8),
         outputs,
         taps=explained.taps,
-        class_names=_class_names(arguments.labels, outputs),
+        class_names=names,
         background=arguments.background,
     )
     paths = [arguments.out] if len(figures) == 1 else _pages(arguments.out, len(figures))
@@ -50,11 +58,17 @@ def run(arguments: Namespace) -> None:
     print(f"Wrote {', '.join(map(str, paths))} (images: {len(images)}, layers: {count}).")
 
 
-def _class_names(file: Path | None, outputs: Mapping[str, np.ndarray]) -> list[str] | None:
-    """Return the names in a file, which must be as many as the model has classes."""
-    if file is None:
-        return None
-    return read_labels(file, np.shape(outputs.get(PREDICTIONS, np.zeros((0, 0))))[-1])
+def _check_out(out: Path, images: Sequence[Path]) -> None:
+    """Raise if Matplotlib does not know the kind of picture, or if it would replace one of the images.
+
+    In a folder of images this may be a picture that an earlier call wrote there.
+    """
+    if out.suffix[1:].lower() not in require_matplotlib()().canvas.get_supported_filetypes():
+        raise bad_value("--out", "a picture file such as heatmaps.png", str(out))
+    name = re.compile(rf"{re.escape(out.stem)}(_\d+)?{re.escape(out.suffix)}")
+    for image in images:
+        if name.fullmatch(image.name) and image.parent.resolve() == out.parent.resolve():
+            raise bad_value("--out", "another file than the images", str(out), f"It would replace `{image}`.")
 
 
 def _pages(path: Path, count: int) -> list[Path]:
@@ -66,14 +80,7 @@ def save_figure(figure: Figure, path: Path) -> None:
     """Save a figure in the format that the ending of its file name says.
 
     Raises:
-        InvalidArgumentError: Matplotlib does not know the ending.
         PathNotWritableError: The file can't be written.
     """
-    content = BytesIO()
-    try:
-        if not path.suffix:
-            raise ValueError("no format")
-        figure.savefig(content, format=path.suffix[1:], dpi=_DPI)
-    except ValueError as error:  # Matplotlib's answer to an unknown ending
-        raise bad_value("--out", "a picture file such as heatmaps.png", str(path)) from error
+    figure.savefig(content := BytesIO(), format=path.suffix[1:], dpi=_DPI)
     write_file(path, content.getvalue())

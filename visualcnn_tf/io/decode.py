@@ -9,6 +9,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from visualcnn_tf.io.gif import first_frame
+from visualcnn_tf.io.orientation import orientation, upright
 
 #: The largest number of pixels that an image may claim to have.
 MAX_PIXELS = 64 * 1024 * 1024
@@ -23,8 +24,8 @@ _HEADER = 32  # bytes; sizes are written within these
 def decode_checked(encoded: tf.Tensor, channels: int) -> tf.Tensor:
     """Decode a JPEG, PNG, GIF (first frame) or BMP file.
 
-    Pixels are returned as they are stored: 16 bits are reduced to 8, transparency is dropped, a CMYK JPEG becomes RGB,
-    and the orientation that a camera writes into the file (EXIF) is ignored.
+    Photos stand upright, as viewers show them: a JPEG is turned as its Exif data say. 16 bits are reduced to 8,
+    transparency is dropped, and a CMYK JPEG becomes RGB.
 
     Args:
         encoded: The content of the file, a scalar string tensor.
@@ -46,10 +47,13 @@ def decode_checked(encoded: tf.Tensor, channels: int) -> tf.Tensor:
         tf.debugging.Assert(pixels > 0, ["no JPEG, PNG, GIF or BMP file"]),
         tf.debugging.Assert(pixels <= MAX_PIXELS, ["too many pixels", pixels]),
     ]
+    turn = tf.cond(_starts(encoded, _JPEG), lambda: orientation(encoded), lambda: tf.constant(1))
     with tf.control_dependencies(checks):
         image = _decoded(tf.identity(one), channels)
     image.set_shape([None, None, channels])
-    return image
+    turned = upright(image, turn)
+    turned.set_shape([None, None, channels])
+    return turned
 
 
 def _decoded(encoded: tf.Tensor, channels: int) -> tf.Tensor:

@@ -46,6 +46,15 @@ class Plan:
         return next(iter(self.names("classes")), None)
 
     @property
+    def class_count(self) -> int | None:
+        """How many classes the explained output has, or the only one; None where that is unknown."""
+        own = [output.shape for output in self.outputs if output.kind == "model"]
+        index = 0 if len(own) == 1 else self.output_index
+        if index is None or len(own[index]) != 2:
+            return None
+        return 2 if own[index][1] == 1 else own[index][1]  # a single score is that of one class of two
+
+    @property
     def explains_target(self) -> bool:
         """Whether any method explains a target."""
         return self.output_index is not None

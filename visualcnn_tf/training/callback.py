@@ -19,12 +19,19 @@ from visualcnn_tf._model import ExplainedModel
 from visualcnn_tf._utils.checks import bad_value, is_count
 from visualcnn_tf.io.atomic import write_file
 from visualcnn_tf.pipeline.options import LayerSelector, MethodChoice
+from visualcnn_tf.pipeline.tap import Tap
 from visualcnn_tf.render.colormaps import DEFAULT_COLORMAP
 from visualcnn_tf.render.overlay import overlay
+from visualcnn_tf.targets.class_names import named_target
 from visualcnn_tf.targets.registry import TargetLike
 from visualcnn_tf.targets.registry import get as get_target
+from visualcnn_tf.training.captions import captions
 from visualcnn_tf.training.event_file import EventFile
+from visualcnn_tf.viz.gallery import require_matplotlib
+from visualcnn_tf.viz.predictions import check_count
 from visualcnn_tf.viz.sizes import legible_size
+from visualcnn_tf.viz.strip import draw_strip
+from visualcnn_tf.viz.windows import Tile
 
 Logs: TypeAlias = Mapping[str, float] | None
 
@@ -36,7 +43,8 @@ class HeatmapCallback(keras.callbacks.Callback):
 
     The training itself is not changed: the weights are those without the callback. TensorBoard shows one series of
     pictures for each heatmap, with a slider over epochs; it need not be installed where the model is trained. A PNG
-    file ``<heatmap>_epoch_0001.png`` holds all images of one epoch side by side.
+    file ``<heatmap>_epoch_0001.png`` holds all images of one epoch side by side, with the predicted and the explained
+    class of each. Epochs count from 1 in both, as Keras prints them.
 
     Example:
         >>> callback = HeatmapCallback(x_test[:8], log_dir="logs")                        # doctest: +SKIP
@@ -47,15 +55,16 @@ class HeatmapCallback(keras.callbacks.Callback):
         layers: As in ``attach``.
         method: As in ``attach``.
         log_dir: Folder for TensorBoard's event file.
-        png_dir: Folder for PNG files. One of the two must be given, or both.
+        png_dir: Folder for PNG files, which need the extra ``plot``. One of the two must be given, or both.
         every: Draw only every so many epochs.
         max_images: How many of the images are drawn, the first ones. They determine the cost.
-        target: As in ``attach``, but not ``"input"``.
+        target: As in ``attach``, but not ``"input"``; with ``class_names`` also the name of a class, or several.
         alpha: Opacity of the colors; this and the following as in ``overlay``.
         colormap: Name of the color map.
         weighted: Whether the opacity is proportional to the heatmap.
         value_range: The images' black and white, e.g. ``(-1, 1)``; by default (0, 1) for floats, (0, 255) for
             integers.
+        class_names: The names of the classes, in the order of their indices.
 
     Attributes:
         seconds: How long the pictures of the last ``fit`` took in all. It is printed at the end of ``fit``, unless
@@ -64,6 +73,7 @@ class HeatmapCallback(keras.callbacks.Callback):
     Raises:
         InvalidArgumentError: An option is not allowed, or images go beyond ``value_range``. What ``attach`` raises
             comes at the beginning of ``fit``, or after its first epoch for a model whose inputs are unknown before.
+        MissingExtraError: Matplotlib, which draws the PNG files, is not installed.
         PathNotWritableError: During ``fit``: a folder can't be written.
     """
 
@@ -82,15 +92,18 @@ class HeatmapCallback(keras.callbacks.Callback):
         colormap: str = DEFAULT_COLORMAP,
         weighted: bool = False,
         value_range: Sequence[float] | None = None,
+        class_names: Sequence[str] | None = None,
     ) -> None:
         super().__init__()
         if log_dir is None and png_dir is None:
             raise bad_value("log_dir", "given, or png_dir, or both", None, "Say where the pictures go.")
         _check_count("every", every)
         _check_count("max_images", max_images)
+        target = target if class_names is None else named_target(target, class_names)
         if get_target(target).takes_class_index:
             raise bad_value("target", "what all images share, such as 'predicted' or a class index", target)
         self.seconds = 0.0
+        self._class_names = class_names
         self._images = _checked_images(images)[:max_images]
         self._overlay = partial(overlay, alpha=alpha, colormap=colormap, weighted=weighted, value_range=value_range)
         self._size = legible_size(self._images.shape[1:], _SMALLEST)
@@ -98,7 +111,7 @@ class HeatmapCallback(keras.callbacks.Callback):
         self._overlay(self._images, np.zeros(self._images.shape[:3], np.float32))
         self._options: dict[str, Any] = {"layers": layers, "method": method, "target": target, "size": self._size}
         self._log_dir = None if log_dir is None else Path(log_dir)
-        self._png_dir = None if png_dir is None else Path(png_dir)
+        self._png_dir = None if png_dir is None else _png_folder(png_dir)
         self._every = every
         self._explained: ExplainedModel | None = None
         self._event_file: EventFile | None = None
@@ -109,6 +122,7 @@ class HeatmapCallback(keras.callbacks.Callback):
         self._start, self._drawn = time.perf_counter(), 0
         if self._explained is None or self._explained.model is not self.model:
             self._explained = attach(self.model, **self._options)
+        self._check_class_names(self._explained)
         self._event_file = None if self._log_dir is None else EventFile(self._log_dir)
         self.seconds = time.perf_counter() - self._start
 
@@ -117,12 +131,16 @@ class HeatmapCallback(keras.callbacks.Callback):
         if self._explained is None or (epoch + 1) % self._every:
             return
         start = time.perf_counter()
-        for key, pictures in self._pictures(self._explained):
+        outputs = self._explained(self._images, training=False)
+        self._check_class_names(self._explained)
+        for tap, pictures in self._pictures(self._explained.taps, outputs):
             if self._event_file is not None:
-                self._event_file.write(key, pictures, epoch)
+                self._event_file.write(tap.key, pictures, epoch + 1)
             if self._png_dir is not None:
-                strip = tf.io.encode_png(np.concatenate(pictures, axis=1)).numpy()
-                write_file(self._png_dir / f"{key}_epoch_{epoch + 1:04d}.png", strip)
+                texts = captions(tap, outputs, len(pictures), self._class_names)
+                tiles = [Tile(text, picture) for text, picture in zip(texts, pictures, strict=True)]
+                strip = draw_strip(tiles, f"{tap.path}, {tap.method.name}, epoch {epoch + 1}")
+                write_file(self._png_dir / f"{tap.key}_epoch_{epoch + 1:04d}.png", strip)
         self._drawn += 1
         self.seconds += time.perf_counter() - start
 
@@ -135,13 +153,25 @@ class HeatmapCallback(keras.callbacks.Callback):
             share = self.seconds / (time.perf_counter() - self._start)
             print(f"Heatmaps of {self._drawn} epochs took {self.seconds:.1f} s, {share:.0%} of the training.")
 
-    def _pictures(self, explained: ExplainedModel) -> Iterator[tuple[str, NDArray[np.uint8]]]:
-        """Yield the key of each heatmap and the images with it laid over them."""
-        outputs = explained(self._images, training=False)
+    def _check_class_names(self, explained: ExplainedModel) -> None:
+        """Raise unless there is one name for each class, as far as their number is known."""
+        count = None if explained.plan is None else explained.plan.class_count
+        if self._class_names is not None and count is not None:
+            check_count("class_names", self._class_names, count, "class")
+
+    def _pictures(
+        self, taps: Sequence[Tap], outputs: Mapping[str, tf.Tensor]
+    ) -> Iterator[tuple[Tap, NDArray[np.uint8]]]:
+        """Yield each tap and the images with its heatmap laid over them."""
         factor = self._size[0] // self._images.shape[1]
         images = self._images.repeat(factor, axis=1).repeat(factor, axis=2)
-        for tap in explained.taps:
-            yield tap.key, self._overlay(images, outputs[tap.key]).numpy()
+        for tap in taps:
+            yield tap, self._overlay(images, outputs[tap.key]).numpy()
+
+
+def _png_folder(path: str | os.PathLike[str]) -> Path:
+    require_matplotlib()  # now, and not after an epoch
+    return Path(path)
 
 
 def _check_count(argument: str, count: int) -> None:

@@ -19,13 +19,14 @@ def check_output(path: Path, frames: Frames, overwrite: bool) -> None:
     """Raise for a path that could not be written after the work is done.
 
     Raises:
-        InvalidArgumentError: The path has another ending than ``.gif``, exists, or is that of the frames.
+        InvalidArgumentError: The path has another ending than ``.gif``, exists, or is or holds a frame.
         MissingExtraError: It is a GIF, and Pillow is not installed.
     """
     if path.suffix.lower() not in ("", ".gif"):
         raise bad_value("path", "a file that ends in .gif, or a folder for PNG files", str(path))
-    if path.resolve() == frames.path.resolve():
-        raise bad_value("path", "another path than that of the frames", str(path))
+    real, taken = path.resolve(), [file.resolve() for file in (frames.path, *frames.files)]
+    if any(real == file or real in file.parents for file in taken):
+        raise bad_value("path", "another path than that of the frames, and hold none of them", str(path))
     if path.suffix:
         require_pillow()
     else:

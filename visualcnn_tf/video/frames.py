@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,14 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visualcnn_tf.errors import ImageReadError, MissingExtraError
+from visualcnn_tf.io.image_files import image_files
 from visualcnn_tf.io.images import read_image
 
 if TYPE_CHECKING:
     from PIL import Image
 
 Frame: TypeAlias = NDArray[np.uint8]
-
-_PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif")
 
 
 @dataclass(frozen=True)
@@ -51,19 +49,22 @@ class Frames:
 
 
 def open_frames(path: Path) -> Frames:
-    """Return the frames in a folder, in the order of their names (2 before 10), or of an animated GIF.
+    """Return the frames in a folder, at any depth and in the order of their names (2 before 10), or of an animated GIF.
 
     Raises:
         ImageReadError: There is no such folder or GIF, or no picture in it.
         MissingExtraError: It is a GIF, and Pillow is not installed.
     """
     if path.is_dir():
-        files = sorted((file for file in path.iterdir() if _is_picture(file)), key=_natural)
-        if not files:
-            raise ImageReadError(f"There is no picture in `{path}`. Frames are JPEG, PNG, BMP or GIF files.")
-        return Frames(path, tuple(files), len(files))
+        files = tuple(image_files([path]))
+        return Frames(path, files, len(files))
+    if not path.exists():
+        raise ImageReadError(f"There is no file or folder `{path}`.")
     if not path.is_file() or path.suffix.lower() != ".gif":
-        raise ImageReadError(f"`{path}` must be a folder of pictures or an animated GIF.")
+        raise ImageReadError(
+            f"`{path}` must be a folder of pictures or an animated GIF. Other films become a folder of pictures with, "
+            f"for example, `mkdir frames && ffmpeg -i {path.name} frames/%05d.png`."
+        )
     with _open_gif(path) as gif:
         milliseconds = gif.info.get("duration", 0)
         return Frames(path, (), gif.n_frames, 1000 / milliseconds if milliseconds else None)
@@ -83,16 +84,6 @@ def require_pillow() -> ModuleType:
         ) from error
     module: ModuleType = Image
     return module
-
-
-def _is_picture(file: Path) -> bool:
-    """Return whether a file has the ending of a picture and is not hidden."""
-    return file.is_file() and file.suffix.lower() in _PICTURES and not file.name.startswith(".")
-
-
-def _natural(file: Path) -> list[tuple[str, int]]:
-    """Return a key that sorts numbers in names by their value."""
-    return [(text, int(digits or -1)) for text, digits in re.findall(r"(\D*)(\d*)", file.name)]
 
 
 def _open_gif(path: Path) -> Image.Image:

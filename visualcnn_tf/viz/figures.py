@@ -27,7 +27,7 @@ def plot_heatmaps(
     keys: Sequence[str] | None = None,
     titles: Sequence[str] | None = None,
     taps: Sequence[Tap] = (),
-    labels: Sequence[int] | None = None,
+    labels: ArrayLike | None = None,
     class_names: Sequence[str] | None = None,
     max_columns: int = 12,
     background: str = "light",
@@ -47,8 +47,9 @@ def plot_heatmaps(
         titles: One for each heatmap. By default the layer's name and the size of its feature map.
         taps: ``explained.taps``: with it, titles show each layer's own size, and the class that a heatmap explains;
             without it, the heatmap's size.
-        labels: The true class of each image: shown beside a wrong prediction, which is printed in red.
-        class_names: Names instead of class numbers.
+        labels: The true class of each image: class indices, one-hot rows or, with ``class_names``, names. It is shown
+            beside a wrong prediction, which is printed in red.
+        class_names: The names of the classes, in the order of their indices.
         max_columns: More heatmaps than this wrap into lines of about the same length.
         background: ``"light"`` or ``"dark"``, of the figure.
 
@@ -69,7 +70,7 @@ def plot_pages(
     keys: Sequence[str] | None = None,
     titles: Sequence[str] | None = None,
     taps: Sequence[Tap] = (),
-    labels: Sequence[int] | None = None,
+    labels: ArrayLike | None = None,
     class_names: Sequence[str] | None = None,
     max_columns: int = 12,
     background: str = "light",
@@ -89,7 +90,7 @@ def plot_pages(
         titles: One for each heatmap.
         taps: ``explained.taps``.
         labels: The true class of each image.
-        class_names: Names instead of class numbers.
+        class_names: The names of the classes, in the order of their indices.
         max_columns: More heatmaps than this wrap into lines of about the same length.
         background: ``"light"`` or ``"dark"``.
 

@@ -16,16 +16,15 @@ from numpy.typing import NDArray
 
 from visualcnn_tf.errors import InvalidArgumentError, MissingExtraError
 from visualcnn_tf.render.colormaps import DEFAULT_COLORMAP
+from visualcnn_tf.viz.text_size import FONT, text_height, text_width
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
 
-_FONT = 8  # points
 _IMAGE = "image"  # the title of the images
-_LINE = 1.25 * _FONT / 72  # inches, as are all sizes below
-_PANEL = 1.5  # the longer side of an image
+_PANEL = 1.5  # inches, as are all sizes below: the longer side of an image
 _GAP = 0.08
 _BAR = 0.12
 _BAR_HEIGHT = 2.5
@@ -172,7 +171,7 @@ def draw(rows: Sequence[Row], max_columns: int, background: str) -> Figure:
         shown = _draw_row(figure, grid, palette, i, row)
     bar = figure.colorbar(shown, cax=figure.add_axes(grid.bar(), label="color bar"), ticks=[0, 0.5, 1])
     bar.outline.set_visible(False)
-    bar.ax.tick_params(labelsize=_FONT, length=2, color=palette.text, labelcolor=palette.text)
+    bar.ax.tick_params(labelsize=FONT, length=2, color=palette.text, labelcolor=palette.text)
     return figure
 
 
@@ -198,7 +197,7 @@ def _draw_row(figure: Figure, grid: Grid, palette: Palette, number: int, row: Ro
     ax = _panel(figure, grid.box(number, None), titles[0], palette)
     ax.imshow(row.image)
     color = palette.mistake if row.is_wrong else palette.text
-    ax.set_ylabel(row.text, fontsize=_FONT, rotation=0, ha="right", va="center", color=color, parse_math=False)
+    ax.set_ylabel(row.text, fontsize=FONT, rotation=0, ha="right", va="center", color=color, parse_math=False)
     height, width = row.image.shape[:2]
     for j, heatmap in enumerate(row.heatmaps):
         ax = _panel(figure, grid.box(number, j), titles[j + 1], palette)
@@ -219,10 +218,10 @@ def _plan(rows: Sequence[Row], max_columns: int) -> Grid:
         rows=len(rows),
         lines=lines,
         columns=ceil(count / lines),
-        panel=(width * unit, max(height * unit, _height(texts))),
-        cell=max(width * unit, _width(titles)),
-        title=_height(titles) + _GAP,
-        label=_width(texts) + _GAP,
+        panel=(width * unit, max(height * unit, text_height(texts))),
+        cell=max(width * unit, text_width(titles)),
+        title=text_height(titles) + _GAP,
+        label=text_width(texts) + _GAP,
         repeated=lines > 1 or any(row.titles != rows[0].titles for row in rows),
     )
 
@@ -230,20 +229,7 @@ def _plan(rows: Sequence[Row], max_columns: int) -> Grid:
 def _panel(figure: Figure, box: Box, title: str, palette: Palette) -> Axes:
     """Add an empty panel with a title."""
     ax = figure.add_axes(box, xticks=[], yticks=[])
-    ax.set_title(title, fontsize=_FONT, pad=3, color=palette.text, parse_math=False)  # names may hold dollar signs
+    ax.set_title(title, fontsize=FONT, pad=3, color=palette.text, parse_math=False)  # names may hold dollar signs
     for spine in ax.spines.values():
         spine.set_color(palette.frame)
     return ax
-
-
-def _height(texts: Sequence[str]) -> float:
-    """Return the height of the tallest text."""
-    return max(text.count("\n") + 1 for text in texts) * _LINE
-
-
-def _width(texts: Sequence[str]) -> float:
-    """Return the width of the widest line."""
-    from matplotlib.textpath import TextPath
-
-    lines = {line.replace("$", r"\$") for text in texts for line in text.split("\n") if line.strip()}
-    return max((TextPath((0, 0), line, size=_FONT).get_extents().width / 72 for line in lines), default=0.0) + 0.04

@@ -10,8 +10,46 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from visualcnn_tf._utils.checks import bad_value
+from visualcnn_tf.viz.labels import class_indices
 
 _WIDTH = 26  # characters beside an image
+
+Floats = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a model returned for the classes of some images.
+
+    Attributes:
+        values: The score of each class, ``(N, classes)``.
+        are_probabilities: Whether the scores are probabilities, not logits.
+    """
+
+    values: Floats
+    are_probabilities: bool
+
+    def text(self, image: int, index: int) -> str:
+        """Return the score of a class in an image, a probability in percent."""
+        score = float(self.values[image, index])
+        return f"{score:.1%}" if self.are_probabilities else f"{score:.3g}"
+
+
+def class_scores(outputs: ArrayLike | None, names: Sequence[str] | None = None) -> Scores | None:
+    """Return the scores of classes, or None for outputs of another kind.
+
+    Args:
+        outputs: What the model returned. ``(N, classes)`` are scores; ``(N, 1)`` are those of class 1 of two, if two
+            classes have names.
+        names: The names of the classes.
+    """
+    array = np.asarray(outputs)
+    if array.ndim != 2 or array.dtype.kind not in "fiu" or not array.size:
+        return None
+    are_probabilities = bool(array.min() >= 0 and array.max() <= 1.0001)  # up to rounding
+    if array.shape[1] == 1 and names is not None and len(names) == 2:
+        array = np.concatenate([1 - array if are_probabilities else -array, array], axis=1)
+    return Scores(array, are_probabilities) if array.shape[1] >= 2 else None
 
 
 @dataclass(frozen=True)
@@ -20,14 +58,12 @@ class Prediction:
 
     Attributes:
         index: The class with the highest score.
-        score: This score.
-        is_probability: Whether the scores are probabilities, not logits.
+        score: This score, as text.
         truth: The true class.
     """
 
     index: int | None = None
-    score: float = 0.0
-    is_probability: bool = False
+    score: str = ""
     truth: int | None = None
 
     @property
@@ -39,44 +75,36 @@ class Prediction:
         """Return a few lines: the class, its score, and the true class where it is another one."""
         if self.index is None:
             return "" if self.truth is None else class_name(self.truth, names)
-        score = f"{self.score:.1%}" if self.is_probability else f"{self.score:.3g}"
-        text = f"{class_name(self.index, names)}\n{score}"
+        text = f"{class_name(self.index, names)}\n{self.score}"
         return f"{text}\ntrue: {class_name(self.truth, names)}" if self.is_wrong and self.truth is not None else text
 
 
-def predictions_of(scores: ArrayLike | None, labels: Sequence[int] | None, count: int) -> list[Prediction]:
+def predictions_of(
+    scores: Scores | None, labels: ArrayLike | None, count: int, names: Sequence[str] | None = None
+) -> list[Prediction]:
     """Return the prediction for each of ``count`` images.
 
     Args:
-        scores: What the model returned, (N, classes). What has another shape, or less than two classes, is left out.
-        labels: The true class of each image.
+        scores: What the model returned, None where that is no score for each class.
+        labels: The true class of each image, see :func:`visualcnn_tf.viz.labels.class_indices`.
         count: The number of images.
+        names: The names of the classes.
 
     Raises:
-        InvalidArgumentError: ``labels`` is not one whole number for each image.
+        InvalidArgumentError: ``labels`` is not a class for each image.
     """
-    truths: Sequence[int | None] = [None] * count
-    if labels is not None:
-        check_count("labels", labels, count, "image")
-        if not all(hasattr(label, "__index__") for label in labels):
-            raise bad_value("labels", "class numbers, one for each image", labels)
-        truths = list(labels)
-    known = class_scores(scores)
-    if known is None:
+    truths: Sequence[int | None] = [None] * count if labels is None else class_indices(labels, names, count)
+    if scores is None:
         return [Prediction(truth=truth) for truth in truths]
-    return [_prediction(row, truth) for row, truth in zip(known, truths, strict=True)]
-
-
-def class_scores(scores: ArrayLike | None) -> NDArray[np.floating] | None:
-    """Return the scores of classes, (N, classes), or None for outputs of another kind."""
-    array = np.asarray(scores)
-    return array if array.ndim == 2 and array.shape[1] >= 2 else None
-
-
-def _prediction(scores: NDArray[np.floating], truth: int | None) -> Prediction:
-    index = int(scores.argmax())
-    is_probability = bool(scores.min() >= 0 and scores.max() <= 1.0001)  # up to rounding
-    return Prediction(index, float(scores[index]), is_probability, truth)
+    classes = scores.values.shape[1]
+    for truth in truths:
+        if truth is not None and not 0 <= truth < classes:
+            raise bad_value("labels", f"class indices from 0 to {classes - 1}, of the {classes} classes", truth)
+    best = scores.values.argmax(axis=1).tolist()
+    return [
+        Prediction(index, scores.text(image, index), truth)
+        for image, (index, truth) in enumerate(zip(best, truths, strict=True))
+    ]
 
 
 def class_name(index: int, names: Sequence[str] | None) -> str:
@@ -88,7 +116,7 @@ def class_name(index: int, names: Sequence[str] | None) -> str:
     if names is None:
         return f"class {index}"
     if not 0 <= index < len(names):
-        raise bad_value("labels", f"numbers from 0 to {len(names) - 1}, one for each class name", index)
+        raise bad_value("labels", f"class indices from 0 to {len(names) - 1}, one for each class name", index)
     return textwrap.shorten(str(names[index]), _WIDTH, placeholder="…")
 
 

@@ -13,7 +13,7 @@ from visualcnn_tf.pipeline.outputs import COMBINED, EXPLAINED_CLASS
 from visualcnn_tf.pipeline.tap import Tap
 from visualcnn_tf.viz.gallery import Floats, Row
 from visualcnn_tf.viz.predictions import check_count, class_scores, predictions_of
-from visualcnn_tf.viz.titles import key_title, tap_titles
+from visualcnn_tf.viz.titles import Titles, key_title
 
 
 def make_rows(
@@ -23,7 +23,7 @@ def make_rows(
     keys: Sequence[str] | None = None,
     titles: Sequence[str] | None = None,
     taps: Sequence[Tap] = (),
-    labels: Sequence[int] | None = None,
+    labels: ArrayLike | None = None,
     class_names: Sequence[str] | None = None,
 ) -> list[Row]:
     """Return one row for each image; the arguments are those of ``plot_heatmaps``.
@@ -36,10 +36,12 @@ def make_rows(
         raise bad_value("outputs", "what the explained model returned, a mapping", outputs)
     keys = _heatmap_keys(outputs) if keys is None else _known_keys(keys, outputs)
     maps = {key: _heatmaps(outputs[key], key, len(pictures)) for key in keys}
-    predictions = predictions_of(outputs.get(PREDICTIONS), labels, len(pictures))
-    _check_names(class_names, outputs.get(PREDICTIONS))
+    scores = class_scores(outputs.get(PREDICTIONS), class_names)
+    if class_names is not None and scores is not None:
+        check_count("class_names", class_names, scores.values.shape[1], "class")
+    predictions = predictions_of(scores, labels, len(pictures), class_names)
     if titles is None:
-        above = _titles(maps, taps, outputs.get(EXPLAINED_CLASS), class_names)
+        above = _titles(maps, Titles(taps, outputs.get(EXPLAINED_CLASS), scores, class_names))
     else:
         check_count("titles", titles, len(keys), "heatmap")
         above = [[title] for title in titles]
@@ -94,19 +96,10 @@ def _heatmaps(heatmaps: ArrayLike, key: str, count: int) -> Floats:
     return array / 255.0 if array.dtype.kind in "iu" else array
 
 
-def _check_names(names: Sequence[str] | None, predictions: ArrayLike | None) -> None:
-    """Raise unless there are as many names as classes, where both are known."""
-    scores = class_scores(predictions)
-    if names is not None and scores is not None:
-        check_count("class_names", names, scores.shape[1], "class")
-
-
-def _titles(
-    maps: Mapping[str, Floats], taps: Sequence[Tap], classes: ArrayLike | None, names: Sequence[str] | None
-) -> list[list[str]]:
+def _titles(maps: Mapping[str, Floats], titles: Titles) -> list[list[str]]:
     """Return the titles of each heatmap: one for each image, or one for all."""
-    by_key = {tap.key: tap for tap in taps}
+    by_key = {tap.key: tap for tap in titles.taps}
     return [
-        tap_titles(by_key[key], taps, classes, names) if key in by_key else [key_title(key, heatmaps.shape[1:])]
+        titles.of(by_key[key]) if key in by_key else [key_title(key, heatmaps.shape[1:])]
         for key, heatmaps in maps.items()
     ]

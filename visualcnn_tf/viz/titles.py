@@ -3,45 +3,75 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from visualcnn_tf.pipeline.outputs import COMBINED
 from visualcnn_tf.pipeline.tap import Tap
-from visualcnn_tf.viz.predictions import class_name
+from visualcnn_tf.viz.predictions import Scores, class_name
+from visualcnn_tf.viz.short_paths import short_paths
 
 _WIDTH = 18  # characters above a panel
 
 
-def tap_titles(tap: Tap, taps: Sequence[Tap], classes: ArrayLike | None, names: Sequence[str] | None) -> list[str]:
-    """Return the titles of the heatmaps of a tap: one for each image where they tell its class, else one for all.
+@dataclass(frozen=True)
+class Titles:
+    """What stands above the heatmaps of some taps.
 
     Args:
-        tap: The tap.
-        taps: All taps. The method is part of the title where several methods read the same layer.
+        taps: All taps. The method is part of a title where several methods read the same layer.
         classes: The explained classes, (N,) or (N, scores), None where nothing is explained; negative for no class.
+        scores: What the model returned, None where that is no score for each class.
         names: The names of the classes.
     """
-    lines = [_wrapped(tap.path)]
-    if any(other.path == tap.path and str(other.method) != str(tap.method) for other in taps):
-        lines.append(tap.method.name)
-    lines.append(_size(tap.space))
-    if classes is None or not tap.method.explains_target:
-        return ["\n".join(lines)]
-    explained = np.reshape(classes, (len(np.asarray(classes)), -1))[:, tap.target_index]
-    return ["\n".join([*lines, _of_class(int(index), names)]) for index in explained]
+
+    taps: Sequence[Tap]
+    classes: ArrayLike | None = None
+    scores: Scores | None = None
+    names: Sequence[str] | None = None
+
+    def of(self, tap: Tap) -> list[str]:
+        """Return the titles of the heatmaps of a tap: one for each image where they tell its class, else one for all.
+
+        The layers of nested models are told by what differs between their paths.
+        """
+        lines = [_wrapped(self._short[tap.path])]
+        if any(other.path == tap.path and str(other.method) != str(tap.method) for other in self.taps):
+            lines.append(tap.method.name)
+        lines.append(_size(tap.space))
+        return ["\n".join([*lines, *explained]) for explained in self.explained(tap) or [()]]
+
+    def explained(self, tap: Tap) -> list[tuple[str, ...]]:
+        """Return the lines about the class that a tap explains, for each image; none if it explains no class.
+
+        The score of a class is told with it, unless it is the predicted class, whose score stands beside the image.
+        """
+        if self.classes is None or not tap.method.explains_target:
+            return []
+        classes = np.reshape(self.classes, (len(np.asarray(self.classes)), -1))
+        return [self._lines(image, int(index)) for image, index in enumerate(classes[:, tap.target_index])]
+
+    def _lines(self, image: int, index: int) -> tuple[str, ...]:
+        if index < 0:
+            return ("no such class",)
+        about, scores = f"for {class_name(index, self.names)}", self.scores
+        if scores is None or index >= scores.values.shape[1] or index == scores.values[image].argmax():
+            return (about,)
+        return about, scores.text(image, index)
+
+    @cached_property
+    def _short(self) -> Mapping[str, str]:
+        return short_paths((tap.path for tap in self.taps), _WIDTH)
 
 
 def key_title(key: str, size: Sequence[int]) -> str:
     """Return the title of a heatmap of which only the key in the outputs and its own size are known."""
     name = key.removeprefix(COMBINED).strip("_") or "all layers"
     return f"{_wrapped(name)}\n{_size(size)}"
-
-
-def _of_class(index: int, names: Sequence[str] | None) -> str:
-    return "no such class" if index < 0 else f"for {class_name(index, names)}"
 
 
 def _size(size: Sequence[int | None]) -> str:

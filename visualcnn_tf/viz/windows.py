@@ -49,45 +49,49 @@ def show(tiles: Sequence[Tile], width: int | None, path: str | os.PathLike[str] 
         MissingExtraError: Matplotlib is not installed.
     """
     try:
-        from matplotlib import pyplot
         from matplotlib.figure import Figure
     except ImportError as error:
         raise MissingExtraError(
             'Pictures are shown with Matplotlib. Install it with: pip install "visualcnn-tf[plot]"'
         ) from error
     file = None if path is None else as_path("path", path)
-    window = _window() if file is None else None
-    if window is not None:
-        _draw(window, tiles, width)
-        pyplot.show()
-        return
     figure = Figure()
     _draw(figure, tiles, width)
-    if file is not None:
+    if file is None:
+        show_figure(figure, "`path` chooses another file")
+    else:
         _save(figure, file)
+
+
+def show_figure(figure: Figure, advice: str) -> None:
+    """Show a figure that was made without pyplot, in a window or below the cell of a notebook.
+
+    Where neither is possible, it is drawn into a temporary file, whose path is printed.
+
+    Args:
+        figure: The figure.
+        advice: How the user chooses the file, for what is printed.
+    """
+    if _open_window(figure):
         return
-    file = _temporary()
-    _save(figure, file)
-    print(f"No window can be opened here. The pictures are in {file} (`path` chooses another file).")
+    handle, file = mkstemp(prefix="visualcnn_", suffix=".png")
+    os.close(handle)
+    _save(figure, Path(file))
+    print(f"No window can be opened here. The pictures are in {file} ({advice}).")
 
 
-def _window() -> Figure | None:
-    """Return a figure in a window or a notebook; None where there is no screen."""
+def _open_window(figure: Figure) -> bool:
+    """Show a figure until its window is closed; return whether there is a screen or a notebook."""
     from matplotlib import get_backend, pyplot
 
     if get_backend().lower() in _FILES_ONLY:
-        return None
+        return False
     try:
-        return pyplot.figure()
+        pyplot.figure(FigureClass=lambda *_, **__: figure)  # pyplot has no other way to take a figure
     except ImportError:  # the chosen backend needs a screen
-        return None
-
-
-def _temporary() -> Path:
-    """Return the path of a new temporary file."""
-    handle, file = mkstemp(prefix="visualcnn_", suffix=".png")
-    os.close(handle)
-    return Path(file)
+        return False
+    pyplot.show()
+    return True
 
 
 def _save(figure: Figure, file: Path) -> None:

@@ -27,10 +27,16 @@ def check_model_file(path: Path) -> None:
     if not path.is_file():
         raise InvalidArgumentError(f"There is no file `{path}`. `visualcnn export MODEL --tflite FILE` writes one.")
     try:
-        runner = interpreter(path.read_bytes()).get_signature_runner(SIGNATURE)
-        inputs, outputs = runner.get_input_details(), runner.get_output_details()
+        model = interpreter(path.read_bytes())
     except (ValueError, RuntimeError) as error:
-        raise _refused(path, "It can't be loaded, or has no signature `serving_default`.") from error
+        raise _refused(path, f"It can't be loaded: {error}.") from error
+    if SIGNATURE not in model.get_signature_list():
+        raise _refused(path, f"It has no signature `{SIGNATURE}`.")
+    try:
+        runner = model.get_signature_runner(SIGNATURE)
+    except (ValueError, RuntimeError) as error:  # it can't be prepared to run
+        raise _refused(path, f"It can't be run: {error}.") from error
+    inputs, outputs = runner.get_input_details(), runner.get_output_details()
     if not any(name == COMBINED or name.startswith(f"{COMBINED}_") for name in outputs):
         raise _refused(path, "It has no heatmaps among its outputs.")
     _check_image(path, [details for name, details in inputs.items() if name != CLASS_INDEX])

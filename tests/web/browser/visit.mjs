@@ -1,7 +1,7 @@
 // Visits the page in headless Chromium as a user would, and prints a report as JSON.
 //
 //   node visit.mjs '{"url": …, "modules": …, "chromium": …, "image": …, "noImage": …, "model": …, "noModels": […],
-//     "shots": …}'
+//     "photos": […], "longNames": …, "shots": …}'
 
 import { readFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
@@ -187,6 +187,7 @@ await page.keyboard.press("Space");
 await page.click("#clear");
 await draw(THREE);
 report.drawn = await frameAfter(() => page.dispatchEvent("#class", "change"));
+report.drawnName = await page.textContent("#image-name");
 report.firstPrediction = await page.textContent("#predictions li:first-child");
 report.second = await frameAfter(() => page.click("#predictions li:nth-child(2) button"));
 await frameAfter(() => page.click("#predictions button[aria-pressed=true]"));
@@ -210,6 +211,19 @@ await frames(300);
 const early = await memory();
 await frames(FRAMES);
 report.memory = { early, late: await memory() };
+
+report.photos = [];
+for (const photo of given.photos) {
+  const { input } = await frameAfter(() => page.setInputFiles("#image", photo));
+  report.photos.push({ input, name: await page.textContent("#image-name") });
+}
+await frameAfter(() => page.setInputFiles("#model", given.longNames));
+report.longNames = {
+  options: await page.$$eval("#heatmap option", (options) => options.map(({ text }) => text)),
+  full: await page.textContent("#layer-name"),
+  file: await page.textContent("#model-name"),
+};
+await shoot("long_names");
 
 report.camera = await frameAfter(() => page.click("#camera"));
 await frameAfter(() => undefined);

@@ -2,8 +2,10 @@
 
 import { COLORMAPS } from "./colormap.js";
 import { element } from "./dom.js";
+import { shortNames } from "./names.js";
 
 const PREDICTED = -1;
+const COMBINED = "heatmap"; // the output with all layers in one
 const FIRST_RANGE = new URLSearchParams(location.search).get("preprocess");
 
 /** @param {string} id */
@@ -22,6 +24,7 @@ export function fillControls({ image, classInput, predictions, heatmaps }) {
   if (image.dtype !== "float32") select("preprocess").value = "0..255";
   else if (FIRST_RANGE) select("preprocess").value = FIRST_RANGE;
   select("preprocess").disabled = image.dtype !== "float32";
+  showLayer();
 }
 
 /**
@@ -31,17 +34,25 @@ export function fillControls({ image, classInput, predictions, heatmaps }) {
 function heatmapOptions(heatmaps) {
   /** @type {Map<string, HTMLOptionElement[]>} */
   const layers = new Map();
+  const short = shortNames(heatmaps.filter(({ name }) => name !== COMBINED).map(({ layer }) => layer));
   for (const { name, layer, method } of heatmaps) {
-    const option = new Option([layer, method].filter(Boolean).join(" · "), name);
+    const shown = short.get(layer) ?? layer;
+    const option = new Option([shown, method].filter(Boolean).join(" · "), name);
+    option.dataset.layer = shown === layer ? "" : layer;
     layers.set(layer, [...(layers.get(layer) ?? []), option]);
   }
   return [...layers].flatMap(([layer, options]) => {
     if (options.length === 1) return options;
     const group = document.createElement("optgroup");
-    group.label = layer;
+    group.label = short.get(layer) ?? layer;
     group.append(...options);
     return group;
   });
+}
+
+/** Shows the full name of the chosen layer, if the menu shortens it. */
+export function showLayer() {
+  element("layer-name").textContent = select("heatmap").selectedOptions[0]?.dataset.layer ?? "";
 }
 
 /** Returns what the user has chosen. */

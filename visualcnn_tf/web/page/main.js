@@ -2,7 +2,7 @@
 
 import { Camera, hasCamera } from "./camera.js";
 import { COLORMAPS } from "./colormap.js";
-import { fillControls, readControls, showLegend } from "./controls.js";
+import { fillControls, readControls, showLayer, showLegend } from "./controls.js";
 import { Overlay } from "./overlay.js";
 import { Pad } from "./pad.js";
 import { PixelReader, decodeImage } from "./pixels.js";
@@ -15,7 +15,7 @@ const SMALL = 64; // pixels: images for a gray input up to this size can be draw
 
 const overlay = new Overlay(/** @type {HTMLCanvasElement} */ (element("picture")));
 const padCanvas = /** @type {HTMLCanvasElement} */ (element("pad"));
-const pad = new Pad(padCanvas, () => explain(padCanvas));
+const pad = new Pad(padCanvas, () => explain(padCanvas, "Your drawing"));
 const camera = new Camera();
 const list = new PredictionList(element("predictions"), chooseClass);
 
@@ -49,8 +49,9 @@ async function attempt(action) {
 /**
  * Replaces the model.
  * @param {Uint8Array} bytes the content of a `.tflite` file
+ * @param {string} name of the file
  */
-async function useModel(bytes) {
+async function useModel(bytes, name) {
   const next = await ExplainedModel.load(bytes);
   while (running) await new Promise((resolve) => setTimeout(resolve, 10));
   model?.delete();
@@ -58,6 +59,7 @@ async function useModel(bytes) {
   const { image } = model.signature;
   reader = new PixelReader(image);
   fillControls(model.signature);
+  element("model-name").textContent = name;
   const [, height, width, channels] = image.shape;
   element("pad-box").hidden = channels !== 1 || Math.max(height, width) > SMALL;
   element("status").textContent = `Ready: ${width} × ${height} ${channels === 1 ? "gray" : "color"} images.`;
@@ -67,11 +69,13 @@ async function useModel(bytes) {
 /**
  * Explains another image, and frees the one before.
  * @param {import("./pixels.js").Source} next
+ * @param {string} name of the image, to show
  */
-function explain(next) {
+function explain(next, name) {
   if (next !== camera.video) stopCamera();
   if (source instanceof ImageBitmap && source !== next) source.close();
   source = next;
+  element("image-name").textContent = name;
   attempt(run);
 }
 
@@ -128,8 +132,8 @@ function chooseClass(index) {
  * @param {File} file
  */
 async function open(file) {
-  if (file.name.endsWith(".tflite")) await useModel(new Uint8Array(await file.arrayBuffer()));
-  else explain(await decodeImage(file));
+  if (file.name.endsWith(".tflite")) await useModel(new Uint8Array(await file.arrayBuffer()), file.name);
+  else explain(await decodeImage(file), file.name);
 }
 
 function stopCamera() {
@@ -141,7 +145,7 @@ function stopCamera() {
 
 async function toggleCamera() {
   if (camera.video.srcObject) return stopCamera();
-  await camera.start(() => explain(camera.video));
+  await camera.start(() => explain(camera.video, "The camera"));
   element("camera").textContent = "Stop the camera";
   element("camera").setAttribute("aria-pressed", "true");
 }
@@ -151,6 +155,7 @@ function listen() {
   for (const id of ["heatmap", "opacity", "colormap"]) {
     element(id).addEventListener("input", () => {
       showLegend();
+      showLayer();
       show();
     });
   }
@@ -159,7 +164,7 @@ function listen() {
       const input = /** @type {HTMLInputElement} */ (target);
       const [file] = input.files ?? [];
       input.value = ""; // so that the same file can be chosen again
-      if (file) attempt(() => (id === "model" ? file.arrayBuffer().then((content) => useModel(new Uint8Array(content))) : open(file)));
+      if (file) attempt(() => (id === "model" ? file.arrayBuffer().then((content) => useModel(new Uint8Array(content), file.name)) : open(file)));
     });
   }
   element("clear").addEventListener("click", () => pad.clear());
@@ -181,7 +186,7 @@ function listen() {
 async function start() {
   const [response] = await Promise.all([fetch("model.tflite"), loadRuntime()]);
   if (!response.ok) throw new Problem("The server has no model: its file was deleted.");
-  await useModel(new Uint8Array(await response.arrayBuffer()));
+  await useModel(new Uint8Array(await response.arrayBuffer()), "");
 }
 
 element("colormap").append(...Object.keys(COLORMAPS).map((name) => new Option(name, name)));

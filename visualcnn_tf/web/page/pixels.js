@@ -15,7 +15,7 @@ const RANGES = {
  */
 
 /**
- * Decodes an image file.
+ * Decodes an image file. Photos are turned upright, as their camera says: browsers do so unless they are told not to.
  * @param {Blob} file
  * @returns {Promise<ImageBitmap>}
  */

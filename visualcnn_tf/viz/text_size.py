@@ -1,0 +1,21 @@
+"""How large texts are drawn, measured before there is a figure to draw them in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+FONT = 8  # points
+LINE = 1.25 * FONT / 72  # inches
+
+
+def text_height(texts: Sequence[str]) -> float:
+    """Return the height of the tallest text in inches."""
+    return max(text.count("\n") + 1 for text in texts) * LINE
+
+
+def text_width(texts: Iterable[str]) -> float:
+    """Return the width of the widest line in inches. Needs Matplotlib."""
+    from matplotlib.textpath import TextPath
+
+    lines = {line.replace("$", r"\$") for text in texts for line in text.split("\n") if line.strip()}
+    return max((TextPath((0, 0), line, size=FONT).get_extents().width / 72 for line in lines), default=0.0) + 0.04
