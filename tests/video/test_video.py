@@ -194,14 +194,18 @@ def test_a_broken_gif_is_named(folder: Path, tmp_path: Path) -> None:
         list(open_frames(tmp_path / "cut.gif"))
 
 
-@pytest.mark.parametrize("name", ["nothing", "film.mp4", "empty"])
-def test_what_holds_no_frames(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("nothing", "There is no file or folder `.*nothing`"),
+        ("film.mp4", r"film\.mp4` must be a folder of pictures or an animated GIF.*ffmpeg -i film\.mp4 frames"),
+        ("empty", "There is no image file in `.*empty`"),
+    ],
+)
+def test_what_holds_no_frames(name: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "film.mp4").write_text("a film of another kind")
     (tmp_path / "empty").mkdir()
-    messages = (
-        r"(There is no file or folder|There is no image file in|become a folder of pictures with.*ffmpeg -i film.mp4)"
-    )
-    with pytest.raises(vc.errors.ImageReadError, match=rf"(?=.*{name}`){messages}"):
+    with pytest.raises(vc.errors.ImageReadError, match=message):
         open_frames(tmp_path / name)
 
 
