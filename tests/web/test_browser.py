@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import keras
 import numpy as np
@@ -31,11 +31,14 @@ MODULES = EXAMPLE / "node_modules"
 TOLERANCE = 1e-4
 
 
+def missing(what: str) -> NoReturn:
+    """Skip the tests, or fail where ``VISUALCNN_BROWSER=required`` says that all is there."""
+    outcome = pytest.fail if os.environ.get("VISUALCNN_BROWSER") == "required" else pytest.skip
+    outcome(f"THE WEB PAGE IS NOT TESTED: {what} (see {EXAMPLE}/README.md)")
+
+
 def program(name: str) -> str:
-    found = shutil.which(name)
-    if found is None:
-        pytest.skip(f"THE WEB PAGE IS NOT TESTED: no program {name!r} (see {EXAMPLE}/README.md)")
-    return found
+    return shutil.which(name) or missing(f"no program {name!r}")
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +72,7 @@ def report(
     """The report of a visit to the page."""
     node, chromium = program("node"), program("chromium")
     if not (MODULES / "playwright-core").is_dir():
-        pytest.skip(f"THE WEB PAGE IS NOT TESTED: npm's packages are not in {MODULES} (run `npm ci` in {EXAMPLE})")
+        missing(f"npm's packages are not in {MODULES}, run `npm ci` in {EXAMPLE}")
     folder = tmp_path_factory.mktemp("visit")
     (folder / "digit.png").write_bytes(tf.io.encode_png(image).numpy())
     (folder / "no_image.png").write_bytes(b"no image")
