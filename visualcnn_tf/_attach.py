@@ -12,7 +12,7 @@ from visualcnn_tf._utils.backend import check_backend
 from visualcnn_tf.errors import IncompatibleModelError
 from visualcnn_tf.heatmap.combine import Combination
 from visualcnn_tf.heatmap.size import check_size
-from visualcnn_tf.introspect.find_inputs import model_inputs, shaped_inputs
+from visualcnn_tf.introspect.find_inputs import model_inputs, shaped_inputs, symbolic_inputs
 from visualcnn_tf.ops.normalize import Normalization
 from visualcnn_tf.pipeline.make_plan import make_plan
 from visualcnn_tf.pipeline.options import DEFAULT_METHOD, LayerSelector, MethodChoice, Options
@@ -105,7 +105,7 @@ def attach(
         n classes, -1 for none), ``"heatmap_<layer path>"`` of shape ``(B, H, W)`` for each layer, ``"heatmap"``.
 
     Raises:
-        IncompatibleModelError: for anything but a Keras 3 model on the TensorFlow backend.
+        IncompatibleModelError: for anything but a Keras 3 model on the TensorFlow backend, and for an explained model.
         LayerNotFoundError: for a layer that is not in the model; the message offers near misses.
         NoFeatureMapError: for a layer without spatial output, or a model without any.
         InputShapeError: when ``size="input"`` but no input has the layer's spatial axes.
@@ -113,7 +113,7 @@ def attach(
         InvalidTypeError: for a layer selector, method or target of the wrong type.
         NoGradientError: when no path leads from a layer to the score that is to be explained.
     """
-    check_model(model)
+    _check_bare(model)
     options = Options(
         layers=layers,
         after_activation=after_activation,
@@ -137,8 +137,24 @@ def attach(
 def _explained(model: keras.Model, options: Options, input_shape: Any, name: str) -> ExplainedModel:
     """Return the explained model, without a plan if the model's inputs are only known at its first call."""
     inputs = model_inputs(model) if input_shape is None else shaped_inputs(model, input_shape)
-    plan = None if inputs is None else make_plan(model, inputs, options)
+    try:
+        plan = None if inputs is None else make_plan(model, inputs, options)
+    except IncompatibleModelError:
+        if symbolic_inputs(model) is not None:
+            raise
+        # A subclassed model keeps the shapes of its inputs, not their types: its next call tells them.
+        plan = None
     return ExplainedModel(model, options, plan, name=name)
+
+
+def _check_bare(model: object) -> None:
+    """Raise unless ``model`` is a Keras model that has no heatmaps yet."""
+    check_model(model)
+    if isinstance(model, ExplainedModel):
+        raise IncompatibleModelError(
+            f"`model` must be a model without heatmaps. Received: {model.name!r}, which is explained already. Attach "
+            "to the model inside, `explained.model`; it may have any number of explained models around it."
+        )
 
 
 def check_model(model: object) -> None:

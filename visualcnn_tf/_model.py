@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -12,25 +10,24 @@ import numpy as np
 import tensorflow as tf
 
 from visualcnn_tf._utils.serialization import warn_if_not_loadable
-from visualcnn_tf.errors import InputShapeError, InvalidArgumentError, NanLayerOutputError, NotBuiltError
-from visualcnn_tf.introspect.find_inputs import model_inputs, shaped_inputs
-from visualcnn_tf.introspect.inputs import ModelInput, ModelInputs, check_arrays
+from visualcnn_tf.errors import InvalidArgumentError, NotBuiltError
+from visualcnn_tf.introspect.inputs import ModelInputs, check_arrays
 from visualcnn_tf.methods.custom import Custom
-from visualcnn_tf.ops.exporting import exporting
 from visualcnn_tf.pipeline.batches import (
     batch_size,
     blank_example,
-    check_class_index,
+    checked_inputs,
     empty_batch,
     example_spec,
     is_empty,
 )
+from visualcnn_tf.pipeline.convertible import ConvertibleModel
 from visualcnn_tf.pipeline.description import describe_outputs
-from visualcnn_tf.pipeline.make_plan import make_plan, restore_plan
+from visualcnn_tf.pipeline.make_plan import plan_of_call, restore_plan
 from visualcnn_tf.pipeline.options import Options
-from visualcnn_tf.pipeline.outputs import CLASS_INDEX
 from visualcnn_tf.pipeline.plan import Plan
-from visualcnn_tf.pipeline.run import NOT_FINITE, Pipeline
+from visualcnn_tf.pipeline.predict import check_predict, preprocessed, preprocesses
+from visualcnn_tf.pipeline.run import Pipeline, naming_the_layer
 from visualcnn_tf.pipeline.saved_taps import save_taps
 from visualcnn_tf.pipeline.tap import Tap
 from visualcnn_tf.render.value_range import check_values
@@ -39,7 +36,7 @@ _RANGE_ADVICE = "Say which values are black and white: attach with `render=Overl
 
 
 @keras.saving.register_keras_serializable(package="visualcnn_tf")
-class ExplainedModel(keras.Model):
+class ExplainedModel(ConvertibleModel):
     """A model that returns heatmaps beside its predictions; made by :func:`visualcnn_tf.attach`.
 
     Its outputs are a flat dict: the model's own output under ``"predictions"`` (several keep their own names), then
@@ -96,13 +93,6 @@ class ExplainedModel(keras.Model):
         return self._known().names("classes", "heatmap", "combined", "overlay")
 
     @property
-    def inputs(self) -> list[keras.KerasTensor]:
-        """The inputs as Keras tensors: the model's own where it has them."""
-        plan = self._known()
-        symbolic = getattr(self.model, "inputs", None) or [_keras_tensor(spec) for spec in plan.inputs.specs]
-        return [*symbolic, *(_keras_tensor(spec) for spec in plan.all_inputs.specs[len(plan.inputs.specs) :])]
-
-    @property
     def outputs(self) -> list[keras.KerasTensor]:
         """The outputs as Keras tensors, in the order of ``output_names``."""
         return [spec.tensor() for spec in self._known().outputs]
@@ -130,108 +120,102 @@ class ExplainedModel(keras.Model):
 
     # Calling ---------------------------------------------------------------------------------------------------
 
-    def call(self, inputs: Any, training: bool | None = None) -> dict[str, tf.Tensor]:
-        """Return predictions and heatmaps; ``training`` goes to the model."""
+    def call(self, inputs: Any, training: bool | None = False) -> dict[str, tf.Tensor]:
+        """Return predictions and heatmaps.
+
+        Args:
+            inputs: as the model takes them, in any of the forms that Keras accepts.
+            training: goes to the model. Unless the caller, or a model around this one, says otherwise it is False, as
+                in ``predict``: Keras's random layers would otherwise be random, and batch normalizations be trained.
+        """
         if tf.executing_eagerly() and self._known().explains_target:
             # The backward pass from a score needs a graph.
-            return self._in_graph(inputs, training)  # type: ignore[no-any-return]
-        return self._pipeline(inputs, training)
+            return self._pipeline.in_graph(inputs, bool(training))  # type: ignore[no-any-return]
+        return self._pipeline(inputs, bool(training))
 
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         """Check the inputs, then call the model; see :meth:`call`."""
-        self._prepare(inputs)
-        with _naming_the_layer():
+        inputs = self._prepared(inputs)
+        with naming_the_layer():
             if batch_size(inputs) != 0:
                 return super().__call__(inputs, *args, **kwargs)
             outputs = super().__call__(blank_example(inputs), *args, **kwargs)
         return {name: tensor[:0] for name, tensor in outputs.items()}
 
-    def predict(self, x: Any, *args: Any, **kwargs: Any) -> dict[str, np.ndarray]:
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: str | int = "auto",
+        steps: int | None = None,
+        callbacks: Any = None,
+    ) -> dict[str, np.ndarray]:
         """Return what Keras's ``predict`` returns: NumPy arrays under ``output_names``, in their order.
 
+        The predictions are those that the model's own ``predict`` returns. A ``keras_hub`` task preprocesses there: the
+        images may be raw, and the heatmaps are of the preprocessed ones.
+
         Args:
-            x: as for ``keras.Model.predict``.
-            *args: of ``keras.Model.predict``.
-            **kwargs: of ``keras.Model.predict``.
+            x: as for ``keras.Model.predict``. The class index may be a single number, for all images.
+            batch_size: this and the following are those of ``keras.Model.predict``.
+            verbose: see there.
+            steps: see there.
+            callbacks: see there.
 
         Raises:
             InputShapeError: for inputs of the wrong structure, rank, channel count or size.
-            InvalidTypeError: for what is no array of numbers.
+            InvalidTypeError: for what is no array of numbers, or of texts where the model takes texts.
+            IncompatibleModelError: for a model with a ``predict`` or ``predict_step`` of its own.
             NanLayerOutputError: with ``check_numerics``, for NaN or infinite activations, naming the layer.
         """
+        check_predict(self.model)
         if x is None or isinstance(x, (str, bytes, int, float)):
             check_arrays(x)
+        if preprocesses(self.model):
+            x, batch_size = preprocessed(self.model, self._known(), x, batch_size), None
         spec = example_spec(x)
-        if spec is not None:
-            self._prepare(spec)
+        if spec is not None and spec is x:
+            x = spec = self._prepared(x)
+        elif spec is not None:
+            self._checked(spec)
         if is_empty(x):
             # Keras's own predict raises an internal error for an empty batch.
             return {name: tensor.numpy() for name, tensor in self(empty_batch(spec)).items()}
-        if spec is x:
-            x = self._complete(x)
-        with _naming_the_layer():
-            outputs = super().predict(x, *args, **kwargs)
+        with naming_the_layer():
+            outputs = super().predict(x, batch_size, verbose, steps, callbacks)
         return {name: outputs[name] for name in self.output_names}
 
-    def _prepare(self, inputs: Any) -> None:
-        """Check the inputs; at the first call of a model that nobody has described yet, plan from them."""
+    def _prepared(self, inputs: Any) -> Any:
+        """Return checked inputs in the form that the model takes, with one class index for each image."""
+        inputs = self._checked(inputs)
+        return self._known().standardize(inputs)
+
+    def _checked(self, inputs: Any) -> Any:
+        """Check inputs, or what tells their shapes; at the first call of an unknown model, plan from them."""
         check_arrays(inputs)
         if self.plan is None:
-            shapes = keras.tree.map_structure(lambda tensor: tuple(tensor.shape[1:]), inputs)
-            plan = make_plan(self.model, shaped_inputs(self.model, shapes, fixed=False), self.options)
-            self._adopt(replace(plan, inputs=model_inputs(self.model) or plan.inputs))
-        plan = self._known()
-        given, class_index = plan.split(inputs)
-        plan.inputs.check(given)
-        if class_index is not None:
-            check_class_index(class_index, given)
-        elif isinstance(given, Mapping) and CLASS_INDEX in set(given) - set(plan.inputs.names):
-            raise InputShapeError(
-                f"`inputs` holds {CLASS_INDEX!r}, which this model does not take. Attach with `target`='input'."
-            )
-        self._check_pixel_values(plan.inputs.flatten(given))
+            self._adopt(plan_of_call(self.model, inputs, self.options))
+        inputs = checked_inputs(self._known(), inputs)
+        self._check_pixel_values(inputs)
+        return inputs
 
-    def _check_pixel_values(self, inputs: Sequence[Any]) -> None:
+    def _check_pixel_values(self, inputs: Any) -> None:
         """Raise if eager image values fall outside the overlay's ``value_range``; NaNs do not count."""
         if self.options.overlay is None:
             return
-        for index in {tap.reference_input or 0 for tap in self.taps}:
-            images = inputs[index]
+        plan = self._known()
+        flat = plan.inputs.flatten(plan.split(inputs)[0])
+        for index in {tap.reference_input or 0 for tap in plan.taps}:
+            images = flat[index]
             if isinstance(images, np.ndarray) or (tf.is_tensor(images) and tf.executing_eagerly()):
                 check_values(images, self.options.overlay.value_range, _RANGE_ADVICE, allow_nan=True)
-
-    def _complete(self, x: Any) -> Any:
-        """Return ``x`` with the channel axis of gray images, whether or not a class index stands beside them."""
-        plan = self._known()
-        given, class_index = plan.split(x)
-        given = plan.inputs.add_channel_axis(given)
-        if class_index is None:
-            return given
-        named = dict(zip(plan.inputs.names, plan.inputs.flatten(given), strict=True))
-        return {**named, str(plan.class_index): class_index}
 
     def _adopt(self, plan: Plan) -> None:
         self.plan = plan
         self._pipeline = Pipeline(self.model, plan, self.options)
-        self._in_graph = tf.function(self._pipeline.__call__, autograph=False, reduce_retracing=True)
-        self.built = True
+        self._note_inputs()
 
-    # Exporting and saving --------------------------------------------------------------------------------------
-
-    def export(self, filepath: Any, format: str = "tf_saved_model", **kwargs: Any) -> None:
-        """Export as ``keras.Model.export`` does, on the inputs that the model is known to take.
-
-        Args:
-            filepath: where to.
-            format: as for ``keras.Model.export``.
-            **kwargs: of ``keras.Model.export``.
-        """
-        if kwargs.get("input_signature") is None:
-            inputs = self._known().all_inputs
-            specs = [keras.InputSpec(spec.dtype, spec.shape, name=spec.name) for spec in inputs.specs]
-            kwargs["input_signature"] = [inputs.pack(specs)]
-        with exporting():
-            super().export(filepath, format, **kwargs)
+    # Saving ----------------------------------------------------------------------------------------------------
 
     def get_config(self) -> dict[str, Any]:
         """Return the model, the options, and where the taps are in the model."""
@@ -268,22 +252,3 @@ class ExplainedModel(keras.Model):
     def get_build_config(self) -> dict[str, Any]:
         """Return nothing: the model inside knows how it is built."""
         return {}
-
-
-def _keras_tensor(spec: ModelInput) -> keras.KerasTensor:
-    return keras.KerasTensor(spec.shape, dtype=spec.dtype, name=spec.name)
-
-
-@contextlib.contextmanager
-def _naming_the_layer() -> Iterator[None]:
-    """Turn TensorFlow's error for a failed numerics check into ours."""
-    try:
-        yield
-    except tf.errors.InvalidArgumentError as error:
-        if NOT_FINITE not in error.message:
-            raise
-        layer = error.message.split(NOT_FINITE)[1].split("'")[1]
-        raise NanLayerOutputError(
-            f"`inputs` give NaN or infinite activations in the layer {layer!r}. Check the input and the weights; "
-            "without `check_numerics` such an image gets an all-zero heatmap."
-        ) from None

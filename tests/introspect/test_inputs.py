@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from visualcnn_tf.errors import InputShapeError, InvalidArgumentError
+from visualcnn_tf.errors import InputShapeError, InvalidArgumentError, InvalidTypeError
 from visualcnn_tf.introspect.find_inputs import model_inputs, shaped_inputs
 from visualcnn_tf.introspect.inputs import ModelInput, ModelInputs
 
@@ -128,9 +128,33 @@ def test_inputs_that_are_refused(inputs: Any, message: str) -> None:
     assert str(raised.value) == message
 
 
-def test_gray_images_get_their_axis() -> None:
+def test_a_last_axis_of_one_is_added_and_dropped() -> None:
     gray = ModelInputs(0, (ModelInput("image", (None, 4, 5, 1), "float32"),))
     image = np.arange(40.0).reshape(2, 4, 5)
-    gray.check(image)
-    np.testing.assert_array_equal(gray.add_channel_axis(image), image[..., np.newaxis])
-    assert gray.add_channel_axis([image, image])[0] is image  # the wrong number: `check` says so
+    for given in (image, image[..., np.newaxis], [image], {"image": image}):
+        gray.check(given)
+        np.testing.assert_array_equal(gray.standardize(given), image[..., np.newaxis])
+    scalar = ModelInputs(0, (ModelInput("age", (None,), "float32"),))
+    for given in (np.arange(2.0), np.arange(2.0)[:, np.newaxis]):
+        scalar.check(given)
+        np.testing.assert_array_equal(scalar.standardize(given), np.arange(2.0))
+    with pytest.raises(InputShapeError, match="The number of axes differs"):
+        scalar.check(np.ones((2, 2, 1)))
+
+
+def test_structures_become_the_models_own() -> None:
+    a, b = np.ones((1, 4, 3)), np.ones((1, 7))
+    for given in ([a, b], (a, b), {"b": b, "a": a}):
+        packed = PAIR.standardize(given)
+        assert isinstance(packed, list)
+        assert packed[0] is a
+        assert packed[1] is b
+
+
+def test_texts_become_tensors() -> None:
+    text = ModelInputs(0, (ModelInput("text", (None,), "string"),))
+    for given in (np.array(["a", "b"]), np.array(["a", "b"], object), np.array([b"a", b"b"])):
+        text.check(given)
+        assert text.standardize(given).numpy().tolist() == [b"a", b"b"]
+    with pytest.raises(InvalidTypeError, match="must be texts for the input 'text'"):
+        text.check(np.ones(2))

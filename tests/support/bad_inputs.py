@@ -90,6 +90,14 @@ ROWS: list[Row] = [
     code(A, "attach(None)", "IncompatibleModelError", "Received: NoneType. For a file, load it first"),
     code(A, "attach('model.keras')", "IncompatibleModelError", "Received: str. For a file, load it first"),
     code(A, "attach(keras.layers.Dense(2))", "IncompatibleModelError", "must be a Keras 3 model"),
+    code(A, "attach(explained)", "IncompatibleModelError", "which is explained already. Attach to the model inside"),
+    code(
+        A,
+        "attach(keras.Sequential([keras.Input((9,)), keras.layers.Embedding(5, 4), keras.layers.Conv1D(3, 3), "
+        "keras.layers.GlobalMaxPooling1D(), keras.layers.Dense(2)]), method='scorecam')",
+        _VALUE,
+        "`method` must be one that does not mask the input",
+    ),
     code(A, "attach(model, [])", _VALUE, "`layers` must select at least one layer"),
     code(A, "attach(model, 'secnod')", "LayerNotFoundError", "Did you mean 'second'"),
     code(A, "attach(model, 'nope_*')", "LayerNotFoundError", "the pattern 'nope_*', which matches none"),
@@ -142,6 +150,15 @@ ROWS: list[Row] = [
         "list(asked({'image': images, 'class_index': np.array([2**40, 3])})['explained_class']) == [-1, -1]",
         WORKS,
         "a class that is not there gets an all-zero heatmap, and -1 as its number",
+    ),
+    code(C, "list(asked([images, 2])['explained_class']) == [2, 2]", WORKS, "one class is that of every image"),
+    code(C, "asked([images, 0.5])", _SHAPE, "`class_index` must be one integer for each image"),
+    code(
+        C,
+        "attach(type('Own', (keras.Model,), {'predict_step': lambda self, data: 0})(model.inputs, model.outputs))"
+        ".predict(images)",
+        "IncompatibleModelError",
+        "`model` must not override 'predict_step'",
     ),
     # the layer
     code(F, "FeatureMapFusion('reciprocam')", _VALUE, "It runs the model again: use `attach(model"),

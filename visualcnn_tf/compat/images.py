@@ -14,8 +14,12 @@ from visualcnn_tf.errors import Image1DError, InputShapeError, InvalidTypeError,
 _SMALLEST = 100  # pixels: the least width of a picture
 
 
-def as_batch(image: ArrayLike) -> NDArray[Any]:
+def as_batch(image: ArrayLike, has_channels: bool = True) -> NDArray[Any]:
     """Return an image (H, W), (H, W, C), (1, H, W) or a batch (B, H, W, C) of numbers as (B, H, W, C).
+
+    Args:
+        image: One image or a batch.
+        has_channels: Whether the model's images have a channel axis. Otherwise (B, H, W) is a batch, too.
 
     Raises:
         InvalidTypeError: It is not an array of numbers.
@@ -34,7 +38,8 @@ def as_batch(image: ArrayLike) -> NDArray[Any]:
     if array.ndim == 2:
         return array[None, :, :, None]
     if array.ndim == 3:
-        return array[..., None] if len(array) == 1 else array[None]
+        is_batch = len(array) == 1 or (not has_channels and array.shape[-1] != 1)
+        return array[..., None] if is_batch else array[None]
     return array
 
 

@@ -49,8 +49,8 @@ class Visualizer:
 
     Pictures have the colors of the original, the color map ``"heat"``, unless another is given.
 
-    An image may have the shape (H, W), (H, W, C), (1, H, W) or (B, H, W, C). A single one gives arrays
-    (H, W), a batch of several gives arrays (B, H, W).
+    An image may have the shape (H, W), (H, W, C), (1, H, W) or (B, H, W, C); for a model that takes (B, H, W),
+    without channels, also that. A single one gives arrays (H, W), a batch of several gives arrays (B, H, W).
 
     Args:
         model: A Keras model.
@@ -90,7 +90,7 @@ class Visualizer:
             InputShapeError: Not what the model takes.
             NanLayerOutputError: A layer returned NaN or infinity.
         """
-        maps = self._maps(as_batch(input))
+        maps = self._maps(self._as_batch(input))
         self._heatmaps = {title: heatmaps.numpy() for title, heatmaps in maps.items()}
         return self.heat_map
 
@@ -104,7 +104,7 @@ class Visualizer:
             Arrays of the image's dtype and shape, without a channel axis of 1 and a batch axis of 1. See
             :func:`visualcnn_tf.render.blur.blur_by_importance` for the rule.
         """
-        images = as_batch(input)
+        images = self._as_batch(input)
         maps = self._maps(images)
         levels = blur_levels(tf.constant(images))
         self._blurmaps = {title: pick_blur(levels, heatmaps, images.dtype).numpy() for title, heatmaps in maps.items()}
@@ -213,6 +213,10 @@ class Visualizer:
         for number, tap in enumerate(taps, start=1):
             print(f"{number}. {tap.path} {'×'.join(str(n or '?') for n in tap.shape[1:])}")
         return [tap.path for tap in taps]
+
+    def _as_batch(self, image: npt.ArrayLike) -> Array:
+        plan = self._explained.plan
+        return as_batch(image, has_channels=plan is None or len(plan.inputs.specs[0].shape) > 3)
 
     def _maps(self, images: Array) -> dict[str, tf.Tensor]:
         """Return the heatmaps (B, H, W) of images (B, H, W, C) by the layer's number and path."""

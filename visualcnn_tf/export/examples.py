@@ -56,7 +56,12 @@ def png_files(images: np.ndarray) -> np.ndarray:
 
 
 def _noise(specs: Sequence[ModelInput], count: int) -> Arrays:
-    """Return numbers from 0 to 1; integers, such as a class index, are 0."""
+    """Return numbers from 0 to 1; integers, such as a class index, are 0, and texts a word."""
     rng = np.random.default_rng(0)
     shapes = {spec.name: (count, *(n or _UNKNOWN for n in spec.shape[1:])) for spec in specs}
-    return {spec.name: rng.uniform(0, 1, shapes[spec.name]).astype(spec.dtype) for spec in specs}
+    return {
+        spec.name: np.full(shapes[spec.name], b"word", object)
+        if spec.dtype == "string"
+        else rng.uniform(0, 1, shapes[spec.name]).astype(spec.dtype)
+        for spec in specs
+    }

@@ -7,11 +7,13 @@ activations with all of them.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
+import keras
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike
+import tensorflow as tf
+from numpy.typing import ArrayLike
 
 from visualcnn_tf._utils.checks import bad_value, quoted
 from visualcnn_tf.errors import InputShapeError
@@ -19,9 +21,10 @@ from visualcnn_tf.export.examples import batch_size
 from visualcnn_tf.export.types import Arrays
 from visualcnn_tf.introspect.inputs import ModelInput, ModelInputs
 
-#: Batches or single examples: arrays, dicts by name for several inputs, or tuples that start with one of these, such as
-#: ``(x, y)`` of a dataset for training.
-RepresentativeData: TypeAlias = Iterable[Any]
+#: Batches or single examples, in any form that ``predict`` or TensorFlow Lite takes: arrays, of several inputs dicts by
+#: name or lists; an iterable of these, or of tuples that start with one of them, such as ``(x, y)`` of a dataset for
+#: training; a function that returns such an iterable.
+RepresentativeData: TypeAlias = Iterable[Any] | Callable[[], Iterable[Any]] | keras.utils.PyDataset
 
 
 def check_data_is_used(data: RepresentativeData | None, verify: bool, unless: str = "") -> None:
@@ -53,13 +56,13 @@ def first_batch(data: RepresentativeData, inputs: ModelInputs, class_index: str 
         InputShapeError: If the model does not take the examples.
     """
     count = batch_size(inputs)
-    examples = read_examples(data, inputs.specs, class_index, enough=count)
+    examples = read_examples(data, inputs, class_index, enough=count)
     return next(in_batches(examples, count))
 
 
 def read_examples(
     data: RepresentativeData | None,
-    specs: Sequence[ModelInput],
+    inputs: ModelInputs,
     class_index: str | None = None,
     enough: float = math.inf,
 ) -> Arrays:
@@ -67,7 +70,7 @@ def read_examples(
 
     Args:
         data: The user's representative data.
-        specs: The inputs to read.
+        inputs: The inputs to read, those of the class index aside.
         class_index: The input that chooses the class to explain, if there is one. The data need not hold it: every
             example gets -1, the predicted class.
         enough: How many examples to read at least, if there are so many; the data may be endless.
@@ -76,12 +79,12 @@ def read_examples(
         InvalidArgumentError: If the data holds no examples, or NaN or infinity.
         InputShapeError: If the model does not take the examples.
     """
-    given_inputs = [spec for spec in specs if spec.name != class_index]
-    parts = list(_until(enough, _as_batches(data, given_inputs)))
+    specs = [spec for spec in inputs.specs if spec.name != class_index]
+    parts = list(_until(enough, _as_batches(data, specs)))
     if not sum(map(_length, parts)):
         raise bad_value("representative_data", "examples of the model's inputs", "none at all", "Pass some 100 inputs.")
-    examples = {spec.name: _joined(spec.name, [part[spec.name] for part in parts]) for spec in given_inputs}
-    if not all(np.isfinite(array).all() for array in examples.values()):
+    examples = {spec.name: _joined(spec.name, [part[spec.name] for part in parts]) for spec in specs}
+    if not all(np.isfinite(array).all() for array in examples.values() if array.dtype.kind == "f"):
         raise bad_value("representative_data", "finite", "NaN or infinite values", "Check the preprocessing.")
     if class_index is not None:
         examples[class_index] = np.full(_length(examples), -1, np.int32)
@@ -109,20 +112,61 @@ def _until(enough: float, parts: Iterator[Arrays]) -> Iterator[Arrays]:
 
 def _as_batches(data: RepresentativeData | None, specs: Sequence[ModelInput]) -> Iterator[Arrays]:
     """Yield each element of the data as arrays by name, the batch first."""
+    for element in _elements(data, len(specs)):
+        tensors = _by_input(element, specs)
+        yield {spec.name: _as_batch(tensor, spec) for spec, tensor in zip(specs, tensors, strict=True)}
+
+
+def _elements(data: Any, count: int) -> Iterable[Any]:
+    """Return what to iterate over, for a model with so many inputs."""
+    data = getattr(data, "input_gen", data)  # a `tf.lite.RepresentativeDataset`
+    if callable(data) and not isinstance(data, Iterable):
+        data = data()
+    if isinstance(data, keras.utils.PyDataset):
+        return (data[index] for index in range(data.num_batches or 0))
+    if isinstance(data, Mapping) or (count > 1 and _are_arrays(data) and len(data) == count):
+        return [data]  # all examples at once
     if not isinstance(data, Iterable):
         raise bad_value("representative_data", "an iterable of batches or examples", data, "Pass some 100 inputs.")
-    for element in data:
-        named = _by_name(element, [spec.name for spec in specs])
-        yield {spec.name: _as_batch(named[spec.name], spec) for spec in specs}
+    return data
 
 
-def _by_name(element: object, names: Sequence[str]) -> Mapping[str, Any]:
-    """Return an element of the data as a dict by the names of the inputs."""
-    given = element[0] if isinstance(element, tuple) else element
-    named: Mapping[str, Any] = given if isinstance(given, Mapping) else {names[0]: given}
-    if not set(names) <= set(named):
-        raise bad_value("representative_data", f"of dicts with the inputs {quoted(names)}", f"one with {quoted(named)}")
-    return named
+def _by_input(element: Any, specs: Sequence[ModelInput]) -> Sequence[Any]:
+    """Return an element of the data as one array for each input."""
+    names = [spec.name for spec in specs]
+    given = _without_labels(element, len(specs))
+    if isinstance(given, Mapping) and set(names) <= set(given):
+        return [given[name] for name in names]
+    if len(names) == 1 and not isinstance(given, Mapping):
+        is_wrapped = _are_arrays(given) and len(np.shape(given[0])) == len(specs[0].shape)
+        return [given[0] if is_wrapped else given]
+    if isinstance(given, (list, tuple)) and len(given) == len(names):
+        return given
+    received = f"a dict with {quoted(given)}" if isinstance(given, Mapping) else _described(given)
+    raise bad_value(
+        "representative_data", f"of dicts with the inputs {quoted(names)}, or of lists in this order", received
+    )
+
+
+def _without_labels(element: Any, count: int) -> Any:
+    """Return the inputs of an element: of ``(x, y)`` and ``(x, y, weights)`` the first, of ``(signature, x)`` x."""
+    if not isinstance(element, tuple) or not element:
+        return element
+    if isinstance(element[0], str):
+        return element[1]
+    is_inputs = count > 1 and _are_arrays(element)
+    return element if is_inputs else element[0]
+
+
+def _are_arrays(value: object) -> bool:
+    """Return whether a value is a list or tuple of arrays or tensors."""
+    return isinstance(value, (list, tuple)) and bool(value) and all(hasattr(each, "shape") for each in value)
+
+
+def _described(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return f"a {type(value).__name__} of {len(value)}"
+    return f"an array of shape {np.shape(value)}"
 
 
 def _as_batch(value: ArrayLike, spec: ModelInput) -> np.ndarray:
@@ -130,17 +174,17 @@ def _as_batch(value: ArrayLike, spec: ModelInput) -> np.ndarray:
     array, expected = np.asarray(value), spec.shape[1:]
     for batch in (array, array[np.newaxis], array[..., np.newaxis], array[np.newaxis, ..., np.newaxis]):
         shape = batch.shape[1:]
-        if len(shape) == len(expected) and all(b in (None, a) for a, b in zip(shape, expected, strict=True)):
-            return _numbers(batch, spec.dtype)
+        if batch.ndim == len(spec.shape) and all(b in (None, a) for a, b in zip(shape, expected, strict=True)):
+            return _typed(batch, spec.dtype)
     raise InputShapeError(
         f"`representative_data` must hold examples of shape {expected} for the input {spec.name!r}, or batches of "
         f"them. Received: {array.shape}. Resize the images as for the model."
     )
 
 
-def _numbers(array: np.ndarray, dtype: DTypeLike) -> np.ndarray:
+def _typed(array: np.ndarray, dtype: str) -> np.ndarray:
     try:
-        return array.astype(dtype, copy=False)
+        return array.astype(tf.as_dtype(dtype).as_numpy_dtype, copy=False)
     except (TypeError, ValueError):
         raise bad_value("representative_data", "of numbers", f"an array of {array.dtype}") from None
 

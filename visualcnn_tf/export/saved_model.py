@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -13,6 +13,7 @@ from visualcnn_tf._attach import check_model
 from visualcnn_tf._model import ExplainedModel
 from visualcnn_tf._utils.checks import as_path, bad_value, check_choice
 from visualcnn_tf.export.examples import example_inputs, png_files
+from visualcnn_tf.export.exported_module import exported_module
 from visualcnn_tf.export.image_decoder import ImageDecoder
 from visualcnn_tf.export.preprocess import Preprocess, as_pixels, preprocess_function
 from visualcnn_tf.export.representative_data import RepresentativeData, check_data_is_used, first_batch
@@ -25,7 +26,7 @@ from visualcnn_tf.export.signatures import (
     served_signatures,
     without_class_index,
 )
-from visualcnn_tf.export.types import Arrays, Signature
+from visualcnn_tf.export.types import Arrays
 from visualcnn_tf.export.warmup import write_warmup
 from visualcnn_tf.introspect.inputs import ModelInput
 from visualcnn_tf.io.atomic import next_version, whole_folder, writing
@@ -78,11 +79,11 @@ def export_saved_model(
             (install it with ``pip install --no-deps``, or it brings a second TensorFlow); without it none are written.
         png: Whether ``serving_bytes`` returns overlays as PNG files, ``"overlay_<layer path>_png_bytes"``, instead of
             their pixels. The model must have been attached with ``render="overlay"``.
-        representative_data: Inputs as the model gets them in use, preprocessed: an iterable of batches or single
-            examples (arrays, dicts by name for several inputs, or tuples that start with one of these). The written
-            model is compared with the model on the first of them (``serving_bytes`` on PNG files of them, unless
-            ``preprocess`` is a callable), and otherwise on noise from 0 to 1. None of them is kept in the SavedModel.
-            Of an iterator the first elements are used up.
+        representative_data: Inputs as the model gets them in use, preprocessed, in any form that ``predict`` or
+            TensorFlow Lite takes: arrays (of several inputs dicts by name or lists), or an iterable of batches or
+            single examples, which may be tuples such as ``(x, y)``. The written model is compared with the model on the
+            first of them (``serving_bytes`` on PNG files of them, unless ``preprocess`` is a callable), and otherwise
+            on noise from 0 to 1. None of them is kept in the SavedModel. Of an iterator the first elements are used up.
 
     Returns:
         The folder of the SavedModel. It is complete or, after an error, not there.
@@ -110,7 +111,7 @@ def export_saved_model(
     with whole_folder(target, overwrite, holds="saved_model.pb") as temporary:
         functions = served_signatures(explained, inputs, names, serving_bytes)
         with writing(target):
-            _write(explained, functions, temporary)
+            tf.saved_model.save(exported_module(explained), str(temporary), signatures=functions)
             if warmup:
                 write_warmup(temporary, explained.name, noise)
         if verify:
@@ -156,11 +157,3 @@ def _version_folder(path: Path, version: int | str | None) -> Path:
     if isinstance(version, bool) or not isinstance(version, int) or not 0 <= version < 2**63:
         raise bad_value("version", "a number of at least 0 that 64 bits can hold, 'next' or None", version)
     return path / str(version)
-
-
-def _write(model: keras.Model, functions: Mapping[str, Signature], folder: Path) -> None:
-    # Saving the Keras model itself makes a SavedModel that only Python can restore: the loader of TensorFlow Serving
-    # does not find its variables. It finds those of a plain module.
-    module = tf.Module()
-    module.variables_of_the_model = [variable.value for variable in model.variables]
-    tf.saved_model.save(module, str(folder), signatures=functions)

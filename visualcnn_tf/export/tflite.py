@@ -61,10 +61,11 @@ def export_tflite(
         quantize: None for float32. ``"float16"``: weights in half the space. ``"dynamic"``: weights in int8, a
             quarter of the space, and activations in float32. ``"int8"``: weights and activations of the model in int8,
             and the heatmaps computed from them in float32.
-        representative_data: Inputs as the model gets them in use, preprocessed: an iterable of batches or single
-            examples (arrays, dicts by name for several inputs, or tuples that start with one of these). ``"int8"``
-            needs about 100 of them to find the ranges of the activations. Every file is compared with the model on the
-            first of them, and otherwise on noise from 0 to 1. Of an iterator these are used up.
+        representative_data: Inputs as the model gets them in use, preprocessed, in any form that ``predict`` or
+            TensorFlow Lite takes: arrays (of several inputs dicts by name or lists), or an iterable of batches or
+            single examples, which may be tuples such as ``(x, y)``. ``"int8"`` needs about 100 of them to find the
+            ranges of the activations. Every file is compared with the model on the first of them, and otherwise on
+            noise from 0 to 1. Of an iterator these are used up.
         io_dtype: For ``"int8"``, the type of float inputs and outputs: ``"float32"`` (default), ``"int8"`` or
             ``"uint8"``.
         full_integer: For ``"int8"``, whether to compute the heatmaps in integers, too, for devices without
@@ -94,7 +95,7 @@ def export_tflite(
     _warn_that_check_is_lost(explained)
     inputs = with_batch_size(exported_inputs(explained), batch_size)
     if quantize == "int8":
-        int8 = int8.with_listed_data()
+        int8 = int8.with_arrays(inputs, _class_index(explained))
     examples = _verification_examples(explained, inputs, int8.representative_data)
     model = float32_copy(explained) if computes_in_half_precision(explained) else explained
     with frozen_weights():

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from visualcnn_tf._model import ExplainedModel
 from visualcnn_tf.errors import UnsupportedOperationError
+from visualcnn_tf.export.exported_module import exported_module
 from visualcnn_tf.export.types import Signature
 from visualcnn_tf.io.atomic import writing
 
@@ -28,12 +29,9 @@ def convert(model: keras.Model, functions: Mapping[str, Signature], quantize: st
         UnsupportedOperationError: If an operation is not built into TensorFlow Lite.
         PathNotWritableError: If the folder for temporary files cannot be written.
     """
-    module = tf.Module()
-    # As in SavedModels: from Keras's own tracking the converter would make variables that are never initialized.
-    module.variables_of_the_model = [variable.value for variable in model.variables]
     with tempfile.TemporaryDirectory() as folder:
         with writing(Path(folder)):
-            tf.saved_model.save(module, folder, signatures=functions)
+            tf.saved_model.save(exported_module(model), folder, signatures=functions)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(functions))
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         if quantize is not None:

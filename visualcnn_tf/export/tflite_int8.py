@@ -25,7 +25,7 @@ from visualcnn_tf.export.representative_data import RepresentativeData, in_batch
 from visualcnn_tf.export.tflite_interpreter import interpreter
 from visualcnn_tf.export.tflite_options import IO_DTYPES
 from visualcnn_tf.export.types import Arrays
-from visualcnn_tf.introspect.inputs import ModelInput
+from visualcnn_tf.introspect.inputs import ModelInput, ModelInputs
 
 _FEW = 10
 
@@ -42,9 +42,8 @@ def quantize_int8(
 
     Args:
         content: The content of the file.
-        representative_data: Batches or single examples as the model gets them in use, preprocessed; about 100 of them
-            show the ranges of the activations. Arrays, dicts by name for several inputs, or tuples that start with one
-            of these, as a ``tf.data.Dataset`` for training has.
+        representative_data: Inputs as the model gets them in use, preprocessed; about 100 of them show the ranges of
+            the activations. In any form that :data:`RepresentativeData` names.
         heatmaps: The names of the outputs to compute in float32.
         io_dtype: The type of float inputs and outputs: ``"float32"``, or ``"int8"`` or ``"uint8"``, whose scale and
             zero point the file holds. Heatmaps are rounded in their last step; those that are uint8 anyway stay as
@@ -62,7 +61,8 @@ def quantize_int8(
     check_choice("io_dtype", io_dtype, IO_DTYPES)
     signatures = _inputs_of_signatures(content)
     inputs = {spec.name: spec for specs in signatures.values() for spec in specs}
-    examples = read_examples(representative_data, list(inputs.values()), class_index)
+    taken = ModelInputs(dict.fromkeys(inputs, 0), tuple(inputs.values()))
+    examples = read_examples(representative_data, taken, class_index)
     _check_examples(examples)
     batch_size = next(iter(inputs.values())).shape[0] or 1
 

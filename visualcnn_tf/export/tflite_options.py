@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import keras
 
 from visualcnn_tf._model import ExplainedModel
 from visualcnn_tf._utils.checks import bad_value, check_choice, is_count
-from visualcnn_tf.export.representative_data import RepresentativeData, check_data_is_used
+from visualcnn_tf.export.representative_data import RepresentativeData, check_data_is_used, read_examples
+from visualcnn_tf.introspect.inputs import ModelInputs
 
 #: How the weights, and for int8 the activations, of a file may be stored.
 QUANTIZATIONS = (None, "float16", "dynamic", "int8")
@@ -31,10 +31,9 @@ class Int8Options:
     io_dtype: str | None
     full_integer: bool
 
-    def with_listed_data(self) -> Int8Options:
-        """Return the same options with data that can be read twice: for an example, and for the ranges."""
-        data = self.representative_data
-        return replace(self, representative_data=list(data)) if isinstance(data, Iterable) else self
+    def with_arrays(self, inputs: ModelInputs, class_index: str | None) -> Int8Options:
+        """Return the same options with all data as arrays by name, to be read twice: for an example, and for ranges."""
+        return replace(self, representative_data=read_examples(self.representative_data, inputs, class_index))
 
 
 def check_options(

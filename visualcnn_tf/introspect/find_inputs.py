@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import keras
@@ -10,8 +11,8 @@ import tensorflow as tf
 
 from visualcnn_tf._utils.checks import bad_value, quoted
 from visualcnn_tf._utils.types import Shape
-from visualcnn_tf.errors import InputShapeError
-from visualcnn_tf.introspect.inputs import ModelInput, ModelInputs, is_flat_dict, shape_text
+from visualcnn_tf.errors import InputShapeError, NotBuiltError
+from visualcnn_tf.introspect.inputs import ModelInput, ModelInputs, is_flat_dict, shape_of, shape_text
 
 #: The shape of one tensor, or a list or dict of shapes.
 Shapes: TypeAlias = "Shape | Sequence[Shapes] | Mapping[str, Shapes]"
@@ -19,7 +20,39 @@ Shapes: TypeAlias = "Shape | Sequence[Shapes] | Mapping[str, Shapes]"
 
 def model_inputs(model: keras.Model) -> ModelInputs | None:
     """Return the inputs of a model, or None for a subclassed model that was neither called nor built."""
-    return _symbolic_inputs(model) or _built_inputs(model)
+    return symbolic_inputs(model) or _built_inputs(model)
+
+
+def symbolic_inputs(model: keras.Model) -> ModelInputs | None:
+    """Return the inputs in ``model.inputs``, which functional models and built Sequentials have."""
+    tensors = getattr(model, "inputs", None)
+    if not tensors:
+        return None
+    structure = tensors[0] if isinstance(model, keras.Sequential) else getattr(model, "input", tensors)
+    if isinstance(structure, (list, tuple)) and len(structure) == 1:
+        structure = structure[0]
+    flat = keras.tree.flatten(structure)
+    # The key in a dict of inputs may differ from the name of the tensor.
+    keys = {id(tensor): key for key, tensor in structure.items()} if is_flat_dict(structure) else {}
+    specs = [ModelInput(keys.get(id(tensor), tensor.name), tuple(tensor.shape), str(tensor.dtype)) for tensor in flat]
+    return ModelInputs(keras.tree.map_structure(lambda _: 0, structure), tuple(specs))
+
+
+def inputs_of_call(model: keras.Model, inputs: Any) -> ModelInputs:
+    """Return the inputs of a model that nobody has described, from the tensors of its first call.
+
+    Raises:
+        NotBuiltError: where not even their ranks are known.
+    """
+    if any(shape_of(tensor) is None for tensor in keras.tree.flatten(inputs)):
+        raise NotBuiltError(
+            f"The inputs of {model.name!r} are not known before its first call, and these `inputs` don't tell their "
+            "shapes. Call it on a batch of arrays once, or attach with `input_shape=(height, width, channels)`."
+        )
+    shapes = keras.tree.map_structure(lambda tensor: (None, *tensor.shape[1:]), inputs)
+    found = _from_shapes(shapes, keras.config.floatx(), fixed=False)
+    tensors = zip(found.specs, found.flatten(inputs), strict=True)
+    return ModelInputs(found.structure, tuple(replace(spec, dtype=_type_of(tensor)) for spec, tensor in tensors))
 
 
 def image_inputs(model: keras.Model) -> ModelInputs:
@@ -39,13 +72,12 @@ def image_inputs(model: keras.Model) -> ModelInputs:
     return inputs
 
 
-def shaped_inputs(model: keras.Model, input_shape: Shapes, fixed: bool = True) -> ModelInputs:
+def shaped_inputs(model: keras.Model, input_shape: Shapes) -> ModelInputs:
     """Return the inputs of a model that was never built, or whose unknown sizes the caller fixes.
 
     Args:
         model: a Keras model, built or not.
         input_shape: shape of one example, without the batch, ``(28, 28, 1)``, or a list or dict of them.
-        fixed: whether inputs of other sizes are refused.
 
     Raises:
         InvalidArgumentError: for a malformed ``input_shape``, or one that contradicts the model.
@@ -53,7 +85,7 @@ def shaped_inputs(model: keras.Model, input_shape: Shapes, fixed: bool = True) -
     known = model_inputs(model)
     shapes = _with_batch(input_shape)
     if known is None:
-        return _from_shapes(shapes, keras.backend.floatx(), fixed)
+        return _from_shapes(shapes, keras.config.floatx(), fixed=True)
     flat = ModelInputs(shapes, known.specs).flatten(shapes) if isinstance(shapes, Mapping) else _flat_shapes(shapes)
     if len(flat) != len(known.specs):
         raise bad_value("input_shape", f"a shape for each of the inputs {quoted(known.names)}", input_shape)
@@ -63,23 +95,8 @@ def shaped_inputs(model: keras.Model, input_shape: Shapes, fixed: bool = True) -
         if not tf.TensorShape(shape).is_compatible_with(required):
             raise bad_value("input_shape", f"compatible with the model's {shape_text(spec.shape)}", input_shape)
         merged = tuple(a or b for a, b in zip(shape, spec.shape, strict=True))
-        specs.append(ModelInput(spec.name, merged, spec.dtype, fixed))
+        specs.append(ModelInput(spec.name, merged, spec.dtype))
     return ModelInputs(known.structure, tuple(specs))
-
-
-def _symbolic_inputs(model: keras.Model) -> ModelInputs | None:
-    """Return the inputs in ``model.inputs``, which functional models and built Sequentials have."""
-    tensors = getattr(model, "inputs", None)
-    if not tensors:
-        return None
-    structure = tensors[0] if isinstance(model, keras.Sequential) else getattr(model, "input", tensors)
-    if isinstance(structure, (list, tuple)) and len(structure) == 1:
-        structure = structure[0]
-    flat = keras.tree.flatten(structure)
-    # The key in a dict of inputs may differ from the name of the tensor.
-    keys = {id(tensor): key for key, tensor in structure.items()} if is_flat_dict(structure) else {}
-    specs = [ModelInput(keys.get(id(tensor), tensor.name), tuple(tensor.shape), str(tensor.dtype)) for tensor in flat]
-    return ModelInputs(keras.tree.map_structure(lambda _: 0, structure), tuple(specs))
 
 
 def _built_inputs(model: keras.Model) -> ModelInputs | None:
@@ -108,6 +125,12 @@ def _from_shapes(shapes: Any, dtype: str, fixed: bool) -> ModelInputs:
     return ModelInputs(structure, specs)
 
 
+def _type_of(tensor: Any) -> str:
+    """Return the type in which a model gets a tensor: Keras converts floats alone."""
+    dtype = tf.as_dtype(tensor.dtype)
+    return keras.config.floatx() if dtype.is_floating else dtype.name  # type: ignore[no-any-return]
+
+
 def _with_batch(input_shape: Shapes) -> Any:
     """Return a caller's shape, or list or dict of shapes, with the batch in front of each."""
     error = bad_value(
@@ -115,11 +138,11 @@ def _with_batch(input_shape: Shapes) -> Any:
     )
 
     def with_batch(shape: Shape) -> Shape:
-        if not shape or any(n is not None and n < 1 for n in shape):
+        if any(n is not None and n < 1 for n in shape):
             raise error
         return (None, *shape)
 
-    if not isinstance(input_shape, (tuple, list, Mapping)):
+    if not isinstance(input_shape, (tuple, list, Mapping)) or not input_shape:
         raise error
     try:
         return _map_shapes(with_batch, input_shape)

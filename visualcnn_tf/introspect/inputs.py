@@ -7,11 +7,14 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import keras
+import numpy as np
+import tensorflow as tf
 
 from visualcnn_tf._utils.checks import quoted
 from visualcnn_tf._utils.types import Shape
 from visualcnn_tf.errors import InputShapeError, InvalidTypeError
 
+_TEXT = "string"
 _ADVICE = {
     "batch": "For a single example, add the batch axis: x[np.newaxis].",
     "rank": "The number of axes differs.",
@@ -76,15 +79,13 @@ class ModelInputs:
             return [inputs[name] for name in self.names]
         return list(keras.tree.flatten(inputs))
 
-    def add_channel_axis(self, inputs: Any) -> Any:
-        """Return the inputs, with the last axis of size 1 where gray images ``(B, H, W)`` lack it."""
-        if len(keras.tree.flatten(inputs)) != len(self.specs) or isinstance(inputs, Mapping):
-            return inputs
-        flat = [
-            x[..., None] if len(x.shape) == len(spec.shape) - 1 else x
-            for x, spec in zip(self.flatten(inputs), self.specs, strict=True)
-        ]
-        return keras.tree.pack_sequence_as(inputs, flat)
+    def standardize(self, inputs: object) -> Any:
+        """Return checked tensors or arrays in the structure that the model's call takes, of the ranks that it takes.
+
+        As Keras's own models do, this adds or drops a last axis of size 1, so that gray images may lack it. Texts
+        become tensors, since Keras takes no arrays of them.
+        """
+        return self.pack([_as_taken(x, spec) for x, spec in zip(self.flatten(inputs), self.specs, strict=True)])
 
     def with_class_index(self, name: str) -> ModelInputs:
         """Return these inputs as a dict by name, with one more of this name: the class index of each image."""
@@ -96,6 +97,7 @@ class ModelInputs:
 
         Raises:
             InputShapeError: if they differ from those of the model.
+            InvalidTypeError: for texts where the model takes numbers, or numbers where it takes texts.
         """
         if isinstance(inputs, Mapping) and not isinstance(self.structure, Mapping):
             missing = sorted(set(self.names) - set(inputs))
@@ -107,25 +109,30 @@ class ModelInputs:
                 f"`inputs` must be {len(self.specs)} tensors, for {quoted(self.names)}. Received: {len(flat)}."
             )
         for spec, tensor in zip(self.specs, flat, strict=True):
-            if hasattr(tensor, "shape") and tensor.shape is not None:
-                _check_shape(spec, tuple(tensor.shape))
+            if hasattr(tensor, "dtype"):
+                _check_type(spec, tensor)
+            shape = shape_of(tensor)
+            if shape is not None:
+                _check_shape(spec, shape)
 
 
 def check_arrays(inputs: object) -> None:
-    """Check that inputs are arrays or tensors of numbers: for others Keras's errors are hard to understand.
+    """Check that inputs are arrays or tensors: for others Keras's errors are hard to understand.
 
     Raises:
-        InvalidTypeError: for strings, names of files, single numbers and None.
+        InvalidTypeError: for texts, names of files, single numbers and None.
     """
     leaves = keras.tree.flatten(inputs)
     is_none = bool(leaves) and all(leaf is None for leaf in leaves)
-    has_strings = any(_is_string(leaf) for leaf in leaves)
-    if has_strings or is_none or isinstance(inputs, (int, float)):
-        of_strings = " of texts or objects" if has_strings and not isinstance(inputs, (str, bytes)) else ""
-        raise InvalidTypeError(
-            f"`inputs` must be arrays or tensors of numbers. Received: {type(inputs).__name__}{of_strings}. "
-            "Read and decode files first."
-        )
+    texts = [leaf for leaf in leaves if isinstance(leaf, (str, bytes))]
+    if texts or is_none or isinstance(inputs, (int, float)):
+        raise _no_numbers(type(texts[0] if texts else inputs).__name__)
+
+
+def shape_of(tensor: Any) -> Shape | None:
+    """Return the static shape of an array, a tensor or a tensor spec, None where not even the rank is known."""
+    shape = getattr(tensor, "shape", None)
+    return None if shape is None or getattr(shape, "rank", 0) is None else tuple(shape)
 
 
 def is_flat_dict(structure: object) -> bool:
@@ -140,11 +147,37 @@ def shape_text(shape: Shape) -> str:
     return "(" + ", ".join(["B", *("?" if n is None else str(n) for n in shape[1:])]) + ")" if shape else "()"
 
 
-def _is_string(value: object) -> bool:
-    """Return whether a value is a string, or an array or tensor of strings or objects."""
-    dtype = getattr(value, "dtype", None)
-    is_array = getattr(dtype, "name", dtype) == "string" or getattr(dtype, "kind", "f") in "USO"
-    return isinstance(value, (str, bytes)) or is_array
+def _check_type(spec: ModelInput, tensor: Any) -> None:
+    dtype = tensor.dtype
+    is_text = getattr(dtype, "name", dtype) == _TEXT or getattr(dtype, "kind", "f") in "USO"
+    if is_text and spec.dtype != _TEXT:
+        raise _no_numbers(f"{type(tensor).__name__} of texts or objects", f" for the input {spec.name!r}")
+    if spec.dtype == _TEXT and not is_text:
+        raise InvalidTypeError(
+            f"`inputs` must be texts for the input {spec.name!r}. Received: {type(tensor).__name__} of "
+            f"{getattr(dtype, 'name', dtype)}. Pass an array of strings or bytes."
+        )
+
+
+def _no_numbers(received: str, which: str = "") -> InvalidTypeError:
+    return InvalidTypeError(
+        f"`inputs` must be arrays or tensors of numbers{which}. Received: {received}. Read and decode files first; "
+        "texts for a model that takes texts go into an array of strings."
+    )
+
+
+def _as_taken(tensor: Any, spec: ModelInput) -> Any:
+    """Return a tensor or an array of the rank of an input, of texts a tensor."""
+    if tensor is None:  # an optional input
+        return None
+    if spec.dtype == _TEXT and isinstance(tensor, np.ndarray):
+        tensor = tf.constant(tensor)
+    shape, expected = shape_of(tensor), spec.shape
+    if shape is None:
+        return tf.ensure_shape(tensor, expected if spec.fixed else (*[None] * len(expected[1:]), *expected[-1:]))
+    if len(shape) == len(expected):
+        return tensor
+    return tensor[..., tf.newaxis] if len(shape) < len(expected) else tensor[..., 0]
 
 
 def _check_shape(spec: ModelInput, shape: Shape) -> None:
@@ -160,8 +193,7 @@ def _mismatch(spec: ModelInput, shape: Shape) -> Literal["batch", "rank", "chann
     """Return what is wrong with the shape of an input, if anything."""
     expected = spec.shape
     channel_axis = len(expected) - 1
-    # Keras itself adds a missing last axis of size 1: gray images may come as (B, H, W).
-    given = (*shape, 1) if len(shape) == channel_axis and expected[-1] == 1 else shape
+    given = _as_keras_takes_it(shape, expected)
     axes = range(1, len(expected)) if spec.fixed else [channel_axis]
     wrong = [axis for axis in axes if len(given) == len(expected) and not _agree(given[axis], expected[axis])]
     if len(given) == len(expected) and not wrong:
@@ -171,6 +203,15 @@ def _mismatch(spec: ModelInput, shape: Shape) -> Literal["batch", "rank", "chann
     if len(given) != len(expected):
         return "rank"
     return "channels" if wrong == [channel_axis] else "size"
+
+
+def _as_keras_takes_it(shape: Shape, expected: Shape) -> Shape:
+    """Return a shape with or without a last axis of size 1, which Keras adds or drops where it has to."""
+    if len(shape) == len(expected) - 1 and expected[-1] == 1:
+        return (*shape, 1)
+    if len(shape) == len(expected) + 1 and shape[-1] == 1:
+        return shape[:-1]
+    return shape
 
 
 def _agree(size: int | None, other: int | None) -> bool:

@@ -43,6 +43,7 @@ class Method:
         name: the string that stands for the method with its default options.
         needs_gradients: whether it reads the gradients of a score with respect to the feature maps.
         needs_replay: whether it runs the model, or the part that follows the layer, again on changed values.
+        masks_input: whether it masks the image, rather than changing feature maps.
         fuses_signed: whether what it computes may be negative, before negative values are set to zero if they are.
         supports_integers: whether TensorFlow Lite can compute it in int8 throughout: its divisors do not round to zero.
     """
@@ -50,6 +51,7 @@ class Method:
     name: ClassVar[str] = ""
     needs_gradients: ClassVar[bool] = False
     needs_replay: ClassVar[bool] = False
+    masks_input: ClassVar[bool] = False
     fuses_signed: ClassVar[bool] = True
     supports_integers: ClassVar[bool] = False
 

@@ -34,6 +34,7 @@ class ScoreCAM(ChannelReplayMethod):
     """
 
     name: ClassVar[str] = "scorecam"
+    masks_input: ClassVar[bool] = True
 
     def cost(self, space: Sequence[int], channels: int) -> Cost:
         """Return one evaluation of the model for each channel that is tried."""

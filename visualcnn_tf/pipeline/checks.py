@@ -17,9 +17,11 @@ from visualcnn_tf.errors import (
 )
 from visualcnn_tf.gradients.backward import backward_pass
 from visualcnn_tf.gradients.graph_paths import connected, downstream_of
+from visualcnn_tf.introspect.inputs import ModelInputs
 from visualcnn_tf.introspect.outputs import flat_outputs
 from visualcnn_tf.introspect.trace import LayerCall, Trace
 from visualcnn_tf.methods.base import Method
+from visualcnn_tf.pipeline.masking import check_masking
 from visualcnn_tf.pipeline.tap import Tap
 from visualcnn_tf.pipeline.tap_requests import TapRequest
 from visualcnn_tf.targets.base import Target
@@ -32,12 +34,19 @@ _PRODUCTS = ("Conv2D", "Conv3D", "DepthwiseConv2dNative", "MatMul", "BatchMatMul
 
 
 def check_requests(
-    trace: Trace, requests: Sequence[TapRequest], taps: Sequence[Tap], output_index: int, name: str, target: Target
+    trace: Trace,
+    inputs: ModelInputs,
+    requests: Sequence[TapRequest],
+    taps: Sequence[Tap],
+    output_index: int,
+    name: str,
+    target: Target,
 ) -> None:
     """Check that each method can explain the target by its layer, and warn of what it costs.
 
     Args:
         trace: of the model.
+        inputs: what it takes.
         requests: what is tapped.
         taps: the taps of these requests.
         output_index: which of the model's outputs, flat, is explained.
@@ -47,6 +56,7 @@ def check_requests(
     Raises:
         NoGradientError: when no path leads from a layer to the score.
         NoFeatureMapError: for a layer that a method can't change: of unknown size, or with time steps.
+        InputShapeError: for a method that masks the image, where no input is one.
         InvalidArgumentError: for a target that the model's output can't serve.
     """
     output = flat_outputs(trace.outputs)[output_index]
@@ -61,6 +71,8 @@ def check_requests(
     for request, tap in zip(requests, taps, strict=True):
         if request.method.needs_replay:
             _check_replay(tap)
+            if request.method.masks_input:
+                check_masking(trace, tap, request.call, inputs)
             _warn_of_cost(tap, request.call, output)
 
 

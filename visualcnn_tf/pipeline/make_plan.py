@@ -9,7 +9,9 @@ from typing import Any
 import keras
 
 from visualcnn_tf._utils.checks import bad_value, check_choice, quoted
+from visualcnn_tf.errors import NotBuiltError
 from visualcnn_tf.heatmap.combine import resolve_weights
+from visualcnn_tf.introspect.find_inputs import inputs_of_call, symbolic_inputs
 from visualcnn_tf.introspect.fused_blocks import fused_blocks_to
 from visualcnn_tf.introspect.inputs import ModelInputs
 from visualcnn_tf.introspect.select import Selector
@@ -43,8 +45,25 @@ def make_plan(model: keras.Model, inputs: ModelInputs, options: Options) -> Plan
     weights = resolve_weights(options.combine_weights, options.combine, [request.call.path for request in requests])
     plan = _plan(trace, inputs, options, [*predictions, *classes], requests, weights)
     if plan.output_index is not None:
-        check_requests(trace, requests, plan.taps, plan.output_index, names[plan.output_index], options.resolved_target)
+        explained_output, target = names[plan.output_index], options.resolved_target
+        check_requests(trace, inputs, requests, plan.taps, plan.output_index, explained_output, target)
     return plan
+
+
+def plan_of_call(model: keras.Model, inputs: Any, options: Options) -> Plan:
+    """Make the plan of a model whose inputs were not known, from the inputs of its first call.
+
+    Raises:
+        NotBuiltError: when these do not tell what the model takes.
+    """
+    if options.resolved_target.takes_class_index and isinstance(inputs, Mapping) and CLASS_INDEX in inputs:
+        raise NotBuiltError(
+            f"The inputs of {model.name!r} are not known before its first call, so {CLASS_INDEX!r} can't be told from "
+            "them. Call it once without, or attach with `input_shape=(height, width, channels)`."
+        )
+    described = symbolic_inputs(model) or inputs_of_call(model, inputs)
+    plan = make_plan(model, described, options)
+    return replace(plan, inputs=symbolic_inputs(model) or described)
 
 
 def restore_plan(

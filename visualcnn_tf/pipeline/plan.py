@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import keras
 
 from visualcnn_tf.introspect.inputs import ModelInputs
 from visualcnn_tf.pipeline.outputs import OutputKind, OutputSpec
@@ -65,10 +67,36 @@ class Plan:
         return self.inputs if self.class_index is None else self.inputs.with_class_index(self.class_index)
 
     def split(self, inputs: Any) -> tuple[Any, Any]:
-        """Return what the model takes, and the class index or None, of what the explained model was given."""
-        if self.class_index is None or not isinstance(inputs, Mapping):
+        """Return what the model takes, and the class index or None, of what the explained model was given.
+
+        The class index is an entry of a dict, or the last one of a list.
+        """
+        if self.class_index is None:
             return inputs, None
+        if not isinstance(inputs, Mapping):
+            return (_unwrapped(inputs[:-1]), inputs[-1]) if self._ends_in_class_index(inputs) else (inputs, None)
         given = {name: tensor for name, tensor in inputs.items() if name != self.class_index}
         if set(given) == set(self.inputs.names):
             given = self.inputs.pack(self.inputs.flatten(given))
         return given, inputs.get(self.class_index)
+
+    def standardize(self, inputs: Any) -> Any:
+        """Return checked tensors or arrays in the structure and of the ranks that the explained model takes."""
+        given, class_index = self.split(inputs)
+        given = self.inputs.standardize(given)
+        return given if class_index is None else self.join(given, class_index)
+
+    def join(self, inputs: Any, class_index: Any) -> Any:
+        """Return a dict by name of what the model takes and the class index."""
+        named = dict(zip(self.inputs.names, self.inputs.flatten(inputs), strict=True))
+        return {**named, str(self.class_index): class_index}
+
+    def _ends_in_class_index(self, inputs: Any) -> bool:
+        if not isinstance(inputs, (list, tuple)):
+            return False
+        count = len(self.inputs.specs)
+        return len(inputs) == count + 1 or (len(inputs) == 2 and len(keras.tree.flatten(inputs[0])) == count)
+
+
+def _unwrapped(inputs: Sequence[Any]) -> Any:
+    return inputs[0] if len(inputs) == 1 else inputs

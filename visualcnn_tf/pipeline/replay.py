@@ -9,6 +9,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from visualcnn_tf.heatmap.size import spatial_axes
+from visualcnn_tf.introspect.inputs import ModelInputs
 from visualcnn_tf.introspect.outputs import flat_outputs
 from visualcnn_tf.introspect.record import recording
 from visualcnn_tf.methods.replay_protocol import Variations
@@ -37,11 +39,20 @@ class ModelReplay:
         tap: what is changed, and which score is returned.
         scores: what is explained.
         output_index: which of the model's outputs, flat, that is.
+        inputs: what the model takes.
     """
 
-    def __init__(self, model: keras.Model, run: ModelRun[CallLog], tap: Tap, scores: Scores, output_index: int) -> None:
+    def __init__(
+        self,
+        model: keras.Model,
+        run: ModelRun[CallLog],
+        tap: Tap,
+        scores: Scores,
+        output_index: int,
+        inputs: ModelInputs,
+    ) -> None:
         self.model, self.run, self.tap = model, run, tap
-        self.scores, self.output_index = scores, output_index
+        self.scores, self.output_index, self.inputs = scores, output_index, inputs
 
     def on_maps(self, change: Variations, spatial_mean: Variations, count: int) -> tf.Tensor:
         """Return the scores ``(B, count)`` with changed feature maps of the tapped layer, whose mean is known too."""
@@ -69,18 +80,19 @@ class ModelReplay:
 
     def on_images(self, masks: Variations, count: int) -> tf.Tensor:
         """Return the scores ``(B, count)`` of images times maps, which are resized to them and scaled to [0, 1]."""
-        inputs, index = self.run.inputs, self.tap.reference_input or 0
-        flat = keras.tree.flatten(inputs)
-        image = flat[index]
-        channel_axis = 1 if self.tap.data_format == "channels_first" else image.shape.rank - 1
-        space = [size for axis, size in enumerate(image.shape) if axis not in (0, channel_axis)]
+        inputs, index = self.inputs.flatten(self.run.inputs), self.tap.reference_input or 0
+        image = inputs[index]
+        axes = spatial_axes(image.shape.rank, len(self.tap.space), self.tap.data_format)
+        space = [image.shape[axis] for axis in axes]
 
         def scores(numbers: tf.Tensor) -> tf.Tensor:
             maps = normalize_maps(resize(_flat(masks(numbers)), space), "minmax")
-            images = repeat_images(flat, numbers.shape[0], image)
-            masked = tf.cast(images[index], tf.float32) * tf.expand_dims(maps, channel_axis)
-            images[index] = tf.cast(masked, image.dtype)
-            return self._scores(keras.tree.pack_sequence_as(inputs, images), numbers.shape[0])
+            for axis in set(range(1, image.shape.rank)) - set(axes):  # the channels, if there are any
+                maps = tf.expand_dims(maps, axis)
+            repeated = repeat_images(inputs, numbers.shape[0], image)
+            masked = tf.cast(tf.cast(repeated[index], tf.float32) * maps, image.dtype)
+            changed = [*repeated[:index], masked, *repeated[index + 1 :]]
+            return self._scores(self.inputs.pack(changed), numbers.shape[0])
 
         return _in_chunks(scores, count, _IMAGES_AT_A_TIME // math.prod(space), image.shape[0])
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+import contextlib
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, cast
 
 import keras
 import tensorflow as tf
 
-from visualcnn_tf.errors import NoGradientError
+from visualcnn_tf.errors import NanLayerOutputError, NoGradientError
 from visualcnn_tf.gradients.backward import backward_pass
 from visualcnn_tf.heatmap.combine import combine_maps
 from visualcnn_tf.heatmap.layer import FeatureMapFusion
@@ -28,8 +29,8 @@ from visualcnn_tf.pipeline.replay import ModelReplay
 from visualcnn_tf.pipeline.tap import Tap
 from visualcnn_tf.targets.graph_scores import Scores
 
-#: Stands before the layer's name in the error of a failed numerics check.
-NOT_FINITE = "NaN or infinite activations in the layer "
+# Stands before the layer's name in the error of a failed numerics check.
+_NOT_FINITE = "NaN or infinite activations in the layer "
 
 #: The gradients of each score of the target, by its index and the tensor's reference.
 Gradients: TypeAlias = dict[tuple[int, Hashable], tf.Tensor | None]
@@ -78,11 +79,13 @@ class Pipeline:
         self.fusions = [options.fusion(tap.method, tap.data_format, tap.key) for tap in plan.taps]
         layers = named_layers(model) if plan.fused_blocks else {}
         self.fused_blocks = [FusedBlock([layers[path] for path in paths]) for paths in plan.fused_blocks]
+        self.in_graph = tf.function(self.__call__, autograph=False, reduce_retracing=True)
 
-    def __call__(self, inputs: Any, training: bool | None) -> dict[str, tf.Tensor]:
+    def __call__(self, inputs: Any, training: bool) -> dict[str, tf.Tensor]:
         """Run the model, and return all outputs by name, in the order of the plan."""
         plan, options = self.plan, self.options
-        model_inputs, class_index = plan.split(inputs)
+        given, class_index = plan.split(inputs)
+        model_inputs = plan.inputs.standardize(given)
         run = run_model(self.model, plan.taps, self.fused_blocks, model_inputs, training)
         images = plan.inputs.flatten(model_inputs)
         context = _Context(run, images)
@@ -124,7 +127,7 @@ class Pipeline:
     def _fused(self, tap: Tap, fusion: FeatureMapFusion, activations: tf.Tensor, context: _Context) -> FusedMap:
         """Return the fused map of a tap."""
         if self.options.check_numerics:
-            activations = tf.debugging.check_numerics(activations, f"{NOT_FINITE}{tap.path!r}")
+            activations = tf.debugging.check_numerics(activations, f"{_NOT_FINITE}{tap.path!r}")
         given: Any = activations
         if tap.method.needs_gradients:
             given = [activations, context.gradients_of(tap)]
@@ -137,7 +140,7 @@ class Pipeline:
     def _replayed(self, tap: Tap, activations: tf.Tensor, context: _Context) -> tf.Tensor:
         """Return the map of a method that needs a replay, as feature maps of one channel."""
         run, scores = cast(ModelRun[CallLog], context.run), cast(Scores, context.scores)
-        replay = ModelReplay(self.model, run, tap, scores, self.plan.output_index or 0)
+        replay = ModelReplay(self.model, run, tap, scores, self.plan.output_index or 0, self.plan.inputs)
         activations = tf.cast(to_channels_last(activations, tap.data_format), tf.float32)
         maps = tap.method(activations, replay)  # type: ignore[operator]
         maps = tf.nn.relu(maps) if tap.method.keeps_positive else maps
@@ -178,3 +181,18 @@ def _gradients(run: ModelRun[OutputRecorder], taps: Sequence[Tap], scores: Score
         result = backward_pass([scores.result], [seed], list(sources.values()), classes)
         found |= {(index, source): gradient for source, gradient in zip(sources, result.of, strict=True)}
     return found
+
+
+@contextlib.contextmanager
+def naming_the_layer() -> Iterator[None]:
+    """Turn TensorFlow's error for a failed numerics check into ours."""
+    try:
+        yield
+    except tf.errors.InvalidArgumentError as error:
+        if _NOT_FINITE not in error.message:
+            raise
+        layer = error.message.split(_NOT_FINITE)[1].split("'")[1]
+        raise NanLayerOutputError(
+            f"`inputs` give NaN or infinite activations in the layer {layer!r}. Check the input and the weights; "
+            "without `check_numerics` such an image gets an all-zero heatmap."
+        ) from None
