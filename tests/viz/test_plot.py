@@ -178,12 +178,17 @@ BODY = "resnet/encoder/stage_"
     [
         (["a/conv", "b/conv"], ["a/conv", "b/conv"]),
         ([f"{BODY}1/conv", f"{BODY}2/conv"], ["stage_1/conv", "stage_2/conv"]),
+        ([f"{BODY}1/conv", f"{BODY}2/conv", "top_conv"], ["stage_1/conv", "stage_2/conv", "top_conv"]),
         ([f"{BODY}1/body/deep/conv", f"{BODY}2/body/deep/conv"], ["stage_1/…/conv", "stage_2/…/conv"]),
-        ([f"{BODY}1/a/relu", f"{BODY}1/b/relu", f"{BODY}2/relu"], ["stage_1/a/relu", "stage_1/b/relu", "stage_2/relu"]),
+        ([f"{BODY}1/a/relu", f"{BODY}1/b/relu", f"{BODY}2/relu"], ["a/relu", "b/relu", "stage_2/relu"]),
+        (
+            [f"{BODY}{n}/{one}/{last}" for n in (1, 2) for one in "ab" for last in ("x", "y")],
+            [f"stage_{n}/{one}/{last}" for n in (1, 2) for one in "ab" for last in ("x", "y")],
+        ),
         (["a_backbone_with_a_long_name/out_relu"], ["out_relu"]),
         (["a_backbone_with_a_long_name/out", "out"], ["a_backbone_with_a_long_name/out", "out"]),
         (["block_13_expand_depthwise_relu"], ["block_13_expand_depthwise_relu"]),
-        (["a_backbone_with_a_long_name/x", "a_backbone_with_a_long_name/x/y"], ["x", "x/y"]),
+        (["a_backbone_with_a_long_name/x", "a_backbone_with_a_long_name/x/y"], ["x", "y"]),
     ],
 )
 def test_long_paths_are_shortened_to_what_differs(paths, short):

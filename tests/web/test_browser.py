@@ -219,7 +219,7 @@ def test_the_name_of_a_chosen_file_is_shown(report: dict[str, Any]):
 
 
 def test_long_names_of_layers_are_shortened_in_the_menu(report: dict[str, Any]):
-    assert report["longNames"]["options"] == ["stage_1", "stage_2"]
+    assert report["longNames"]["options"] == ["…encoder_stage_1", "…encoder_stage_2"]
     assert report["longNames"]["full"] == "a_backbone_with_a_long_name_encoder_stage_1"
 
 

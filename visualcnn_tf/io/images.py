@@ -48,7 +48,7 @@ def read_image(path: Path, channels: int) -> tf.Tensor:
         ImageReadError: If the file is missing, or is not an image that can be read.
     """
     if not path.is_file():
-        raise ImageReadError(f"There is no image file `{path}`.")
+        raise ImageReadError(f"There is no image file or folder `{path}`.")
     try:
         return _decode(tf.constant(path.read_bytes()), channels)
     except tf.errors.InvalidArgumentError as error:

@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
-from itertools import takewhile
 
 
 def short_paths(paths: Iterable[str], width: int) -> dict[str, str]:
-    """Return what tells paths of layers from each other; the paths themselves if none is longer than ``width``.
+    """Return what tells paths of layers from each other: paths up to ``width`` as they are, of longer ones the end.
 
-    What all of them begin with is left out, and so is what lies between the first part that differs and the layer's
-    own name, if it tells nothing.
+    The end is the shortest that no other path has. What lies between its first part and the layer's own name is left
+    out, too, if it tells nothing.
 
     Example:
-        >>> short_paths(["net/encoder/block_1/body/conv", "net/encoder/block_2/body/conv"], width=18)
-        {'net/encoder/block_1/body/conv': 'block_1/…/conv', 'net/encoder/block_2/body/conv': 'block_2/…/conv'}
+        >>> list(short_paths(["net/encoder/a/body/conv", "net/encoder/b/body/conv", "top"], width=18).values())
+        ['a/…/conv', 'b/…/conv', 'top']
     """
-    parts = {path: path.split("/") for path in paths}
-    if all(len(path) <= width for path in parts):
-        return {path: path for path in parts}
-    alike = takewhile(lambda column: len(set(column)) == 1, zip(*(part[:-1] for part in parts.values()), strict=False))
-    shared = len(list(alike))
-    ends = {path: part[shared:] for path, part in parts.items()}
-    brief = {path: "/".join(end if len(end) < 3 else [end[0], "…", end[-1]]) for path, end in ends.items()}
-    return brief if len(set(brief.values())) == len(brief) else {path: "/".join(end) for path, end in ends.items()}
+    known = dict.fromkeys(paths)
+    ends = Counter(end for path in known for end in _ends(path))
+    short = {
+        path: path if len(path) <= width else next((end for end in _ends(path) if ends[end] == 1), path)
+        for path in known
+    }
+    brief = {path: _without_middle(end) if len(path) > width else end for path, end in short.items()}
+    taken = Counter(brief.values())
+    return {path: brief[path] if taken[brief[path]] == 1 else end for path, end in short.items()}
+
+
+def _ends(path: str) -> list[str]:
+    """Return all that a path ends in, part by part, the shortest first."""
+    parts = path.split("/")
+    return ["/".join(parts[start:]) for start in reversed(range(len(parts)))]
+
+
+def _without_middle(path: str) -> str:
+    parts = path.split("/")
+    return "/".join([parts[0], "…", parts[-1]]) if len(parts) > 2 else path
