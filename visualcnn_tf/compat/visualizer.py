@@ -29,6 +29,7 @@ from visualcnn_tf.ops.normalize import normalize_maps
 from visualcnn_tf.ops.resize import resize as resize_maps
 from visualcnn_tf.render.blur import blur_levels, pick_blur
 from visualcnn_tf.render.overlay import colorize
+from visualcnn_tf.viz.short_paths import short_paths
 from visualcnn_tf.viz.sizes import scaled
 from visualcnn_tf.viz.windows import Tile, show
 
@@ -37,6 +38,7 @@ Array = npt.NDArray[Any]
 SMALL = 14
 """Pixels: a layer of less height or width is small."""
 
+_NAME = 40  # letters of a layer's name above a picture; longer ones are shortened
 _COLORMAP = "heat"  # the colors of the original, not the default of this package
 
 
@@ -228,12 +230,13 @@ class Visualizer:
             )
         outputs = self._explained(images.astype(np.float32))
         maps: dict[str, tf.Tensor] = {}
+        names = short_paths((tap.path for tap in self._explained.taps), _NAME)
         for tap in self._explained.taps:
             raw = outputs[tap.key]
             if _is_small(raw.shape[1:]) and not self.small_layers:
                 _warn_of_small_layer(tap.path, raw.shape[1:])
                 continue
-            title = f"{len(maps) + 1}. {tap.path}"
+            title = f"{len(maps) + 1}. {names[tap.path]}"
             maps[title] = normalize_maps(resize_maps(raw, size), "minmax")
         return maps
 

@@ -17,12 +17,15 @@ from visualcnn_tf._utils.checks import as_path, bad_value
 from visualcnn_tf.errors import MissingExtraError
 from visualcnn_tf.io.atomic import write_file
 from visualcnn_tf.viz.sizes import scaled
+from visualcnn_tf.viz.text_size import FONT, text_width
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _DPI = 100
 _TITLE = 24  # pixels above each picture of a figure
+_TITLE_FONT = 10  # points
+_NUMBER = 3  # letters at the beginning of a title
 _GAP = 8  # pixels between its columns
 _FILES_ONLY = ("agg", "cairo", "pdf", "pgf", "ps", "svg", "template")  # Matplotlib's backends without windows
 
@@ -49,13 +52,13 @@ def show(tiles: Sequence[Tile], width: int | None, path: str | os.PathLike[str] 
         MissingExtraError: Matplotlib is not installed.
     """
     try:
-        from matplotlib.figure import Figure
+        from matplotlib import figure as matplotlib_figure
     except ImportError as error:
         raise MissingExtraError(
             'Pictures are shown with Matplotlib. Install it with: pip install "visualcnn-tf[plot]"'
         ) from error
     file = None if path is None else as_path("path", path)
-    figure = Figure()
+    figure = matplotlib_figure.Figure()
     _draw(figure, tiles, width)
     if file is None:
         show_figure(figure, "`path` chooses another file")
@@ -118,4 +121,12 @@ def _draw(figure: Figure, tiles: Sequence[Tile], width: int | None) -> None:
         box = (left, bottom, width / across, height / down)
         ax = figure.add_axes(box, xticks=[], yticks=[], frame_on=False)
         ax.imshow(picture, interpolation="nearest", aspect="auto")
-        ax.set_title(title, fontsize=10, pad=4, parse_math=False)  # a name may hold dollar signs
+        # A name may hold dollar signs.
+        ax.set_title(_fitted(title, width), fontsize=_TITLE_FONT, pad=4, parse_math=False)
+
+
+def _fitted(title: str, width: int) -> str:
+    """Return a title no wider than a picture: its number and its end, if it does not fit."""
+    cuts = [title, *(f"{title[:_NUMBER]}…{title[start:]}" for start in range(_NUMBER + 1, len(title)))]
+    scale = _DPI * _TITLE_FONT / FONT
+    return next((cut for cut in cuts if scale * text_width([cut]) <= width), "")
