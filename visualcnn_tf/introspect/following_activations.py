@@ -7,12 +7,12 @@ from collections.abc import Iterable
 import keras
 
 from visualcnn_tf.introspect.graph import CallGraph
-from visualcnn_tf.introspect.layer_kinds import ACTIVATIONS
+from visualcnn_tf.introspect.layer_kinds import ACTIVATIONS, NORMALIZATIONS
 from visualcnn_tf.introspect.trace import LayerCall, Trace
 
 _FOLLOWING = ACTIVATIONS.union(
+    NORMALIZATIONS,
     ["Activation"],
-    ["BatchNormalization", "GroupNormalization", "LayerNormalization", "RMSNormalization", "UnitNormalization"],
     ["Dropout", "GaussianDropout", "GaussianNoise", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"],
 )
 
@@ -38,4 +38,5 @@ def _last_following(graph: CallGraph, call: LayerCall) -> LayerCall:
 
 def _follows(call: LayerCall, before: LayerCall) -> bool:
     is_known = isinstance(call.layer, keras.Operation) and type(call.layer).__name__ in _FOLLOWING
-    return is_known and call.shape == before.shape
+    # A normalization of all time steps of a ConvLSTM does not tell that it has them.
+    return is_known and call.shape == before.shape and call.spatial_shape == before.spatial_shape

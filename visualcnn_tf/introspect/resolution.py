@@ -9,12 +9,10 @@ from dataclasses import dataclass
 import keras
 
 from visualcnn_tf.introspect.graph import CallGraph
-from visualcnn_tf.introspect.layer_kinds import BORDER_LAYERS, CONV_LAYERS
+from visualcnn_tf.introspect.layer_kinds import CONV_LAYERS
+from visualcnn_tf.introspect.moving import is_border
+from visualcnn_tf.introspect.sizes import NEW_RESOLUTION, is_map, largest_ratio
 from visualcnn_tf.introspect.trace import LayerCall
-
-# From this ratio between the sizes of two maps on, they belong to different resolutions; a convolution with
-# padding="valid", which trims the border, does not start a new one.
-_NEW_RESOLUTION = 1.5
 
 
 @dataclass(frozen=True, order=True)
@@ -40,11 +38,14 @@ def resolutions(graph: CallGraph) -> dict[LayerCall, Resolution]:
     """Return the resolution of each call's output."""
     found: dict[LayerCall, Resolution] = {}
     shapes: dict[LayerCall, tuple[int | None, ...]] = {}
+    sequences = _sequences(graph)
     for call in graph.calls:
         sources = graph.sources[call]
+        shape = call.spatial_shape
+        if call in sequences and not call.returns_sequence:
+            shape = shape[1:]
         # A border that is only padded or cropped does not count.
-        is_border = isinstance(call.layer, BORDER_LAYERS) and len(sources) == 1
-        shapes[call] = shapes[sources[0]] if is_border else call.spatial_shape
+        shapes[call] = shapes[sources[0]] if is_border(call, sources) else shape
         # A gate (squeeze and excitation) or an embedding has no size of its own: the source with a map decides.
         deciding = [source for source in sources if is_map(shapes[source])] or sources
         after = [found[source].after(_halvings(call.layer, shapes[source], shapes[call])) for source in deciding]
@@ -52,25 +53,24 @@ def resolutions(graph: CallGraph) -> dict[LayerCall, Resolution]:
     return found
 
 
-def is_map(spatial_shape: Sequence[int | None]) -> bool:
-    """Return whether a spatial shape has more than one position."""
-    return any(n is None or n > 1 for n in spatial_shape)
+def _sequences(graph: CallGraph) -> set[LayerCall]:
+    """Return the calls with one map for each time step, ``(B, T, h, w, C)``: of ConvLSTMs, and what works on these."""
+    found: set[LayerCall] = set()
+    for call in graph.calls:
+        follows = any(source in found and len(source.shape) == len(call.shape) for source in graph.sources[call])
+        if call.returns_sequence or follows:
+            found.add(call)
+    return found
 
 
 def _halvings(layer: keras.Operation, before: Sequence[int | None], after: Sequence[int | None]) -> int:
     """Return how often the size halves from a layer's input to its output; negative where it doubles."""
     if len(before) != len(after) or not is_map(before) or not is_map(after) or _has_stride_one(layer):
         return 0
-    ratio = _largest_ratio(before, after)
-    if max(ratio, 1 / ratio) < _NEW_RESOLUTION:
+    ratio = largest_ratio(before, after)
+    if max(ratio, 1 / ratio) < NEW_RESOLUTION:
         return 0
     return round(math.log2(ratio)) or (1 if ratio > 1 else -1)
-
-
-def _largest_ratio(before: Sequence[int | None], after: Sequence[int | None]) -> float:
-    """Return the ratio of sizes along the axis on which it is farthest from 1."""
-    ratios = [m / n for m, n in zip(before, after, strict=True) if m and n]
-    return max(ratios, key=lambda ratio: max(ratio, 1 / ratio), default=1.0)
 
 
 def _has_stride_one(layer: keras.Operation) -> bool:

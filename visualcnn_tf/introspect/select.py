@@ -36,7 +36,7 @@ class Selector:
     Attributes:
         trace: the trace of the model on these inputs.
         output_index: index of the one output whose layers presets choose from, among all outputs, flat; None for
-            all outputs.
+            the outputs that presets aim at by themselves.
     """
 
     def __init__(self, model: keras.Model, inputs: ModelInputs) -> None:
@@ -207,6 +207,12 @@ class Selector:
         before = [other for other in maps if order(other) < order(call)]
         nearest = before[-1:] or maps[:1]
         return f" The nearest layer that has one is {nearest[0].path!r}." if nearest else ""
+
+
+def uses_presets(layers: Any) -> bool:
+    """Return whether any of the selectors, one or a list of them, is a preset."""
+    selectors = layers if isinstance(layers, (list, tuple, set, frozenset)) else [layers]
+    return any(selector is None or (isinstance(selector, str) and selector in PRESETS) for selector in selectors)
 
 
 def _is_pattern(selector: str) -> bool:

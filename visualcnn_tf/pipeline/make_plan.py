@@ -14,7 +14,7 @@ from visualcnn_tf.heatmap.combine import resolve_weights
 from visualcnn_tf.introspect.find_inputs import inputs_of_call, symbolic_inputs
 from visualcnn_tf.introspect.fused_blocks import fused_blocks_to
 from visualcnn_tf.introspect.inputs import ModelInputs
-from visualcnn_tf.introspect.select import Selector
+from visualcnn_tf.introspect.select import Selector, uses_presets
 from visualcnn_tf.introspect.trace import Trace, trace_model
 from visualcnn_tf.pipeline.checks import check_requests, gradient_fallbacks
 from visualcnn_tf.pipeline.options import Options
@@ -36,10 +36,12 @@ def make_plan(model: keras.Model, inputs: ModelInputs, options: Options) -> Plan
     trace = selector.trace
     predictions = model_outputs(model, trace)
     names = [output.name for output in predictions]
-    selector.output_index = names.index(options.output) if options.output in names else None
+    if options.output is not None:
+        check_choice("output", options.output, names)
+        selector.output_index = names.index(options.output)
     calls = selector.select(options.layers, options.after_activation)
     requests = requested_taps(calls, options)
-    _check_effect(requests, options)
+    _check_effect(requests, names, options)
     classes = _classes(requests, names, options)
     requests = with_unique_keys(requests, [*names, *(output.name for output in classes)])
     weights = resolve_weights(options.combine_weights, options.combine, [request.call.path for request in requests])
@@ -139,7 +141,7 @@ def _output_index(output: str | None, names: Sequence[str]) -> int:
     return list(names).index(output)
 
 
-def _check_effect(requests: Sequence[TapRequest], options: Options) -> None:
+def _check_effect(requests: Sequence[TapRequest], names: Sequence[str], options: Options) -> None:
     """Raise for options that would have no effect with the methods that are asked for."""
     if _explains_target(requests):
         if options.compile_fused_blocks:
@@ -148,9 +150,17 @@ def _check_effect(requests: Sequence[TapRequest], options: Options) -> None:
                 "compile_fused_blocks", "False with methods that explain a target", True, "Use `jit_compile` alone."
             )
         return
-    for name, value, default in (("target", options.resolved_target, Predicted()), ("output", options.output, None)):
-        if value != default:
-            allowed = "'predicted'" if name == "target" else "None"
-            raise bad_value(
-                name, f"{allowed} with methods that explain no class", value, "Use a method such as 'gradcam'."
-            )
+    if options.resolved_target != Predicted():
+        raise bad_value(
+            "target",
+            "'predicted' with methods that explain no class",
+            options.resolved_target,
+            "Use a method such as 'gradcam'.",
+        )
+    if options.output is not None and (len(names) == 1 or not uses_presets(options.layers)):
+        raise bad_value(
+            "output",
+            "None where `layers` are named or there is one output, with methods that explain no class",
+            options.output,
+            "Use a method such as 'gradcam'. Presets choose layers that lead to `output`.",
+        )

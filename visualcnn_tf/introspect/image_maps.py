@@ -1,0 +1,88 @@
+"""Which calls of a model have maps of its image, signal or volume, not tensors of other meaning with as many axes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import keras
+
+from visualcnn_tf.introspect.graph import CallGraph
+from visualcnn_tf.introspect.layer_kinds import ATTENTION_LAYERS, CONV_LAYERS, CONV_LSTM_LAYERS
+from visualcnn_tf.introspect.sizes import Space, has_aspect_of, is_map, space_of
+from visualcnn_tf.introspect.trace import LayerCall, Trace
+from visualcnn_tf.introspect.upstream import upstream
+
+
+def graph_to_outputs(trace: Trace) -> CallGraph:
+    """Link the calls that the model's outputs are computed from."""
+    needed = upstream(*trace.output_tensors)
+    return CallGraph(call for call in trace.calls if _is_node(call) and call.tensor.ref() in needed)
+
+
+def learned_calls(graph: CallGraph) -> list[LayerCall]:
+    """Return the calls that a layer with weights, a convolution or a pooling layer has contributed to."""
+    return graph.descendants(call for call in graph.calls if _learns(call.layer))
+
+
+def image_maps(trace: Trace, graph: CallGraph, learned: Sequence[LayerCall]) -> list[LayerCall]:
+    """Return those of the learned calls that have maps of the model's image.
+
+    Their spatial axes are as many as those of the model's convolutions. A convolution has such maps, and so has what
+    keeps their size, or has the aspect of the image; others, such as attention scores, which have axes of heads and
+    tokens, do not.
+    """
+    maps = _outside_attention(trace, [call for call in learned if is_map(call.spatial_shape)])
+    rank = _spatial_rank(trace, maps)
+    images = [space[-rank:] for space in image_spaces(trace) if len(space) >= rank]
+    found: dict[LayerCall, None] = {}
+    for call in maps:
+        sources = [source for source in graph.sources[call] if source in found]
+        if len(call.spatial_shape) == rank and (
+            isinstance(call.layer, CONV_LAYERS)
+            or any(source.spatial_shape == call.spatial_shape for source in sources)
+            or not images
+            or any(has_aspect_of(call.spatial_shape, image) for image in images)
+        ):
+            found[call] = None
+    return list(found)
+
+
+def data_format(trace: Trace) -> str:
+    """Return where a model's images have their channels: where its convolutions have them."""
+    formats = (call.data_format for call in trace.calls if isinstance(call.layer, CONV_LAYERS))
+    return next(formats, "channels_last")
+
+
+def image_spaces(trace: Trace) -> list[Space]:
+    """Return the spatial shapes of the model's inputs that have any."""
+    spaces = [space_of(tuple(tensor.shape), data_format(trace)) for tensor in trace.inputs]
+    return [space for space in spaces if space]
+
+
+def _spatial_rank(trace: Trace, maps: Sequence[LayerCall]) -> int:
+    """Return how many spatial axes the model's feature maps have.
+
+    It is that of the convolutions, of ConvLSTMs before all others; without any, that of the image if there are such
+    maps; else the highest.
+    """
+    for kinds in (CONV_LSTM_LAYERS, CONV_LAYERS):
+        of_kind = [len(call.spatial_shape) for call in maps if isinstance(call.layer, kinds)]
+        if of_kind:
+            return max(of_kind)
+    ranks = {len(call.spatial_shape) for call in maps}
+    return max(ranks.intersection(map(len, image_spaces(trace))) or ranks, default=0)
+
+
+def _is_node(call: LayerCall) -> bool:
+    is_tensor = call.tensor is not None and not call.untappable_because
+    return is_tensor and call.is_first_time_step and not isinstance(call.layer, keras.layers.TimeDistributed)
+
+
+def _learns(layer: keras.Operation) -> bool:
+    has_weights = bool(getattr(layer, "weights", None)) and not isinstance(layer, keras.layers.Normalization)
+    return has_weights or isinstance(layer, CONV_LAYERS)
+
+
+def _outside_attention(trace: Trace, calls: Sequence[LayerCall]) -> list[LayerCall]:
+    attention = tuple(f"{path}/" for path, layer in trace.layers.items() if isinstance(layer, ATTENTION_LAYERS))
+    return [call for call in calls if not call.path.startswith(attention)]
