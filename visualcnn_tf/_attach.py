@@ -75,7 +75,7 @@ def attach(
             see ``visualcnn_tf.targets``. The score of a class is its logit: what the softmax or sigmoid reads; of a
             single sigmoid unit it is the logit for class 1 and minus the logit for class 0. An out-of-range class
             index from the input yields an all-zero heatmap.
-        output: which of several model outputs is explained.
+        output: which of several model outputs is explained; presets choose layers that lead to it, with every method.
         size: size of the heatmaps: ``"input"``, ``(H, W)``, or None for each layer's own.
         interpolation: ``"bilinear"``, ``"nearest"``, ``"bicubic"`` or ``"area"``.
         normalize: ``"minmax"``, ``"max"``, ``("range", low, high)`` or None; each image by itself.

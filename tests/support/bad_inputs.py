@@ -120,6 +120,7 @@ ROWS: list[Row] = [
     code(A, "attach(model, combine='mean', combine_weights=[1])", _VALUE, "or 3 numbers, one a tap"),
     code(A, "attach(model, method='gradcam', target=3)", _VALUE, "within the model's 3 classes, 0 to 2"),
     code(A, "attach(model, method='gradcam', target='top' + '9' * 20)", _VALUE, "`target` must be 'predicted'"),
+    code(A, "attach(model, ['first', 1], output='predictions')", _VALUE, "None where `layers` are named or"),
     code(A, "attach(model, render='overlay', size=None)", _VALUE, "`render` must be None unless `size` is 'input'"),
     code(A, "attach(model, input_shape=(5, 5, 3))", _VALUE, "compatible with the model's (B, 12, 12, 3)"),
     code(A, "attach(model, name='a/b')", "ValueError", "cannot contain character `/`"),

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tools.zoo.architectures import ARCHITECTURES, GROUPS
+from tools.zoo.presets import section_of, with_section
 from tools.zoo.sweep import sweep
 from tools.zoo.table import counts, document
 
@@ -28,7 +29,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         parser.error(f"no such architecture: {', '.join(sorted(unknown))}; there are {', '.join(ARCHITECTURES)}")
     if not arguments.table:
         sweep(arguments.names or ARCHITECTURES, arguments.results, arguments.limit)
-    arguments.out.write_text(document(GROUPS, arguments.results), encoding="utf-8")
+    page = document(GROUPS, arguments.results)
+    if arguments.out.exists():
+        page = with_section(page, section_of(arguments.out.read_text(encoding="utf-8")))
+    arguments.out.write_text(page, encoding="utf-8")
     print(counts(GROUPS, arguments.results))
 
 

@@ -194,7 +194,7 @@ def _add_heatmaps(parser: argparse.ArgumentParser, classes: str) -> None:
         help=f"what methods such as gradcam explain: {classes}; default: %(default)s",
     )
     parser.add_argument("--labels", type=_path, metavar="FILE", help="a text file of class names, one a line")
-    parser.add_argument("--output", metavar="NAME", help="which of several outputs they explain")
+    parser.add_argument("--output", metavar="NAME", help="which output they explain, and presets choose layers for")
     parser.add_argument(
         "--max-channels", type=int, metavar="N", help="scorecam and ablationcam: only the N channels that vary most"
     )

@@ -25,7 +25,10 @@ _JOINING = ("Concatenate", "Stack")
 _PASSING = ("Cast", "Identity", "Reshape", "Transpose")
 _ADDING = ("Add", "AddN", "AddV2")
 # What activations of hidden layers and pooling are made of.
-_HIDDEN = frozenset(["Relu", "Relu6", "LeakyRelu", "Elu", "Selu", "Erf", "Erfc", "MaxPool", "AvgPool"])
+_HIDDEN = frozenset(
+    ["Relu", "Relu6", "LeakyRelu", "Elu", "Selu", "Erf", "Erfc", "MaxPool", "MaxPool3D", "AvgPool", "AvgPool3D"]
+)
+_GATES = frozenset(["Sigmoid", "Tanh"])
 
 
 def step_of(graph: CallGraph, call: LayerCall) -> str:
@@ -55,9 +58,16 @@ def operation_step(tensor: tf.Tensor, known: Container[Any]) -> str:
     if last.type.lower() in PREDICTING_ACTIVATIONS:
         return str(last.type.lower())
     types, sources = _operations_to(tensor, known)
-    if types & _HIDDEN:
+    if types & _HIDDEN or (types & _GATES and _multiplies_itself(last, known)):
         return "activation"
     return SUM if sources > 1 and last.type in _ADDING else ""
+
+
+def _multiplies_itself(operation: tf.Operation, known: Container[Any]) -> bool:
+    """Return whether an operation multiplies what is computed from known tensors by the same, as ``x * sigmoid(x)``."""
+    return operation.type == "Mul" and all(
+        factor.ref() in known or _operations_to(factor, known)[1] for factor in operation.inputs
+    )
 
 
 def _operations_to(tensor: tf.Tensor, known: Container[Any]) -> tuple[set[str], int]:
