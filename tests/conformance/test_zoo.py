@@ -30,10 +30,10 @@ ZOO: dict[str, tuple[int, int, list[str]]] = {
         52,
         ["block_1_expand_relu", "block_3_expand_relu", "block_6_expand_relu", "block_13_expand_relu", "out_relu"],
     ),
-    "MobileNetV3Small": (64, 54, ["activation", "re_lu_2", "activation_1", "activation_11", "activation_17"]),
+    "MobileNetV3Small": (64, 34, ["activation", "re_lu_2", "activation_1", "activation_11", "activation_17"]),
     "EfficientNetB0": (
         64,
-        81,
+        49,
         [
             "block2a_expand_activation",
             "block3a_expand_activation",

@@ -42,7 +42,7 @@ def headless(*tail: Any) -> keras.Model:
 FEATURES: dict[str, tuple[list[Any], str]] = {
     "relu": ([conv(4, "end")], "end"),
     "relu_apart": ([conv(4, "linear", None), L.ReLU(name="end")], "end"),
-    "relu_as_layer": ([conv(4, "end", L.LeakyReLU())], "end"),
+    "relu_as_layer": ([conv(4, "end", L.LeakyReLU(name="leaky"))], "end/leaky"),
     "gelu": ([conv(4, "end", "gelu")], "end"),
     "normalization": ([conv(4, "linear", None), L.BatchNormalization(name="end")], "end"),
     "pooling": ([conv(4, "linear", None), L.MaxPooling2D(name="end")], "end"),
@@ -207,7 +207,7 @@ def test_yolo_whose_outputs_are_maps_of_numbers_of_boxes() -> None:
 def test_a_backbone_that_sees_several_scales_is_no_head() -> None:
     image = keras.Input((32, 32, 3))
     backbone = keras.Sequential([keras.Input((None, None, 3)), conv(8, "a"), conv(8, "b", strides=2)], name="backbone")
-    fine, coarse = backbone(image), backbone(L.AveragePooling2D(name="smaller")(image))
+    fine, coarse = backbone(image), backbone(L.AveragePooling2D(2, name="smaller")(image))
     joined = L.Concatenate(name="joined")([fine, L.UpSampling2D()(coarse)])
     mask = conv(2, "mask", "softmax")(joined)
     assert paths(keras.Model(image, mask), "last") == ["joined"]
@@ -228,7 +228,7 @@ def test_feature_pyramid_as_outputs() -> None:
     p3 = conv(6, "smooth3", None)(p3)
     p5 = conv(6, "p5", None, strides=2)(p4)
     for outputs in ([p3, p4, p5], {"P5": p5, "P4": p4, "P3": p3}):
-        assert paths(keras.Model(image, outputs), "stages") == ["c2", "c3", "p4", "smooth3", "p5"]
+        assert paths(keras.Model(image, outputs), "stages") == ["c2", "c3", "p4", "p5", "smooth3"]
 
 
 def classifier_with(**beside: str) -> keras.Model:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 
 import tensorflow as tf
 
@@ -12,7 +13,22 @@ from visualcnn_tf.introspect.layer_kinds import PREDICTING_ACTIVATIONS, PROJECTI
 from visualcnn_tf.introspect.sizes import Space, covers, is_map, space_of
 from visualcnn_tf.introspect.steps import POOLING, SUM, channels, channels_read, operation_step, projects, step_of
 from visualcnn_tf.introspect.trace import LayerCall, Trace
-from visualcnn_tf.introspect.upstream import nearest_upstream
+from visualcnn_tf.introspect.upstream import is_upstream, nearest_upstream
+
+
+@dataclass(frozen=True)
+class _Output:
+    """An output of the model.
+
+    Attributes:
+        tensor: its values.
+        ends: the calls that it is directly computed from.
+        predicting: those that make predictions of feature maps for it.
+    """
+
+    tensor: tf.Tensor
+    ends: list[LayerCall]
+    predicting: set[LayerCall]
 
 
 def feature_calls(
@@ -27,22 +43,42 @@ def feature_calls(
         learned: those that a layer with weights has contributed to.
     """
     rank = len(maps[0].spatial_shape) if maps else 0
+    outputs = [_output(trace, graph, tensor, rank) for tensor in trace.output_tensors]
     shared = _shared_heads(graph)
-    known = {call.tensor.ref() for call in trace.calls if call.tensor is not None}
     features: set[LayerCall] = set()
     predicting: set[LayerCall] = set()
-    for output in trace.output_tensors:
-        nearest = _nearest(graph, output, known)
-        space = space_of(output.shape, data_format(trace))
-        found: set[LayerCall] = set()
-        if is_map(space):
-            is_rows, is_image = len(space) != rank, any(covers(space, image) for image in image_spaces(trace))
-            step = "" if output.ref() in known else operation_step(output, known)
-            found = prediction_calls(graph, nearest, step, is_rows, is_image)
+    for output in outputs:
+        found = set() if _is_level_of_pyramid(output, outputs, trace) else output.predicting
         predicting |= found
         heads = _made_of(graph, found | shared, learned) if found else set()
-        features.update(call for call in graph.ancestors(nearest) if call not in heads)
+        features.update(call for call in graph.ancestors(output.ends) if call not in heads)
     return features - predicting
+
+
+def _output(trace: Trace, graph: CallGraph, tensor: tf.Tensor, rank: int) -> _Output:
+    known = {call.tensor.ref() for call in trace.calls if call.tensor is not None}
+    ends = _nearest(graph, tensor, known)
+    space = space_of(tensor.shape, data_format(trace))
+    if not is_map(space):
+        return _Output(tensor, ends, set())
+    is_rows, is_image = len(space) != rank, any(covers(space, image) for image in image_spaces(trace))
+    step = "" if tensor.ref() in known else operation_step(tensor, known)
+    return _Output(tensor, ends, prediction_calls(graph, ends, step, is_rows, is_image))
+
+
+def _is_level_of_pyramid(output: _Output, outputs: Sequence[_Output], trace: Trace) -> bool:
+    """Return whether an output that looks like a prediction is what other feature maps, of its kind, are made of.
+
+    The top of a pyramid is a narrowing convolution of the backbone's last map; the levels below are computed from it.
+    """
+    axis = 1 if data_format(trace) == "channels_first" else -1
+    return any(
+        not other.predicting
+        and len(other.tensor.shape) == len(output.tensor.shape)
+        and other.tensor.shape[axis] == output.tensor.shape[axis]
+        and is_upstream(output.tensor, other.tensor)
+        for other in outputs
+    )
 
 
 def prediction_calls(

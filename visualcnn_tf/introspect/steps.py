@@ -22,7 +22,7 @@ from visualcnn_tf.introspect.trace import LayerCall
 #: Steps that are no activations.
 NORMALIZATION, POOLING, RECURRENCE, SUM = "normalization", "pooling", "recurrence", "sum"
 _JOINING = ("Concatenate", "Stack")
-_PASSING = ("Cast", "Identity", "Reshape", "Transpose")
+_PASSING = ("Cast", "Identity", "IdentityN", "Reshape", "Transpose")
 _ADDING = ("Add", "AddN", "AddV2")
 # What activations of hidden layers and pooling are made of.
 _HIDDEN = frozenset(
