@@ -229,6 +229,8 @@ def test_feature_pyramid_as_outputs() -> None:
     p5 = conv(6, "p5", None, strides=2)(p4)
     for outputs in ([p3, p4, p5], {"P5": p5, "P4": p4, "P3": p3}):
         assert paths(keras.Model(image, outputs), "stages") == ["c2", "c3", "p4", "p5", "smooth3"]
+    p6 = L.Conv2D(6, 4, name="p6")(p5)  # a level of one position
+    assert paths(keras.Model(image, [p3, p4, p5, p6]), "stages") == ["c2", "c3", "p4", "p5", "smooth3"]
 
 
 def classifier_with(**beside: str) -> keras.Model:

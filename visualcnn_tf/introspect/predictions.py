@@ -48,7 +48,9 @@ def feature_calls(
     features: set[LayerCall] = set()
     predicting: set[LayerCall] = set()
     for output in outputs:
-        found = set() if _is_level_of_pyramid(output, outputs, trace) else output.predicting
+        found = output.predicting
+        if found and _is_level_of_pyramid(output, outputs, trace):
+            found = set()
         predicting |= found
         heads = _made_of(graph, found | shared, learned) if found else set()
         features.update(call for call in graph.ancestors(output.ends) if call not in heads)
@@ -58,7 +60,7 @@ def feature_calls(
 def _output(trace: Trace, graph: CallGraph, tensor: tf.Tensor, rank: int) -> _Output:
     known = {call.tensor.ref() for call in trace.calls if call.tensor is not None}
     ends = _nearest(graph, tensor, known)
-    space = space_of(tensor.shape, data_format(trace))
+    space = space_of(tensor.shape, data_format(trace)) if tensor.shape.rank is not None else ()
     if not is_map(space):
         return _Output(tensor, ends, set())
     is_rows, is_image = len(space) != rank, any(covers(space, image) for image in image_spaces(trace))
@@ -74,7 +76,7 @@ def _is_level_of_pyramid(output: _Output, outputs: Sequence[_Output], trace: Tra
     axis = 1 if data_format(trace) == "channels_first" else -1
     return any(
         not other.predicting
-        and len(other.tensor.shape) == len(output.tensor.shape)
+        and other.tensor.shape.rank == output.tensor.shape.rank
         and other.tensor.shape[axis] == output.tensor.shape[axis]
         and is_upstream(output.tensor, other.tensor)
         for other in outputs

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 from visualcnn_tf.introspect.gates import gate_calls
 from visualcnn_tf.introspect.graph import CallGraph
-from visualcnn_tf.introspect.image_maps import data_format, graph_to_outputs, image_maps, learned_calls
+from visualcnn_tf.introspect.image_maps import graph_to_outputs, image_maps, learned_calls
 from visualcnn_tf.introspect.layer_kinds import CONV_LAYERS
 from visualcnn_tf.introspect.moving import only_moves
 from visualcnn_tf.introspect.predictions import feature_calls
 from visualcnn_tf.introspect.resolution import Resolution, resolutions
-from visualcnn_tf.introspect.sizes import is_map, space_of
+from visualcnn_tf.introspect.sizes import is_map
 from visualcnn_tf.introspect.trace import LayerCall, Trace
 
 
@@ -74,11 +74,10 @@ def _towards_classes(trace: Trace) -> Trace:
     """
     if len(trace.output_tensors) < 2:
         return trace
-    graph, channels = graph_to_outputs(trace), data_format(trace)
+    graph = graph_to_outputs(trace)
     whole = [
         output
         for output in trace.output_tensors
-        if not is_map(space_of(output.shape, channels))
-        and not any(is_map(call.spatial_shape) for call in graph.nearest(output))
+        if output.shape.rank in (1, 2) and not any(is_map(call.spatial_shape) for call in graph.nearest(output))
     ]
     return replace(trace, outputs=whole) if whole else trace
