@@ -35,14 +35,10 @@ def image_maps(trace: Trace, graph: CallGraph, learned: Sequence[LayerCall]) -> 
     rank = _spatial_rank(trace, maps)
     images = [space[-rank:] for space in image_spaces(trace) if len(space) >= rank]
     found: dict[LayerCall, None] = {}
-    for call in maps:
-        sources = [source for source in graph.sources[call] if source in found]
-        if len(call.spatial_shape) == rank and (
-            isinstance(call.layer, CONV_LAYERS)
-            or any(source.spatial_shape == call.spatial_shape for source in sources)
-            or not images
-            or any(has_aspect_of(call.spatial_shape, image) for image in images)
-        ):
+    for call in [call for call in maps if len(call.spatial_shape) == rank]:
+        spaces = {source.spatial_shape for source in graph.sources[call] if source in found}
+        is_derived = isinstance(call.layer, CONV_LAYERS) or call.spatial_shape in spaces
+        if is_derived or _has_aspect_of_any(call.spatial_shape, images):
             found[call] = None
     return list(found)
 
@@ -71,6 +67,11 @@ def _spatial_rank(trace: Trace, maps: Sequence[LayerCall]) -> int:
             return max(of_kind)
     ranks = {len(call.spatial_shape) for call in maps}
     return max(ranks.intersection(map(len, image_spaces(trace))) or ranks, default=0)
+
+
+def _has_aspect_of_any(space: Space, images: Sequence[Space]) -> bool:
+    """Return whether a map may be one of an image; True if no image is known."""
+    return not images or any(has_aspect_of(space, image) for image in images)
 
 
 def _is_node(call: LayerCall) -> bool:
