@@ -27,7 +27,7 @@ TOLERANCE = 8  # levels: TensorFlow decodes JPEG with a faster transform
 
 def exif(orientation: int, order: str = "<", before: int = 0, at: int = 8) -> bytes:
     """Exif data in one byte order, with other entries before the orientation, and the directory at some position."""
-    others = b"".join(struct.pack(f"{order}HHII", 0x100 + n, 4, 1, 7) for n in range(before))
+    others = b"".join(struct.pack(f"{order}HHII", 0xF0 + n, 4, 1, 7) for n in range(before))
     entry = struct.pack(f"{order}HHIHH", 0x112, 3, 1, orientation, 0)
     directory = struct.pack(f"{order}H", before + 1) + others + entry + bytes(4)
     start = (b"II" if order == "<" else b"MM") + struct.pack(f"{order}HI", 42, at)

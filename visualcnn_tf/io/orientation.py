@@ -8,17 +8,16 @@ they are. See https://www.cipa.jp/std/documents/e/DC-008-2012_E.pdf.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import tensorflow as tf
 
 _HEAD = 1 << 17  # bytes: Exif data stands at the beginning, and a segment has at most 2¹⁶
+_PADDING = 32  # bytes after the end of a file, so that what is read is never cut off
 _SEGMENTS = 32  # how many are looked at, of which the Exif data is the first or the second by the standard
-_MARKER, _EXIF_MARKER, _EXIF = 0xFF, b"\xff\xe1", b"Exif\0\0"
-_LITTLE_ENDIAN = b"II"
+# Application data (0xE0 to 0xEF) and comments, among which Exif data stands.
+_SKIPPED = [0xFF00 + kind for kind in (*range(0xE0, 0xF0), 0xFE)]
+_EXIF, _IS_LENGTH = b"\xff\xe1??Exif\0\0", [n in (2, 3) for n in range(10)]
 _ORIENTATION = 0x0112
 _ENTRY = 12  # bytes
-_PADDING = 32  # bytes after the end of a file, so that what is read is never cut off
 
 
 def orientation(encoded: tf.Tensor) -> tf.Tensor:
@@ -32,7 +31,9 @@ def orientation(encoded: tf.Tensor) -> tf.Tensor:
     """
     head = tf.strings.substr(encoded, 0, _HEAD)
     data = tf.concat([tf.io.decode_raw(head, tf.uint8), tf.zeros(_PADDING, tf.uint8)], 0)
-    found = _Exif(tf.cast(data, tf.int32), tf.size(data)).orientation()
+    segment = _exif_segment(data)
+    is_exif = _is_exif(_bytes(data, segment, len(_EXIF)))
+    found = tf.cond(is_exif, lambda: _in_directory(data, segment + len(_EXIF)), lambda: tf.constant(0))
     return tf.where((found >= 1) & (found <= 8), found, 1)
 
 
@@ -48,54 +49,54 @@ def upright(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
     return tf.cond(orientation > 1, turned, lambda: tf.identity(image))
 
 
-@dataclass(frozen=True)
-class _Exif:
-    """Reads the Exif data of a JPEG by positions, int32 scalars or vectors."""
+def _exif_segment(data: tf.Tensor) -> tf.Tensor:
+    """Return the position of the Exif segment; of another one if there is none."""
 
-    data: tf.Tensor  # int32 (N,), the bytes
-    length: tf.Tensor  # N
+    def goes_on(position: tf.Tensor) -> tf.Tensor:
+        start = _bytes(data, position, len(_EXIF))
+        is_skipped = tf.reduce_any(tf.equal(_number(start[:2], [256, 1]), _SKIPPED))
+        return is_skipped & ~_is_exif(start)
 
-    def orientation(self) -> tf.Tensor:
-        """Return the orientation, 0 if there is none."""
-        segment = self._exif_segment()
-        directory = segment + 10  # the positions in it count from here
-        little = self._holds(directory, _LITTLE_ENDIAN)
-        entries = directory + self._number(directory + 4, 4, little)
-        count = tf.clip_by_value(self._number(entries, 2, little), 0, self.length // _ENTRY)
-        positions = entries + 2 + _ENTRY * tf.range(count)
-        is_orientation = tf.equal(self._number(positions, 2, little), _ORIENTATION)
-        values = tf.where(is_orientation, self._number(positions + 8, 2, little), 0)
-        return tf.where(self._is_exif(segment), tf.reduce_max(tf.concat([values, [0]], 0)), 0)
+    def next_segment(position: tf.Tensor) -> list[tf.Tensor]:
+        return [position + 2 + _number(_bytes(data, position + 2, 2), [256, 1])]
 
-    def _exif_segment(self) -> tf.Tensor:
-        """Return the position of the Exif segment; of anything else if there is none."""
+    (position,) = tf.while_loop(
+        goes_on, next_segment, [tf.constant(2)], parallel_iterations=1, maximum_iterations=_SEGMENTS
+    )
+    return position
 
-        def goes_on(position: tf.Tensor) -> tf.Tensor:
-            return tf.equal(self._byte(position), _MARKER) & ~self._is_exif(position)
 
-        def next_segment(position: tf.Tensor) -> list[tf.Tensor]:
-            return [position + 2 + self._number(position + 2, 2, tf.constant(False))]
+def _is_exif(start: tf.Tensor) -> tf.Tensor:
+    """Return whether a segment that starts with these bytes is the Exif data."""
+    return tf.reduce_all(tf.equal(start, list(_EXIF)) | _IS_LENGTH)
 
-        (position,) = tf.while_loop(
-            goes_on, next_segment, [tf.constant(2)], parallel_iterations=1, maximum_iterations=_SEGMENTS
-        )
-        return position
 
-    def _is_exif(self, position: tf.Tensor) -> tf.Tensor:
-        return self._holds(position, _EXIF_MARKER) & self._holds(position + 4, _EXIF)
+def _in_directory(data: tf.Tensor, tiff: tf.Tensor) -> tf.Tensor:
+    """Return the orientation in the first directory, less than 1 if there is none.
 
-    def _holds(self, position: tf.Tensor, text: bytes) -> tf.Tensor:
-        """Return whether the bytes from a position on are these."""
-        return tf.reduce_all(tf.equal(self._byte(position + tf.range(len(text))), list(text)))
+    Args:
+        data: The bytes of the file.
+        tiff: The position from which those in the directory count.
+    """
+    header = _bytes(data, tiff, 8)
+    powers = tf.constant([1, 1 << 8, 1 << 16, 1 << 24])
+    little_endian = tf.equal(header[0], ord("I"))
+    directory = tiff + _number(header[4:], tf.where(little_endian, powers, powers[::-1]))
+    weights = tf.where(little_endian, [1, 256], [256, 1])
+    count = _number(_bytes(data, directory, 2), weights)
+    first = tf.clip_by_value(directory + 2, 0, tf.size(data))
+    count = tf.minimum(count, (tf.size(data) - first) // _ENTRY)
+    entries = tf.reshape(tf.cast(data[first : first + _ENTRY * count], tf.int32), [-1, _ENTRY])
+    is_orientation = tf.equal(_number(entries[:, :2], weights), _ORIENTATION)
+    return tf.reduce_max(tf.where(is_orientation, _number(entries[:, 8:10], weights), 0))
 
-    def _number(self, position: tf.Tensor, width: int, little: tf.Tensor) -> tf.Tensor:
-        """Return the number in ``width`` bytes from a position on; a huge one may come out as any."""
-        weights = [1 << 8 * i for i in range(width)]
-        read = [self._byte(position + i) for i in range(width)]
-        little_endian = tf.add_n([weight * byte for weight, byte in zip(weights, read, strict=True)])
-        big_endian = tf.add_n([weight * byte for weight, byte in zip(reversed(weights), read, strict=True)])
-        return tf.where(little, little_endian, big_endian)
 
-    def _byte(self, position: tf.Tensor) -> tf.Tensor:
-        """Return a byte; before the beginning the first one, and beyond the end the last one, which is 0."""
-        return tf.gather(self.data, tf.clip_by_value(position, 0, self.length - 1))
+def _bytes(data: tf.Tensor, position: tf.Tensor, count: int) -> tf.Tensor:
+    """Return bytes as int32; at the end of the data, the last ones, which are 0."""
+    start = tf.clip_by_value(position, 0, tf.size(data) - count)
+    return tf.cast(tf.slice(data, [start], [count]), tf.int32)
+
+
+def _number(read: tf.Tensor, weights: tf.Tensor | list[int]) -> tf.Tensor:
+    """Return the number in some bytes, along the last axis; one over 2³¹ may come out as any."""
+    return tf.reduce_sum(read * weights, -1)
