@@ -84,6 +84,21 @@ FUSIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
+#: A sum of less than this part of the sum of its terms' magnitudes is rounding alone.
+CANCELED = 1e-5
+
+#: Of methods whose terms may cancel, the sum of the magnitudes of what each value is the sum of.
+MAGNITUDES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "deviation": lambda image: np.array(np.mean([abs(channel.mean()) for channel in _channels(image)])),
+    "mean": mean_abs,
+    "std": lambda image: abs(mean(image)),
+}
+
+
+def without_rounding(one: np.ndarray, magnitudes: np.ndarray) -> np.ndarray:
+    return np.zeros_like(one) if abs(one).max() <= CANCELED * magnitudes.max() else one
+
+
 def fuse(activations: Any, method: Any) -> np.ndarray:
     """``(B, h, w)`` from ``(B, h, w, C)``, by a name or a function; zeros for an image with a NaN or an infinity."""
     batch = np.asarray(activations).astype(np.float64)
@@ -91,6 +106,8 @@ def fuse(activations: Any, method: Any) -> np.ndarray:
     for b, image in enumerate(batch):
         if np.isfinite(image).all():
             out[b] = method(image) if callable(method) else FUSIONS[method](image)
+            if method in MAGNITUDES:
+                out[b] = without_rounding(out[b], MAGNITUDES[method](image))
     return out
 
 

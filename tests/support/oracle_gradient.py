@@ -22,15 +22,19 @@ def gradcam(a: np.ndarray, g: np.ndarray) -> np.ndarray:
 
 
 def gradcam_plus_plus(a: np.ndarray, g: np.ndarray) -> np.ndarray:
-    out = np.zeros(a.shape[:-1])
-    for k in range(a.shape[-1]):
-        weight = 0.0
-        for gradient in g[..., k].ravel():
-            denominator = 2 * gradient**2 + gradient**3 * a[..., k].sum()
-            alpha = gradient**2 / denominator if denominator else 0.0
-            weight += alpha * max(gradient, 0.0)
-        out += weight * a[..., k]
-    return out
+    return sum(sum(_plus_plus_shares(a[..., k], g[..., k])) * a[..., k] for k in range(a.shape[-1]))
+
+
+def _plus_plus_shares(channel: np.ndarray, gradients: np.ndarray) -> list[float]:
+    """What each position adds to the weight of a channel."""
+    shares = []
+    for gradient in gradients.ravel():
+        denominator = 2 * gradient**2 + gradient**3 * channel.sum()
+        terms = 2 * gradient**2 + abs(gradient) ** 3 * abs(channel).sum()
+        # A denominator that is rounding alone is none.
+        alpha = gradient**2 / denominator if abs(denominator) > oracle.CANCELED * terms else 0.0
+        shares.append(alpha * max(gradient, 0.0))
+    return shares
 
 
 def hirescam(a: np.ndarray, g: np.ndarray) -> np.ndarray:
@@ -46,7 +50,7 @@ def xgradcam(a: np.ndarray, g: np.ndarray) -> np.ndarray:
     for k in range(a.shape[-1]):
         total = a[..., k].sum()
         # A sum that is rounding alone is no sum.
-        if abs(total) > 1e-6 * abs(a[..., k]).sum():
+        if abs(total) > oracle.CANCELED * abs(a[..., k]).sum():
             out += (g[..., k] * a[..., k]).sum() / total * a[..., k]
     return out
 
@@ -65,6 +69,36 @@ FUSIONS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
 }
 
 
+# --- the sum of the magnitudes of the terms that each value is the sum of ---
+
+
+def gradcam_magnitudes(a: np.ndarray, g: np.ndarray) -> np.ndarray:
+    return sum(abs(g[..., k]).mean() * abs(a[..., k]) for k in range(a.shape[-1]))
+
+
+def gradcam_plus_plus_magnitudes(a: np.ndarray, g: np.ndarray) -> np.ndarray:
+    shares = [_plus_plus_shares(a[..., k], g[..., k]) for k in range(a.shape[-1])]
+    return sum(sum(map(abs, each)) * abs(a[..., k]) for k, each in enumerate(shares))
+
+
+def xgradcam_magnitudes(a: np.ndarray, g: np.ndarray) -> np.ndarray:
+    out = np.zeros(a.shape[:-1])
+    for k in range(a.shape[-1]):
+        total = abs(a[..., k].sum())
+        if total > oracle.CANCELED * abs(a[..., k]).sum():
+            out += abs(g[..., k] * a[..., k]).sum() / total * abs(a[..., k])
+    return out
+
+
+MAGNITUDES: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+    "gradcam": gradcam_magnitudes,
+    "gradcam++": gradcam_plus_plus_magnitudes,
+    "hirescam": lambda a, g: hirescam(abs(a), abs(g)),
+    "layercam": lambda a, g: layercam(abs(a), g),
+    "xgradcam": xgradcam_magnitudes,
+}
+
+
 def fuse(activations: Any, gradients: Any, method: str, relu: bool = True) -> np.ndarray:
     """``(B, h, w)`` from two ``(B, h, w, C)``; zeros for an image with a NaN or an infinity in either."""
     activations, gradients = (np.asarray(each).astype(np.float64) for each in (activations, gradients))
@@ -72,6 +106,8 @@ def fuse(activations: Any, gradients: Any, method: str, relu: bool = True) -> np
     for b, (a, g) in enumerate(zip(activations, gradients, strict=True)):
         if np.isfinite(a).all() and np.isfinite(g).all():
             out[b] = FUSIONS[method](a, g)
+            if method in MAGNITUDES:
+                out[b] = oracle.without_rounding(out[b], MAGNITUDES[method](a, g))
     return np.maximum(out, 0) if relu else out
 
 

@@ -101,7 +101,7 @@ def test_taps_tell_path_and_size_of_the_layer():
 
 
 def test_long_layer_names_are_broken_where_they_have_joints():
-    outputs = {"heatmap_block_13_expand_depthwise_relu": np.zeros((1, 4, 4)), "heatmap": np.zeros((1, 4, 4))}
+    outputs = {"heatmap_block_13_expand_depthwise_relu": np.ones((1, 4, 4)), "heatmap": np.ones((1, 4, 4))}
     axes = panels(plot_heatmaps(np.zeros((1, 4, 4)), outputs))
     assert axes[1].get_title() == "block_13_expand_\ndepthwise_relu\n4×4"
     assert axes[2].get_title() == "all layers\n4×4"
@@ -128,6 +128,19 @@ def test_a_class_that_all_images_share_is_told_once():
     del outputs["predictions"]
     drawn = plot_heatmaps(np.zeros((2, 6, 8)), outputs, taps=[explaining("heatmap_conv")])
     assert titles_of(drawn) == ["image", "conv\n4×5\nfor class 2", "", ""]
+
+
+def test_titles_tell_which_heatmaps_are_all_zeros():
+    outputs = {**outputs_of(names=("conv",)), "explained_class": np.array([2, 2])}
+    outputs["heatmap_conv"][1] = 0
+    images = np.zeros((2, 6, 8))
+    assert titles_of(plot_heatmaps(images, outputs)) == ["image", "conv\n6×8", "image", "conv\n6×8\nall zeros"]
+    drawn = plot_heatmaps(images, outputs, taps=[explaining("heatmap_conv")])
+    title = "conv\n4×5\nfor class 2"
+    assert titles_of(drawn) == ["image", title, "image", f"{title}\nall zeros"]
+    assert titles_of(plot_heatmaps(images, outputs, titles=["mine"])) == ["image", "mine", "", ""]
+    both = plot_heatmaps(images, {"heatmap": np.zeros((2, 4, 4), np.uint8)})
+    assert titles_of(both) == ["image", "all layers\n4×4\nall zeros", "", ""]
 
 
 def test_methods_that_explain_no_class_have_none_in_their_titles():

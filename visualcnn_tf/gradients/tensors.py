@@ -8,7 +8,7 @@ import tensorflow as tf
 from visualcnn_tf.gradients.not_covered import NotCoveredError, require
 
 #: Operations that return their input unchanged, or in another dtype.
-PASS_THROUGH = ("Identity", "Snapshot", "EnsureShape", "Cast", "CheckNumerics")
+PASS_THROUGH = ("Identity", "Snapshot", "EnsureShape", "Cast", "CheckNumerics", "PlaceholderWithDefault")
 
 
 def gradient_dtype(dtype: tf.DType) -> tf.DType:

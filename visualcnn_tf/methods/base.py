@@ -91,6 +91,16 @@ class ActivationMethod(Method):
         """Return maps ``(B, h, w)`` of float32 feature maps ``(B, h, w, C)``; signals and volumes likewise."""
         raise NotImplementedError
 
+    def magnitudes(self, activations: tf.Tensor) -> tf.Tensor | None:
+        """Return how large the terms are whose sum each value of a map is: the sum of their magnitudes.
+
+        A map that is next to nothing beside them is rounding, and becomes all zeros.
+
+        Returns:
+            ``(B, h, w)``, or those of some positions; None for a method whose terms do not cancel.
+        """
+        return None
+
 
 @dataclass(frozen=True)
 class GradientMethod(Method):
@@ -116,6 +126,10 @@ class GradientMethod(Method):
     def __call__(self, activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
         """Return signed maps ``(B, h, w)`` of float32 feature maps and gradients ``(B, h, w, C)``."""
         raise NotImplementedError
+
+    def magnitudes(self, activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor | None:
+        """Return how large the terms are whose sum each value of a map is, as :meth:`ActivationMethod.magnitudes`."""
+        return None
 
 
 class ReplayMethod(Method):

@@ -31,6 +31,16 @@ class Mean(ActivationMethod):
         """Return ``(B, h, w)`` float32 maps of ``(B, h, w, C)`` float32 feature maps."""
         return channel_mean(activations)
 
+    def magnitudes(self, activations: tf.Tensor) -> tf.Tensor | None:
+        """Return ``mean_k |A_k|`` of one row: channels that a layer normalization has centered cancel in every row."""
+        return None if activations.shape[-1] == 1 else channel_mean(tf.abs(_middle(activations)))
+
+
+def _middle(activations: tf.Tensor) -> tf.Tensor:
+    """Return the middle position along the first spatial axis: one block, and a small part of large feature maps."""
+    half = (activations.shape[1] or 0) // 2
+    return activations[:, half : half + 1] if half else activations
+
 
 @keras.saving.register_keras_serializable(package="visualcnn_tf")
 @dataclass(frozen=True)
@@ -112,3 +122,7 @@ class Std(ActivationMethod):
         """Return ``(B, h, w)`` float32 maps of ``(B, h, w, C)`` float32 feature maps."""
         centered = activations - channel_mean(activations)[..., tf.newaxis]
         return safe_sqrt(channel_mean(tf.square(centered)))
+
+    def magnitudes(self, activations: tf.Tensor) -> tf.Tensor:
+        """Return ``|mean_k A_k|``: channels that are equal deviate from their mean by its rounding."""
+        return tf.abs(channel_mean(activations))

@@ -74,6 +74,10 @@ class Custom(Method):
             )
         return tf.ensure_shape(tf.cast(fused, tf.float32), expected)
 
+    def magnitudes(self, *given: tf.Tensor) -> None:
+        """Return None: what the function sums is not known."""
+        return None
+
     def __repr__(self) -> str:
         """Name the function."""
         return f"Custom({self.name})"

@@ -33,3 +33,7 @@ class Deviation(ActivationMethod):
     def __call__(self, activations: tf.Tensor) -> tf.Tensor:
         """Return ``(B, h, w)`` float32 maps of ``(B, h, w, C)`` float32 feature maps."""
         return channel_mean(tf.abs(activations - spatial_mean(activations)))
+
+    def magnitudes(self, activations: tf.Tensor) -> tf.Tensor:
+        """Return ``mean_k |mean_ij A_k|``: channels that are constant deviate by their rounding."""
+        return channel_mean(tf.abs(spatial_mean(activations)))

@@ -11,12 +11,12 @@ import keras
 import tensorflow as tf
 
 from visualcnn_tf.methods.base import ActivationMethod
+from visualcnn_tf.ops.rounding import CONSTANT
 from visualcnn_tf.ops.safe import divide_or_keep, safe_sqrt
 
 # 2**7 = 128 powers: (σ₂/σ₁)² = 0.81 decays to 2e-12, below what float32 can tell from zero.
 _SQUARINGS = 7
 _CLEAR_CORRELATION = 0.05
-_CONSTANT = 1e-6
 
 
 @keras.saving.register_keras_serializable(package="visualcnn_tf")
@@ -94,8 +94,8 @@ def _sign(projection: tf.Tensor, reference: tf.Tensor) -> tf.Tensor:
     is_clear = tf.abs(covariance) >= _CLEAR_CORRELATION * scale
     # The sign of a constant map must not depend on rounding; the reference is a mean of numbers up to 1.
     high, low = tf.reduce_max(projection, 1, keepdims=True), tf.reduce_min(projection, 1, keepdims=True)
-    is_clear = tf.logical_and(is_clear, high - low > _CONSTANT * tf.maximum(high, -low))
+    is_clear = tf.logical_and(is_clear, high - low > CONSTANT * tf.maximum(high, -low))
     spread = tf.reduce_max(reference, 1, keepdims=True) - tf.reduce_min(reference, 1, keepdims=True)
-    is_clear = tf.logical_and(is_clear, spread > _CONSTANT)
+    is_clear = tf.logical_and(is_clear, spread > CONSTANT)
     decider = tf.where(is_clear, covariance, high + low)
     return tf.where(decider < 0.0, -tf.ones_like(decider), tf.ones_like(decider))

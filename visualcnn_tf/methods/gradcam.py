@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from visualcnn_tf.methods.base import GradientMethod
-from visualcnn_tf.methods.weighting import mean_gradients, weighted_channels
+from visualcnn_tf.methods.weighting import mean_gradients, mean_magnitudes, weighted_channels
 
 
 @keras.saving.register_keras_serializable(package="visualcnn_tf")
@@ -34,3 +34,7 @@ class GradCAM(GradientMethod):
     def __call__(self, activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
         """Return signed ``(B, h, w)`` float32 maps of ``(B, h, w, C)`` float32 feature maps and gradients."""
         return weighted_channels(activations, mean_gradients(gradients))
+
+    def magnitudes(self, activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
+        """Return ``Σ_k mean_ij|G_k|·|A_k|``: gradients cancel in their mean, and channels in their sum."""
+        return weighted_channels(tf.abs(activations), mean_magnitudes(gradients))

@@ -9,8 +9,8 @@ import keras
 import tensorflow as tf
 
 from visualcnn_tf.methods.base import GradientMethod
-from visualcnn_tf.methods.weighting import spatial_axes, weighted_channels
-from visualcnn_tf.ops.safe import divide_or_zero
+from visualcnn_tf.methods.weighting import spatial_sum, weighted_channels
+from visualcnn_tf.ops.rounding import divide_unless_canceled
 
 
 @keras.saving.register_keras_serializable(package="visualcnn_tf")
@@ -18,10 +18,11 @@ from visualcnn_tf.ops.safe import divide_or_zero
 class GradCAMPlusPlus(GradientMethod):
     """Show the evidence for several objects of one class (Grad-CAM++): ``ReLU Σ_k w_k·A_k``.
 
-    ``w_k = Σ_ij α·ReLU(G_k)`` with ``α = G² / (2G² + G³·Σ_ij A_k)``, and 0 where the denominator is 0: Chattopadhay
-    et al., "Grad-CAM++", https://arxiv.org/abs/1710.11063, equations 13 and 19, where the derivatives of
-    ``exp(logit)`` reduce to powers of the logit's gradient. (tf-keras-vis divides ``α`` by its sum over the image,
-    which the paper does not.) Costs one backward pass down to the layer.
+    ``w_k = Σ_ij α·ReLU(G_k)`` with ``α = G² / (2G² + G³·Σ_ij A_k)``: Chattopadhay et al., "Grad-CAM++",
+    https://arxiv.org/abs/1710.11063, equations 13 and 19, where the derivatives of ``exp(logit)`` reduce to powers of
+    the logit's gradient. ``α`` is 0 where its denominator is 0, or rounding alone: less than 1e-5 of the sum of the
+    magnitudes of its terms. (tf-keras-vis divides ``α`` by its sum over the image, which the paper does not.) Costs one
+    backward pass down to the layer.
 
     Args:
         relu: whether negative values, the evidence against the target, are set to zero, as in the paper.
@@ -36,7 +37,16 @@ class GradCAMPlusPlus(GradientMethod):
 
     def __call__(self, activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
         """Return signed ``(B, h, w)`` float32 maps of ``(B, h, w, C)`` float32 feature maps and gradients."""
-        # α without G² above and below the line: the squares and cubes of small gradients are 0 in float32.
-        denominator = 2.0 + gradients * tf.reduce_sum(activations, spatial_axes(activations), keepdims=True)
-        shares = divide_or_zero(tf.nn.relu(gradients), denominator)
-        return weighted_channels(activations, tf.reduce_sum(shares, spatial_axes(gradients), keepdims=True))
+        return weighted_channels(activations, spatial_sum(_shares(activations, gradients)))
+
+    def magnitudes(self, activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
+        """Return ``Σ_k Σ_ij|α·ReLU(G_k)|·|A_k|``."""
+        return weighted_channels(tf.abs(activations), spatial_sum(tf.abs(_shares(activations, gradients))))
+
+
+def _shares(activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
+    """Return ``α·ReLU(G)``, the share of each position in the weight of its channel."""
+    # α without G² above and below the line: the squares and cubes of small gradients are 0 in float32.
+    denominator = 2.0 + gradients * spatial_sum(activations)
+    magnitude = 2.0 + tf.abs(gradients) * spatial_sum(tf.abs(activations))
+    return divide_unless_canceled(tf.nn.relu(gradients), denominator, magnitude)

@@ -33,3 +33,7 @@ class HiResCAM(GradientMethod):
     def __call__(self, activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
         """Return signed ``(B, h, w)`` float32 maps of ``(B, h, w, C)`` float32 feature maps and gradients."""
         return tf.reduce_sum(gradients * activations, -1)
+
+    def magnitudes(self, activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
+        """Return ``Σ_k |G_k ⊙ A_k|``: a layer that is normalized over its channels has terms that cancel."""
+        return tf.reduce_sum(tf.abs(gradients * activations), -1)

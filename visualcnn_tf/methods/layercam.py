@@ -33,3 +33,7 @@ class LayerCAM(GradientMethod):
     def __call__(self, activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
         """Return signed ``(B, h, w)`` float32 maps of ``(B, h, w, C)`` float32 feature maps and gradients."""
         return tf.reduce_sum(tf.nn.relu(gradients) * activations, -1)
+
+    def magnitudes(self, activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor:
+        """Return ``Σ_k |ReLU(G_k) ⊙ A_k|``."""
+        return tf.reduce_sum(tf.abs(tf.nn.relu(gradients) * activations), -1)

@@ -8,9 +8,9 @@ import tensorflow as tf
 from visualcnn_tf.ops.fast.means import spatial_mean
 
 
-def spatial_axes(maps: tf.Tensor) -> list[int]:
-    """Return the axes between the batch and the channels."""
-    return list(range(1, maps.shape.rank - 1))
+def spatial_sum(maps: tf.Tensor) -> tf.Tensor:
+    """Return the sum over the axes between the batch and the channels, which keep a size of 1."""
+    return tf.reduce_sum(maps, list(range(1, maps.shape.rank - 1)), keepdims=True)
 
 
 def weighted_channels(activations: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
@@ -22,6 +22,12 @@ def mean_gradients(gradients: tf.Tensor) -> tf.Tensor:
     """Return the mean of gradients ``(B, h, w, C)`` over positions, ``(B, 1, 1, C)``."""
     spread = spread_by_pooling(gradients)
     return spatial_mean(gradients) if spread is None else spread
+
+
+def mean_magnitudes(gradients: tf.Tensor) -> tf.Tensor:
+    """Return the mean of the magnitudes of gradients ``(B, h, w, C)`` over positions, ``(B, 1, 1, C)``."""
+    spread = spread_by_pooling(gradients)
+    return spatial_mean(tf.abs(gradients)) if spread is None else tf.abs(spread)
 
 
 def spread_by_pooling(gradients: tf.Tensor) -> tf.Tensor | None:

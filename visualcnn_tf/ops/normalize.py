@@ -11,13 +11,12 @@ import numpy as np
 import tensorflow as tf
 
 from visualcnn_tf._utils.checks import bad_value, check_choice
+from visualcnn_tf.ops.rounding import CONSTANT
 
 Normalization: TypeAlias = str | tuple[str, float, float] | None
 
 DTYPES = ("float32", "float16", "uint8")
 _ALLOWED = "'minmax', 'max', ('range', low, high) or None"
-# A map that varies by less than this part of its largest value is constant up to float32 rounding.
-_CONSTANT = 1e-6
 # Float32 numbers below this count as zero in most kernels.
 _SMALLEST, _LARGEST = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
 
@@ -97,7 +96,7 @@ def scale_between(maps: tf.Tensor, low: tf.Tensor, high: tf.Tensor) -> tf.Tensor
     The limits are ``(B, 1, 1)``.
     """
     span = high - low
-    floor = _CONSTANT * tf.maximum(tf.abs(low), tf.abs(high))
+    floor = CONSTANT * tf.maximum(tf.abs(low), tf.abs(high))
     # 1 or 0, by arithmetic on one number per image instead of tf.where; where it is 0, maps are divided by infinity.
     # XNNPACK has no comparison and no select, and would partition the graph there. A select on the maps would also read
     # and write all of them once more.

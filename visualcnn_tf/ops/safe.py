@@ -16,11 +16,3 @@ def safe_sqrt(x: tf.Tensor) -> tf.Tensor:
 def divide_or_keep(x: tf.Tensor, by: tf.Tensor) -> tf.Tensor:
     """Return ``x / by``, and ``x`` itself where ``by`` is zero."""
     return x / tf.where(by == 0.0, tf.ones_like(by), by)
-
-
-def divide_or_zero(numerator: tf.Tensor, denominator: tf.Tensor) -> tf.Tensor:
-    """Return the quotient, and 0 where the denominator is zero."""
-    # Not tf.math.divide_no_nan, which TensorFlow Lite does not have.
-    usable = tf.not_equal(denominator, 0.0)
-    safe = tf.where(usable, denominator, tf.ones_like(denominator))
-    return tf.where(usable, numerator / safe, tf.zeros_like(numerator))

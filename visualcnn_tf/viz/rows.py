@@ -13,7 +13,7 @@ from visualcnn_tf.pipeline.outputs import COMBINED, EXPLAINED_CLASS
 from visualcnn_tf.pipeline.tap import Tap
 from visualcnn_tf.viz.gallery import Floats, Row
 from visualcnn_tf.viz.predictions import check_count, class_scores, predictions_of
-from visualcnn_tf.viz.titles import Titles, key_title
+from visualcnn_tf.viz.titles import Titles, key_title, mark_blank
 
 
 def make_rows(
@@ -100,6 +100,6 @@ def _titles(maps: Mapping[str, Floats], titles: Titles) -> list[list[str]]:
     """Return the titles of each heatmap: one for each image, or one for all."""
     by_key = {tap.key: tap for tap in titles.taps}
     return [
-        titles.of(by_key[key]) if key in by_key else [key_title(key, heatmaps.shape[1:])]
+        mark_blank(titles.of(by_key[key]) if key in by_key else [key_title(key, heatmaps.shape[1:])], heatmaps)
         for key, heatmaps in maps.items()
     ]

@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike
 
+from visualcnn_tf.heatmap.blank import ALL_ZEROS, is_blank
 from visualcnn_tf.pipeline.outputs import COMBINED
 from visualcnn_tf.pipeline.tap import Tap
 from visualcnn_tf.viz.predictions import Scores, class_name
@@ -72,6 +73,20 @@ def key_title(key: str, size: Sequence[int]) -> str:
     """Return the title of a heatmap of which only the key in the outputs and its own size are known."""
     name = key.removeprefix(COMBINED).strip("_") or "all layers"
     return f"{_wrapped(name)}\n{_size(size)}"
+
+
+def mark_blank(titles: Sequence[str], heatmaps: ArrayLike) -> list[str]:
+    """Return the titles of a heatmap with a line more for the images that it is all zeros for.
+
+    Args:
+        titles: One for each image, or one for all.
+        heatmaps: The heatmap of each image.
+    """
+    blank = is_blank(heatmaps)
+    if not blank.any():
+        return list(titles)
+    each = [titles[i % len(titles)] for i in range(len(blank))]
+    return [f"{title}\n{ALL_ZEROS}" if is_zeros else title for title, is_zeros in zip(each, blank, strict=True)]
 
 
 def _size(size: Sequence[int | None]) -> str:

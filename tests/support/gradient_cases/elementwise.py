@@ -66,6 +66,12 @@ CASES: dict[str, Case] = {
     "cast_to_integer": Case(lambda a: a * tf.cast(tf.cast(3.0 * a, tf.int32), a.dtype), [S], ("Cast",)),
     "identity": Case(lambda a: tf.identity(a) * 2.0, [S], ("Identity",)),
     "identity_n": Case(lambda a, b: tf.add_n(tf.identity_n([a, b, a])), [S, S], ("IdentityN",)),
+    "placeholder_with_default": Case(
+        lambda a: tf.raw_ops.PlaceholderWithDefault(input=a, shape=a.shape) * 2.0,
+        [S],
+        ("PlaceholderWithDefault",),
+        tflite=False,
+    ),
     "ensure_shape": Case(lambda a: tf.ensure_shape(a, [None, 3, 4]) * 2.0, [S], ("EnsureShape",)),
     "check_numerics": Case(lambda a: tf.debugging.check_numerics(a, "") * 2.0, [S], ("CheckNumerics",), tflite=False),
     "select": Case(lambda a, b: tf.where(a > b, a * 2.0, b), [S, (2, 1, 4)], ("SelectV2",), smooth=True),

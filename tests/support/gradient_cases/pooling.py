@@ -26,6 +26,12 @@ def max_pool(shape: tuple[int, ...], kernel: Any, strides: Any, padding: str = "
     return Case(lambda x: operation(x, kernel, strides, padding), [shape], ("MaxPool",), draw=draw)
 
 
+def pool_3d(kind: str, shape: tuple[int, ...], kernel: Any, strides: Any, padding: str = "SAME") -> Case:
+    """Without equal maxima, whose gradient in TensorFlow differs between its CPU libraries."""
+    operation = getattr(tf.nn, f"{kind.lower()}_pool3d")
+    return Case(lambda x: operation(x, kernel, strides, padding), [shape], (f"{kind}Pool3D",), tflite=False)
+
+
 def avg_pool(shape: tuple[int, ...], kernel: Any, strides: Any, padding: str = "SAME") -> Case:
     operation = tf.nn.avg_pool1d if len(shape) == 3 else tf.nn.avg_pool2d
     return Case(lambda x: operation(x, kernel, strides, padding), [shape], ("AvgPool",), smooth=True)
@@ -78,6 +84,12 @@ CASES: dict[str, Case] = {
     "avg_everything": avg_pool((2, 4, 5, 3), [4, 5], 1, "VALID"),
     "avg_signal": avg_pool((2, 9, 3), 3, 2),
     "avg_signal_valid": avg_pool((1, 8, 3), 2, 2, "VALID"),
+    "max_volume": pool_3d("Max", (2, 4, 5, 6, 2), 2, 2),
+    "max_volume_overlapping": pool_3d("Max", (1, 5, 6, 4, 2), 3, 2),
+    "max_volume_unequal_valid": pool_3d("Max", (1, 5, 6, 7, 2), [2, 3, 1], [1, 2, 3], "VALID"),
+    "avg_volume": pool_3d("Avg", (2, 4, 5, 6, 2), 2, 2),
+    "avg_volume_overlapping": pool_3d("Avg", (1, 5, 6, 4, 2), 3, 2),
+    "avg_volume_unequal_valid": pool_3d("Avg", (1, 5, 6, 7, 2), [2, 3, 1], [1, 2, 3], "VALID"),
     "nearest_repeated": resize(NEAREST, (2, 3, 4, 3), (6, 12), "centers"),
     "nearest_repeated_legacy": resize(NEAREST, (2, 3, 4, 3), (6, 4), "legacy"),
     "nearest_larger": resize(NEAREST, (2, 3, 4, 3), (7, 6), "centers"),

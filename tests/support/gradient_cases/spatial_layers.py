@@ -30,6 +30,8 @@ CASES: dict[str, Case] = {
     "max_pooling_2d": case(lambda: layers.MaxPooling2D(3, 2, "same"), IMAGE, draw=with_ties),
     "average_pooling_1d": case(lambda: layers.AveragePooling1D(2), SIGNAL),
     "average_pooling_2d": case(lambda: layers.AveragePooling2D(3, 1, "same"), IMAGE),
+    "max_pooling_3d": case(lambda: layers.MaxPooling3D(2, padding="same"), VOLUME, tflite=False),
+    "average_pooling_3d": case(lambda: layers.AveragePooling3D(3, 2), VOLUME, tflite=False),
     "global_max_pooling_2d": case(layers.GlobalMaxPooling2D, IMAGE),
     "global_average_pooling_3d": case(layers.GlobalAveragePooling3D, VOLUME),
     "adaptive_average_pooling_1d": case(lambda: layers.AdaptiveAveragePooling1D(4), SIGNAL),

@@ -18,6 +18,7 @@ from visualcnn_tf.gradients.rules import (
     linear,
     norm,
     pool,
+    pool_3d,
     reductions,
     resize,
     shape,
@@ -38,6 +39,7 @@ RULES: dict[str, Rule] = {
     **conv.RULES,
     **depthwise.RULES,
     **pool.RULES,
+    **pool_3d.RULES,
     **resize.RULES,
     **gather.RULES,
 }

@@ -113,7 +113,7 @@ _DIVIDE = binary(lambda dy, a, b, y: dy / b, lambda dy, a, b, y: -dy * y / b)
 
 RULES: dict[str, Rule] = {
     **{name: unary(derivative) for name, derivative in _DERIVATIVES.items()},
-    **dict.fromkeys(("CheckNumerics", "EnsureShape", "Identity"), _identity),
+    **dict.fromkeys(("CheckNumerics", "EnsureShape", "Identity", "PlaceholderWithDefault"), _identity),
     "Add": _ADD,
     "AddN": _add_n,
     "AddV2": _ADD,

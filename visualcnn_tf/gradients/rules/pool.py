@@ -1,7 +1,4 @@
-"""Gradients of max pooling and average pooling over images and signals.
-
-3D pooling falls back on TensorFlow's gradient: TensorFlow Lite lacks the operation itself.
-"""
+"""Gradients of max pooling and average pooling over images and signals."""
 
 from __future__ import annotations
 
