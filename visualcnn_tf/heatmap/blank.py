@@ -23,4 +23,4 @@ def is_blank(heatmaps: ArrayLike) -> NDArray[np.bool_]:
         [True, False]
     """
     array = np.asarray(heatmaps)
-    return ~array.astype(bool).any(tuple(range(1, array.ndim)))
+    return np.asarray(~array.astype(bool).any(tuple(range(1, array.ndim))))
