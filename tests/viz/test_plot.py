@@ -131,13 +131,13 @@ def test_a_class_that_all_images_share_is_told_once():
 
 
 def test_titles_tell_which_heatmaps_are_all_zeros():
-    outputs = {**outputs_of(names=("conv",)), "explained_class": np.array([2, 2])}
+    outputs = {**outputs_of(names=("conv",)), "explained_class": np.array([1, 2])}
     outputs["heatmap_conv"][1] = 0
     images = np.zeros((2, 6, 8))
     assert titles_of(plot_heatmaps(images, outputs)) == ["image", "conv\n6×8", "image", "conv\n6×8\nall zeros"]
     drawn = plot_heatmaps(images, outputs, taps=[explaining("heatmap_conv")])
-    title = "conv\n4×5\nfor class 2"
-    assert titles_of(drawn) == ["image", title, "image", f"{title}\nall zeros"]
+    title = "conv\n4×5\nfor class "
+    assert titles_of(drawn) == ["image", f"{title}1", "image", f"{title}2\nall zeros"]
     assert titles_of(plot_heatmaps(images, outputs, titles=["mine"])) == ["image", "mine", "", ""]
     both = plot_heatmaps(images, {"heatmap": np.zeros((2, 4, 4), np.uint8)})
     assert titles_of(both) == ["image", "all layers\n4×4\nall zeros", "", ""]
