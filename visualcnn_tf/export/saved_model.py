@@ -13,7 +13,6 @@ from visualcnn_tf._attach import check_model
 from visualcnn_tf._model import ExplainedModel
 from visualcnn_tf._utils.checks import as_path, bad_value, check_choice
 from visualcnn_tf.export.examples import example_inputs, png_files
-from visualcnn_tf.export.exported_module import exported_module
 from visualcnn_tf.export.image_decoder import ImageDecoder
 from visualcnn_tf.export.preprocess import Preprocess, as_pixels, preprocess_function
 from visualcnn_tf.export.representative_data import RepresentativeData, check_data_is_used, first_batch
@@ -30,6 +29,7 @@ from visualcnn_tf.export.types import Arrays
 from visualcnn_tf.export.warmup import write_warmup
 from visualcnn_tf.introspect.inputs import ModelInput
 from visualcnn_tf.io.atomic import next_version, whole_folder, writing
+from visualcnn_tf.pipeline.exported_module import exported_module
 
 
 def export_saved_model(

@@ -12,9 +12,9 @@ import tensorflow as tf
 
 from visualcnn_tf._model import ExplainedModel
 from visualcnn_tf.errors import UnsupportedOperationError
-from visualcnn_tf.export.exported_module import exported_module
 from visualcnn_tf.export.types import Signature
 from visualcnn_tf.io.atomic import writing
+from visualcnn_tf.pipeline.exported_module import exported_module
 
 
 def convert(model: keras.Model, functions: Mapping[str, Signature], quantize: str | None) -> bytes:

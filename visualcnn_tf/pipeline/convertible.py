@@ -11,6 +11,7 @@ from visualcnn_tf._utils.checks import bad_value
 from visualcnn_tf.errors import UnsupportedOperationError
 from visualcnn_tf.introspect.inputs import ModelInput
 from visualcnn_tf.ops.exporting import exporting
+from visualcnn_tf.pipeline.exported_module import exported_module
 from visualcnn_tf.pipeline.plan import Plan
 
 
@@ -103,6 +104,13 @@ class ConvertibleModel(keras.Model):
                 return self(tensors, training=False)  # type: ignore[no-any-return]
 
         return serving_default
+
+    def _trackable_children(self, save_type: str = "checkpoint", **kwargs: Any) -> dict[str, Any]:
+        # What `tf.saved_model.save` writes. With the model inside would come a function of its own, in which random
+        # layers are random, and for which TensorFlow finds no variables.
+        if save_type != "savedmodel":
+            return super()._trackable_children(save_type, **kwargs)  # type: ignore[no-any-return]
+        return {"_default_save_signature": self._default_save_signature, "module": exported_module(self)}
 
     def save_spec(self, dynamic_batch: bool = True) -> None:
         """Raise the error for a model that ``tf.lite.TFLiteConverter.from_keras_model`` can't convert.
