@@ -116,6 +116,7 @@ def test_keys_of_outputs_never_collide() -> None:
 
 BAD_LAYERS = [
     ("pol", LayerNotFoundError, r"'pol'.*Did you mean 'pool'"),
+    ("lst", LayerNotFoundError, r"'lst'.*Did you mean 'last'"),
     ("nothing_like_it", LayerNotFoundError, r"Received: 'nothing_like_it'"),
     (99, LayerNotFoundError, r"from -5 to 4.*Received: 99"),
     (-6, LayerNotFoundError, r"Received: -6"),

@@ -163,7 +163,7 @@ class Selector:
             )
         raise LayerNotFoundError(
             f"`layers` must name layers of the model {self.model.name!r}. Received: {name!r}."
-            f"{did_you_mean(name, layers) or did_you_mean(name, {path.split('/')[-1] for path in layers})}"
+            f"{did_you_mean(name, [*PRESETS, *layers]) or did_you_mean(name, {path.split('/')[-1] for path in layers})}"
             " `visualcnn layers MODEL` lists what can be tapped."
         )
 
