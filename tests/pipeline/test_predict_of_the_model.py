@@ -164,9 +164,9 @@ def test_a_classifier_of_keras_hub() -> None:
     hub = pytest.importorskip("keras_hub").models
     keras.utils.set_random_seed(0)
     backbone = hub.ResNetBackbone(
-        input_conv_filters=[8],
+        input_conv_filters=[64],
         input_conv_kernel_sizes=[7],
-        stackwise_num_filters=[8, 8],
+        stackwise_num_filters=[64, 64],
         stackwise_num_blocks=[1, 1],
         stackwise_num_strides=[1, 2],
         block_type="basic_block",

@@ -61,6 +61,11 @@ def check_requests(
     """
     output = flat_outputs(trace.outputs)[output_index]
     target.check(output)
+    for request, tap in zip(requests, taps, strict=True):
+        if request.method.needs_replay:
+            _check_replay(tap)
+        if request.method.masks_input:
+            check_masking(trace, tap, request.call, inputs)
     with output.graph.as_default():
         _warn_of_probability(output, name, target)
         result = _scores(output, target).result
@@ -70,9 +75,6 @@ def check_requests(
                 _warn_of_lost_positions(trace, request.call)
     for request, tap in zip(requests, taps, strict=True):
         if request.method.needs_replay:
-            _check_replay(tap)
-            if request.method.masks_input:
-                check_masking(trace, tap, request.call, inputs)
             _warn_of_cost(tap, request.call, output)
 
 
