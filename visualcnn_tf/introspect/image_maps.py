@@ -11,6 +11,7 @@ from visualcnn_tf.introspect.layer_kinds import ATTENTION_LAYERS, CONV_LAYERS, C
 from visualcnn_tf.introspect.sizes import Space, has_aspect_of, is_map, space_of
 from visualcnn_tf.introspect.trace import LayerCall, Trace
 from visualcnn_tf.introspect.upstream import upstream
+from visualcnn_tf.introspect.windows import outside_windows
 
 
 def graph_to_outputs(trace: Trace) -> CallGraph:
@@ -32,6 +33,7 @@ def image_maps(trace: Trace, graph: CallGraph, learned: Sequence[LayerCall]) -> 
     tokens, do not.
     """
     maps = _outside_attention(trace, [call for call in learned if is_map(call.spatial_shape)])
+    maps = outside_windows(trace, maps)
     rank = _spatial_rank(trace, maps)
     images = [space[-rank:] for space in image_spaces(trace) if len(space) >= rank]
     found: dict[LayerCall, None] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,8 +16,11 @@ from visualcnn_tf.errors import (
     LayerNotFoundError,
     NoFeatureMapError,
 )
+from visualcnn_tf.introspect.batch_axes import has_row_per_example
+from visualcnn_tf.introspect.find_elements import elements_of
 from visualcnn_tf.introspect.following_activations import follow_activations
 from visualcnn_tf.introspect.inputs import ModelInputs
+from visualcnn_tf.introspect.layer_kinds import CONV_LAYERS
 from visualcnn_tf.introspect.outputs import flat_outputs
 from visualcnn_tf.introspect.patterns import matches
 from visualcnn_tf.introspect.presets import PRESETS
@@ -54,7 +57,7 @@ class Selector:
 
         Raises:
             LayerNotFoundError: for a name, path, pattern, index or layer that is not in the model.
-            NoFeatureMapError: for a layer without spatial output, or a model without any.
+            NoFeatureMapError: for a layer without spatial output, or out of reach, or a model without any.
             InvalidArgumentError: for an empty list, or one that names the same tap twice.
             InvalidTypeError: for a selector that is neither string, integer nor layer.
         """
@@ -67,7 +70,10 @@ class Selector:
         calls: Iterable[LayerCall] = self._resolve_all(selectors)
         if after_activation:
             calls = follow_activations(self.trace, calls)
-        return sorted(calls, key=self.trace.calls.index)
+        selected = sorted(calls, key=self.trace.calls.index)
+        for call in selected:
+            call.elements = elements_of(call, self.trace)
+        return selected
 
     def preset(self, name: str) -> list[LayerCall]:
         """Return the calls that a preset selects, possibly none."""
@@ -90,9 +96,11 @@ class Selector:
         return replace(trace, outputs=output, calls=calls)
 
     def _trace_of_known_size(self) -> Trace:
-        """Return a trace in which every spatial size is known."""
+        """Return a trace in which every spatial size is known, and whether each map has one row for each example."""
         is_open = any(None in spec.shape[1:] for spec in self.inputs.specs)
-        return sized_trace(self.trace) if is_open else self.trace
+        maps = (call for call in self.trace.calls if call.is_tappable)
+        is_unsure = any(has_row_per_example([call.tensor], self.trace) is None for call in maps)
+        return sized_trace(self.trace) if is_open or is_unsure else self.trace
 
     def _resolve_all(self, selectors: Sequence[Any]) -> dict[LayerCall, Any]:
         """Return the selected calls, each with the first selector that selects it."""
@@ -129,6 +137,7 @@ class Selector:
         )
 
     def _by_preset(self, name: str) -> list[LayerCall]:
+        self._check_convolutions(name, lambda call: True)
         found = self.preset(name)
         if not found:
             what = "convolution or pooling layer" if name == "conv" else "layer with a spatial output"
@@ -140,13 +149,36 @@ class Selector:
         return found
 
     def _by_pattern(self, pattern: str) -> list[LayerCall]:
-        found = [call for call in self.tappable() if matches(pattern, call.path)]
+        self._check_convolutions(pattern, lambda call: matches(pattern, call.path))
+        found = self._with_rows_of_examples([call for call in self.tappable() if matches(pattern, call.path)])
         if not found:
             paths = [call.path for call in self.tappable()]
             raise LayerNotFoundError(
                 f"`layers` must match layers with a spatial output. Received: the pattern {pattern!r}, which matches "
                 f"none.{did_you_mean(pattern, paths)}"
             )
+        return found
+
+    def _check_convolutions(self, selector: str, is_meant: Callable[[LayerCall], bool]) -> None:
+        """Raise if a preset or pattern means a convolution that can't be tapped: others must not be taken instead."""
+        for call in self.trace.calls:
+            if call.untappable_because and isinstance(call.layer, CONV_LAYERS) and is_meant(call):
+                raise NoFeatureMapError(
+                    f"`layers`={selector!r} must mean layers that can be tapped. Received: {self.model.name!r}, where "
+                    f"{call.path!r} can't be: {call.untappable_because}. Or name the layers to explain."
+                )
+
+    def _with_rows_of_examples(self, calls: Iterable[LayerCall]) -> list[LayerCall]:
+        """Return the calls whose rows belong to examples; raise if there are others only."""
+        found, refusals = [], []
+        for call in calls:
+            try:
+                elements_of(call, self.trace)
+                found.append(call)
+            except NoFeatureMapError as refusal:
+                refusals.append(refusal)
+        if refusals and not found:
+            raise refusals[0]
         return found
 
     def _layer_named(self, name: str) -> keras.Operation:

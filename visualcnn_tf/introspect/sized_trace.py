@@ -47,9 +47,9 @@ def _new_trace(trace: Trace) -> Trace:
 
 
 def _with_sizes(inputs: ModelInputs, batch: int | None, size: int) -> ModelInputs:
-    """Return inputs with a size for each axis that has none."""
+    """Return inputs of a batch size, their own by default, with a size for each axis that has none."""
     specs = [
-        replace(spec, shape=(spec.shape[0] or batch, *(n or size for n in spec.shape[1:]))) if spec.shape else spec
+        replace(spec, shape=(batch or spec.shape[0], *(n or size for n in spec.shape[1:]))) if spec.shape else spec
         for spec in inputs.specs
     ]
     return ModelInputs(inputs.structure, tuple(specs))

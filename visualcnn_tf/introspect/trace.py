@@ -10,8 +10,11 @@ import keras
 import tensorflow as tf
 
 from visualcnn_tf.errors import IncompatibleModelError
+from visualcnn_tf.introspect.batch_axis import Found
+from visualcnn_tf.introspect.elements import Elements
 from visualcnn_tf.introspect.inputs import ModelInputs
 from visualcnn_tf.introspect.named_layers import named_layers
+from visualcnn_tf.introspect.out_of_reach import IN_ANOTHER_GRAPH, IN_VECTORIZED_MAP, first_elements, is_elsewhere
 from visualcnn_tf.introspect.record import Recorder, python_call, recording
 from visualcnn_tf.introspect.upstream import nearest_upstream
 
@@ -26,21 +29,28 @@ class LayerCall:
         path: the layer's path in the model.
         layer: the layer.
         index: which call of this layer it is, from 0.
-        tensor: the output, in the scratch graph; None unless it is one dense tensor of the model's own graph.
+        tensor: the output, in the scratch graph; None unless it is one dense tensor.
+        outputs: all tensors that the call returned, flat.
         untappable_because: why the output can't be tapped, or "".
+        is_out_of_reach: whether it runs on one element of many, or in another graph, see ``introspect.out_of_reach``.
         input_tensor: the layer's one input, or None for several inputs and for a call with ``training=True``.
         time_steps: number of time steps, if the call is one of those that a TimeDistributed layer makes.
         data_format: where the channels are in ``tensor``, ``"channels_last"`` or ``"channels_first"``.
+        elements: how elements of each example are merged into the batch, once the call is selected; None if they are
+            not, see ``introspect.elements``.
     """
 
     path: str
     layer: keras.Operation
     index: int
     tensor: tf.Tensor = None
+    outputs: Sequence[Any] = ()
     untappable_because: str = ""
+    is_out_of_reach: bool = False
     input_tensor: tf.Tensor = None
     time_steps: int | None = None
     data_format: str = "channels_last"
+    elements: Elements | None = None
 
     @property
     def shape(self) -> tuple[int | None, ...]:
@@ -83,6 +93,7 @@ class Trace:
         model: the model.
         model_inputs: the inputs that it was traced on.
         sized: the trace in which every size is known, once :func:`introspect.sized_trace.sized_trace` has made it.
+        batch_axes: where the batch is in every tensor, once :func:`introspect.batch_axes.batch_axes` has found out.
     """
 
     inputs: Sequence[tf.Tensor]
@@ -92,6 +103,7 @@ class Trace:
     model: keras.Model
     model_inputs: ModelInputs
     sized: Trace | None = None
+    batch_axes: Found | None = None
 
     @property
     def output_tensors(self) -> list[tf.Tensor]:
@@ -126,7 +138,7 @@ def trace_model(model: keras.Model, inputs: ModelInputs) -> Trace:
             f"`model` must run in a TensorFlow graph on inputs of shape {[spec.shape for spec in inputs.specs]}. "
             f"Received: {model.name!r}, which failed with {type(error).__name__}: {error}"
         ) from error
-    calls = last.pop("recorder").finished_calls(graph)
+    calls = last.pop("recorder").finished_calls(graph, last["outputs"])
     return Trace(calls=calls, model=model, model_inputs=inputs, **last)
 
 
@@ -168,13 +180,14 @@ class _TraceRecorder(Recorder):
         self.calls.append((call, outputs))
         return outputs
 
-    def finished_calls(self, graph: tf.Graph) -> list[LayerCall]:
+    def finished_calls(self, graph: tf.Graph, model_outputs: Any) -> list[LayerCall]:
         """Return the calls with their output tensors, or the reason why there is none."""
         for call, outputs in self.calls:
-            flat = keras.tree.flatten(outputs)
-            call.tensor = flat[0] if len(flat) == 1 and isinstance(flat[0], tf.Tensor) else None
-            call.untappable_because = call.untappable_because or _output_problem(flat, graph)
+            call.outputs = keras.tree.flatten(outputs)
+            call.tensor = call.outputs[0] if len(call.outputs) == 1 and _is_symbolic(call.outputs[0]) else None
+            call.untappable_because = call.untappable_because or _output_problem(call.outputs)
         calls = [call for call, _ in self.calls]
+        _mark_out_of_reach(calls, graph, [leaf for leaf in keras.tree.flatten(model_outputs) if _is_symbolic(leaf)])
         _set_data_formats(calls)
         return calls
 
@@ -191,15 +204,28 @@ def _time_steps_problem(time_steps: Sequence[int | None]) -> str:
     return ""
 
 
-def _output_problem(outputs: Sequence[Any], graph: tf.Graph) -> str:
+def _output_problem(outputs: Sequence[Any]) -> str:
     """Return why these outputs of a layer can't be tapped in a graph, or ""."""
     if len(outputs) != 1:
         return f"it returns {len(outputs)} outputs"
-    if not isinstance(outputs[0], tf.Tensor):
-        return "its output is no dense tensor"
-    if outputs[0].graph is not graph:
-        return "it runs inside a loop, a branch or a tf.function, out of reach of the model's graph"
-    return ""
+    return "" if _is_symbolic(outputs[0]) else "its output is no dense tensor"
+
+
+def _is_symbolic(output: object) -> bool:
+    """Return whether an output is a dense tensor of a graph; constants that a layer has made before are not."""
+    return isinstance(output, tf.Tensor) and hasattr(output, "graph")
+
+
+def _mark_out_of_reach(calls: Sequence[LayerCall], graph: tf.Graph, outputs: Sequence[tf.Tensor]) -> None:
+    """Find the calls that run in loops and the like; of a layer with one in another graph, all of them."""
+    first = first_elements(graph, outputs)
+    elsewhere = {id(call.layer) for call in calls if is_elsewhere(call.outputs, graph)}
+    for call in calls:
+        reason = IN_ANOTHER_GRAPH if id(call.layer) in elsewhere else ""
+        if any(leaf.ref() in first for leaf in call.outputs if _is_symbolic(leaf)):
+            reason = IN_VECTORIZED_MAP
+        call.is_out_of_reach = bool(reason)
+        call.untappable_because = call.untappable_because or reason
 
 
 def _set_data_formats(calls: Sequence[LayerCall]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from visualcnn_tf._utils.checks import bad_value
 from visualcnn_tf._utils.warn import warn_user
 from visualcnn_tf.errors import (
     ExpensiveMethodWarning,
@@ -17,8 +18,10 @@ from visualcnn_tf.errors import (
 )
 from visualcnn_tf.gradients.backward import backward_pass
 from visualcnn_tf.gradients.graph_paths import connected, downstream_of
+from visualcnn_tf.introspect.batch_axes import batch_axes
 from visualcnn_tf.introspect.inputs import ModelInputs
 from visualcnn_tf.introspect.outputs import flat_outputs
+from visualcnn_tf.introspect.reusable_calls import runs_on_any_batch
 from visualcnn_tf.introspect.trace import LayerCall, Trace
 from visualcnn_tf.methods.base import Method
 from visualcnn_tf.pipeline.masking import check_masking
@@ -55,15 +58,16 @@ def check_requests(
 
     Raises:
         NoGradientError: when no path leads from a layer to the score.
-        NoFeatureMapError: for a layer that a method can't change: of unknown size, or with time steps.
+        NoFeatureMapError: for a layer that a method can't change: of unknown size, with time steps or elements.
         InputShapeError: for a method that masks the image, where no input is one.
         InvalidArgumentError: for a target that the model's output can't serve.
     """
     output = flat_outputs(trace.outputs)[output_index]
+    _check_rows(trace, output, name)
     target.check(output)
     for request, tap in zip(requests, taps, strict=True):
         if request.method.needs_replay:
-            _check_replay(tap)
+            _check_replay(trace, tap)
         if request.method.masks_input:
             check_masking(trace, tap, request.call, inputs)
     with output.graph.as_default():
@@ -136,7 +140,31 @@ def _warn_of_probability(output: tf.Tensor, name: str, target: Target) -> None:
         )
 
 
-def _check_replay(tap: Tap) -> None:
+def _check_rows(trace: Trace, output: tf.Tensor, name: str) -> None:
+    """Raise if an output has several rows for each example: there is one score for each."""
+    batch = batch_axes(trace).get(output.ref())
+    if batch is not None and batch.inner is not None and not batch.is_row_per_example:
+        raise bad_value(
+            "output",
+            "an output with the batch first, and one row for each example",
+            name,
+            f"Of shape {output.shape}, it has rows for elements of examples, such as views or patches: "
+            "reshape it to (B, elements, ...).",
+        )
+
+
+def _check_replay(trace: Trace, tap: Tap) -> None:
+    if tap.elements is not None:
+        raise NoFeatureMapError(
+            f"`method`={tap.method.name!r} needs one feature map for each example. Received: {tap.path!r} with shape "
+            f"{tap.shape}, where elements of each example, such as views or patches, are merged into the batch. "
+            "Use 'gradcam'."
+        )
+    if not runs_on_any_batch(trace):
+        raise NoFeatureMapError(
+            f"`method`={tap.method.name!r} runs the model on larger batches. Received: {trace.model.name!r}, which "
+            f"takes batches of {trace.inputs[0].shape[0]} only. Build it without a batch size, or use 'gradcam'."
+        )
     if tap.has_steps or None in tap.shape[1:]:
         raise NoFeatureMapError(
             f"`method`={tap.method.name!r} needs feature maps of a known size, without time steps. Received: "

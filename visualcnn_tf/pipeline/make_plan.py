@@ -14,6 +14,7 @@ from visualcnn_tf.heatmap.combine import resolve_weights
 from visualcnn_tf.introspect.find_inputs import inputs_of_call, symbolic_inputs
 from visualcnn_tf.introspect.fused_blocks import fused_blocks_to
 from visualcnn_tf.introspect.inputs import ModelInputs
+from visualcnn_tf.introspect.reusable_calls import reusable_calls
 from visualcnn_tf.introspect.select import Selector, uses_presets
 from visualcnn_tf.introspect.trace import Trace, trace_model
 from visualcnn_tf.pipeline.checks import check_requests, gradient_fallbacks
@@ -112,6 +113,8 @@ def _plan(
     if options.compile_fused_blocks:
         calls = list(dict.fromkeys(request.call for request in requests))
         plan = replace(plan, fused_blocks=fused_blocks_to(calls, trace))
+    if any(request.method.needs_replay for request in requests):
+        plan = replace(plan, reusable_calls=reusable_calls(trace))
     if not _explains_target(requests):
         return plan
     output_index = _output_index(options.output, plan.names("model"))

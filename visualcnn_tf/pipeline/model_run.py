@@ -16,6 +16,7 @@ from visualcnn_tf.introspect.record import OutputRecorder, is_recording, recordi
 from visualcnn_tf.introspect.trace import tf_function_layers
 from visualcnn_tf.ops.exporting import is_exporting
 from visualcnn_tf.pipeline.call_log import CallLog
+from visualcnn_tf.pipeline.plan import Plan
 from visualcnn_tf.pipeline.tap import Tap
 
 Record = TypeVar("Record", bound=OutputRecorder, covariant=True)
@@ -44,16 +45,16 @@ class ModelRun(Generic[Record]):
 
 
 def run_model(
-    model: keras.Model, taps: Sequence[Tap], fused_blocks: Sequence[FusedBlock], inputs: Any, training: bool | None
+    model: keras.Model, plan: Plan, fused_blocks: Sequence[FusedBlock], inputs: Any, training: bool | None
 ) -> ModelRun[OutputRecorder]:
     """Run the model once, and record what the taps need."""
     layers = named_layers(model)
     inline = tf_function_layers(model, layers.values())
     record: OutputRecorder
-    if any(tap.method.needs_replay for tap in taps):
-        record = CallLog(layers.values(), inline)
+    if any(tap.method.needs_replay for tap in plan.taps):
+        record = CallLog(layers, inline, plan.reusable_calls)
     else:
-        tapped = {layers[tap.path] for tap in taps}
+        tapped = {layers[tap.path] for tap in plan.taps}
         # In training, in exported files, and for whoever else may watch the layers, each one runs by itself.
         is_fused = fused_blocks and not (training or is_exporting() or is_recording())
         record = FusedBlockRecorder(tapped, fused_blocks) if is_fused else OutputRecorder(tapped)

@@ -27,6 +27,8 @@ class Plan:
         fallbacks: type and name of each operation whose gradient is TensorFlow's own, not a rule of this package:
             TensorFlow Lite may lack it.
         fused_blocks: the paths of layers that lead to a tap and are compiled as one, see ``introspect.fused_blocks``.
+        reusable_calls: path and index of each call of a layer that a replay may take the outputs of, see
+            ``introspect.reusable_calls``.
     """
 
     inputs: ModelInputs
@@ -37,6 +39,7 @@ class Plan:
     class_index: str | None = None
     fallbacks: tuple[tuple[str, str], ...] = ()
     fused_blocks: tuple[tuple[str, ...], ...] = ()
+    reusable_calls: frozenset[tuple[str, int]] = frozenset()
 
     def names(self, *kinds: OutputKind) -> list[str]:
         """Return the keys of the outputs of some kinds, in order."""

@@ -66,8 +66,8 @@ def heatmap_output(tap: Tap, inputs: ModelInputs, options: Options) -> OutputSpe
     fusion = options.fusion(tap.method, tap.data_format, tap.key)
     maps = keras.KerasTensor(tap.step_shape)
     shape = fusion.compute_output_spec([maps, maps] if tap.method.needs_gradients else maps, like=like).shape
-    steps = tap.time_steps or (tap.shape[1] if tap.returns_sequence else None)
-    shape = (shape[0], steps, *shape[1:]) if tap.has_steps else tuple(shape)
+    batch = shape[0] if tap.elements is None else inputs.specs[0].shape[0]
+    shape = (batch, tap.steps, *shape[1:]) if tap.has_steps else tuple(shape)
     return OutputSpec(tap.key, shape, options.heatmap_dtype, "heatmap")
 
 

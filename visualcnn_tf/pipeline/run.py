@@ -61,7 +61,7 @@ class _Context:
         found = [self.gradients[tap.target_index, tensor.ref()] for tensor in self.run.tensors(tap)]
         if any(gradient is None for gradient in found):
             raise NoGradientError(f"No path leads from {tap.path!r} to the score in this run of the model.")
-        return tap.fold(found)[0]
+        return tap.fold(found, self.images)[0]
 
 
 class Pipeline:
@@ -86,7 +86,7 @@ class Pipeline:
         plan, options = self.plan, self.options
         given, class_index = plan.split(inputs)
         model_inputs = plan.inputs.standardize(given)
-        run = run_model(self.model, plan.taps, self.fused_blocks, model_inputs, training)
+        run = run_model(self.model, plan, self.fused_blocks, model_inputs, training)
         images = plan.inputs.flatten(model_inputs)
         context = _Context(run, images)
         if plan.output_index is not None:
@@ -112,13 +112,12 @@ class Pipeline:
     def _heatmaps(self, context: _Context) -> list[tf.Tensor]:
         """Return the heatmap of each tap, of the type in which it leaves its layer."""
         taps = self.plan.taps
-        folded = [tap.fold(context.run.tensors(tap)) for tap in taps]
+        folded = [tap.fold(context.run.tensors(tap), context.images) for tap in taps]
         fused = [
             self._fused(tap, fusion, activations, context)
             for tap, fusion, (activations, _) in zip(taps, self.fusions, folded, strict=True)
         ]
-        # Taps with the same input and the same axis of time steps fold them into batches of one size.
-        batches = [(tap.reference_input, tap.time_steps, tap.returns_sequence) for tap in taps]
+        batches = [tap.batch_key for tap in taps]
         return [
             self._zero_without_class(tap.unfold(heatmap, steps), tap, context.scores)
             for tap, heatmap, (_, steps) in zip(taps, postprocess_all(fused, batches), folded, strict=True)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import keras
 
 from visualcnn_tf.errors import LayerNotFoundError
+from visualcnn_tf.introspect.elements import Elements
 from visualcnn_tf.introspect.location import Location, layer_at, locate
 from visualcnn_tf.introspect.named_layers import named_layers
 from visualcnn_tf.introspect.trace import LayerCall, Trace
@@ -27,6 +29,7 @@ def save_taps(model: keras.Model, taps: Iterable[Tap]) -> list[dict[str, Any]]:
             "target_index": tap.target_index,
             "key": tap.key,
             "shape": tap.shape,
+            "elements": None if tap.elements is None else asdict(tap.elements),
         }
         for tap in taps
     ]
@@ -58,7 +61,10 @@ def _restored_call(model: keras.Model, trace: Trace, saved: Mapping[str, Any]) -
             f"The loaded model {model.name!r} must return feature maps of shape {tuple(saved['shape'])} in the layer "
             f"that was saved as {location.path!r}, as before. Received: {received}. Attach to the model again."
         )
-    return calls[index]
+    call = calls[index]
+    # Not found out anew, which may take a run of the model, whose weights are not loaded yet.
+    call.elements = None if saved["elements"] is None else Elements(**saved["elements"])
+    return call
 
 
 def _same_shape(shape: Sequence[int | None], saved: Sequence[int | None]) -> bool:

@@ -9,7 +9,6 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from visualcnn_tf.introspect.named_layers import children
 from visualcnn_tf.introspect.record import Recorder
 from visualcnn_tf.pipeline.call_log import CallKey, CallLog
 
@@ -47,8 +46,9 @@ class SubstitutionRecorder(Recorder):
     """Replace what one call returns by a substitute, and what earlier calls return by what they had returned.
 
     So everything that follows the call runs anew, skip connections included, on the batch with each image repeated.
-    What is computed before it a second time, outside of layers, has no consumer and is pruned, as are the substitute's
-    maps where only their mean is used.
+    Of the earlier calls only those are replaced that have one row for each image; what has none, such as windows of
+    maps, runs anew. What is computed a second time outside of layers has no consumer and is pruned, as are the
+    substitute's maps where only their mean is used.
 
     Args:
         log: of the run that is replayed.
@@ -59,35 +59,34 @@ class SubstitutionRecorder(Recorder):
 
     def __init__(self, log: CallLog, key: CallKey, substitute: Substitute, repeats: int) -> None:
         super().__init__(log.layers.values())
-        self.substitute = substitute
+        self.log, self.substitute = log, substitute
         self.counts = dict.fromkeys(log.layers, 0)
         original = log.calls[key[0]][key[1]]
-        # Tensors inside of a loop can't be read from outside, but what the loop returns can.
-        past = {key: outputs for key, outputs in log.before(key).items() if _in_graph(outputs, original.graph)}
-        self.values = {**repeat_images(past, repeats, original), key: substitute.maps}
+        self.values = {**repeat_images(log.reusable_before(key), repeats, original), key: substitute.maps}
 
     def replacement(self, layer: keras.Operation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Return the replaced output of a layer without layers inside, whose calls must go on being counted."""
-        value = self.values.get((id(layer), self.counts[id(layer)]), NotImplemented)
-        if value is NotImplemented:
-            value = self.substitute.pooled(layer, args)
-        if value is NotImplemented or children(layer):
-            return NotImplemented
-        self.counts[id(layer)] += 1
-        return value
+        """Return the replaced output of a layer; the calls that it would make are counted nevertheless."""
+        key = (id(layer), self.counts[id(layer)])
+        if key in self.values:
+            for made, _ in self.log.made_by(key):
+                self.counts[made] += 1
+            return self.values[key]
+        pooled = self.substitute.pooled(layer, args)
+        if pooled is not NotImplemented:
+            self.counts[id(layer)] += 1
+        return pooled
 
     def on_call_end(self, layer: keras.Operation, outputs: Any) -> Any:
-        """Return the replaced output of a layer that had to run."""
-        key = (id(layer), self.counts[id(layer)])
+        """Count the call of a layer that had to run."""
         self.counts[id(layer)] += 1
-        return self.values.get(key, outputs)
+        return outputs
 
 
 def repeat_images(tensors: Any, count: int, batch: tf.Tensor) -> Any:
-    """Repeat each image ``count`` times in a row; a tensor without the batch's size stays what it is.
+    """Repeat each image ``count`` times in a row.
 
     Args:
-        tensors: nested tensors.
+        tensors: nested tensors with the batch first, and one row for each image.
         count: how often.
         batch: a tensor with the batch first, which tells its size.
     """
@@ -96,12 +95,7 @@ def repeat_images(tensors: Any, count: int, batch: tf.Tensor) -> Any:
     order = tf.repeat(tf.range(tf.shape(batch)[0]), count)
 
     def one(tensor: Any) -> Any:
-        has_batch = tf.is_tensor(tensor) and tensor.shape.rank and tensor.shape[0] == batch.shape[0]
         # Not tf.repeat, which would be ten operations for each of hundreds of tensors, most of them never read.
-        return tf.gather(tensor, order) if has_batch else tensor
+        return tf.gather(tensor, order) if tf.is_tensor(tensor) and tensor.shape.rank else tensor
 
     return keras.tree.map_structure(one, tensors)
-
-
-def _in_graph(outputs: Any, graph: tf.Graph) -> bool:
-    return all(getattr(leaf, "graph", None) is graph for leaf in keras.tree.flatten(outputs))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import tensorflow as tf
 
-from visualcnn_tf._utils.types import Shape
+from visualcnn_tf._utils.types import AxisSize, Shape
+from visualcnn_tf.introspect.elements import Elements
 from visualcnn_tf.methods.base import Method
 
 
@@ -25,6 +26,8 @@ class Tap:
         time_steps: number of time steps for a layer inside TimeDistributed (its heatmap is ``(B, T, H, W)``), else
             None.
         returns_sequence: whether the layer itself returns one feature map for each time step.
+        elements: how views or patches of each example are merged into the batch of the feature maps (the heatmap is
+            ``(B, V, H, W)``), else None.
         data_format: ``"channels_last"`` or ``"channels_first"``, of ``shape``.
         reference_input: index of the model's input that the heatmap is a picture of, which gives ``size="input"`` its
             size; None when there is no such input.
@@ -38,6 +41,7 @@ class Tap:
     call_index: int = 0
     time_steps: int | None = None
     returns_sequence: bool = False
+    elements: Elements | None = None
     data_format: str = "channels_last"
     reference_input: int | None = None
 
@@ -64,15 +68,29 @@ class Tap:
 
     @property
     def has_steps(self) -> bool:
-        """Whether there is one heatmap for each time step, ``(B, T, H, W)``."""
-        return self.time_steps is not None or self.returns_sequence
+        """Whether there is one heatmap for each time step, or element, of an example, ``(B, T, H, W)``."""
+        return self.time_steps is not None or self.returns_sequence or self.elements is not None
+
+    @property
+    def steps(self) -> int | None:
+        """The number of time steps, or elements, None where unknown and without any."""
+        if self.elements is not None:
+            return self.elements.count
+        return self.shape[1] if self.returns_sequence else self.time_steps
+
+    @property
+    def batch_key(self) -> Hashable:
+        """What taps have in common whose folded batches are of one size."""
+        if self.elements is not None:
+            return self.elements.count or self.key
+        return self.reference_input, self.time_steps, self.returns_sequence
 
     def reference_shape(self, shape: Shape) -> Shape:
-        """Return the shape of one time step of the reference input, of the shape of that input."""
+        """Return the shape of one time step or element of the reference input, of the shape of that input."""
         return shape[:1] + shape[2:] if self.has_steps else shape
 
     def reference(self, inputs: Sequence[tf.Tensor]) -> tf.Tensor | None:
-        """Return the reference input, or its first time step, of the model's inputs."""
+        """Return the reference input, or its first time step or element, of the model's inputs."""
         if self.reference_input is None:
             return None
         image = inputs[self.reference_input]
@@ -84,11 +102,17 @@ class Tap:
             return list(calls[self.call_index * self.time_steps : (self.call_index + 1) * self.time_steps])
         return [calls[self.call_index]]
 
-    def fold(self, tensors: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor | int | None]:
-        """Return one tensor of feature maps (or gradients), and the number of time steps, if there are any.
+    def fold(self, tensors: Sequence[tf.Tensor], inputs: Sequence[tf.Tensor]) -> tuple[tf.Tensor, AxisSize | None]:
+        """Return one tensor of feature maps (or gradients), and the number of time steps or elements, if there are any.
 
-        Time steps are folded into the batch, ``(B·T, h, w, C)``: each is an image of its own.
+        Time steps are folded into the batch, ``(B·T, h, w, C)``: each is an image of its own, as elements are already.
+
+        Args:
+            tensors: what :meth:`outputs_of` returned.
+            inputs: the model's inputs, which tell the number of examples.
         """
+        if self.elements is not None:
+            return tensors[0], self.elements.count_in(tensors[0], inputs[0])
         if not self.has_steps:
             return tensors[0], None
         stacked = tensors[0] if self.returns_sequence else tf.stack(tensors, 1)
@@ -97,9 +121,11 @@ class Tap:
         folded = tf.reshape(stacked, inner)
         return tf.ensure_shape(folded, [None, *stacked.shape[2:]]), count
 
-    def unfold(self, heatmaps: tf.Tensor, count: tf.Tensor | int | None) -> tf.Tensor:
-        """Return heatmaps ``(B·T, H, W)`` as ``(B, T, H, W)``; unchanged without time steps."""
+    def unfold(self, heatmaps: tf.Tensor, count: AxisSize | None) -> tf.Tensor:
+        """Return heatmaps ``(B·T, H, W)`` as ``(B, T, H, W)``; unchanged without time steps and elements."""
         if count is None:
             return heatmaps
+        if self.elements is not None:
+            return self.elements.by_example(heatmaps, count)
         sizes = [known or tf.shape(heatmaps)[axis] for axis, known in enumerate(heatmaps.shape) if axis]
         return tf.reshape(heatmaps, [-1, count, *sizes])

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
+from visualcnn_tf.introspect.elements import Elements
 from visualcnn_tf.introspect.patterns import value_per_path
 from visualcnn_tf.introspect.trace import LayerCall, Trace
 from visualcnn_tf.introspect.upstream import is_upstream
@@ -45,6 +46,7 @@ class TapRequest:
             call_index=call.index // (call.time_steps or 1),
             time_steps=call.time_steps,
             returns_sequence=call.returns_sequence,
+            elements=call.elements,
             data_format=call.data_format,
             reference_input=_reference_input(call, trace.inputs),
         )
@@ -79,14 +81,20 @@ def with_unique_keys(requests: Iterable[TapRequest], taken: Iterable[str]) -> li
 
 def _reference_input(call: LayerCall, inputs: Sequence[tf.Tensor]) -> int | None:
     """Return the index of the input that feature maps are a picture of: of their spatial rank, upstream if possible."""
-    has_steps = call.time_steps is not None or call.returns_sequence
+    has_steps = call.time_steps is not None or call.returns_sequence or call.elements is not None
     rank = 1 + has_steps + len(call.spatial_shape)
     # With a channel axis if possible, else without.
     for fitting in (_of_rank(inputs, rank + 1), _of_rank(inputs, rank)):
+        fitting = [index for index in fitting if _has_elements(inputs[index], call.elements)]
         if fitting:
             upstream = [index for index in fitting if is_upstream(inputs[index], call.tensor)]
             return (upstream or fitting)[0]
     return None
+
+
+def _has_elements(tensor: tf.Tensor, elements: Elements | None) -> bool:
+    """Return whether an input ``(B, V, ...)`` has as many elements as feature maps that are merged from some."""
+    return elements is None or tensor.shape[1] == elements.count
 
 
 def _of_rank(inputs: Sequence[tf.Tensor], rank: int) -> list[int]:
