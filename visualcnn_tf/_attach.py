@@ -102,12 +102,13 @@ def attach(
     Returns:
         An :class:`ExplainedModel`: ``predict(x)`` and calls return a flat dict: ``"predictions"`` (several outputs
         keep their names), ``"explained_class"``, ``(B,)`` int32, with methods that explain a class (``(B, n)`` for
-        n classes, -1 for none), ``"heatmap_<layer path>"`` of shape ``(B, H, W)`` for each layer, ``"heatmap"``.
+        n classes, -1 for none), ``"heatmap_<layer path>"`` of shape ``(B, H, W)`` for each layer, ``"heatmap"``. Layers
+        with time steps, or views of each example merged into the batch, have a heatmap for each, ``(B, T, H, W)``.
 
     Raises:
         IncompatibleModelError: for anything but a Keras 3 model on the TensorFlow backend, and for an explained model.
         LayerNotFoundError: for a layer that is not in the model; the message offers near misses.
-        NoFeatureMapError: for a layer without spatial output, or a model without any.
+        NoFeatureMapError: for a layer without spatial output, or that runs in a loop, or a model without any.
         InputShapeError: when ``size="input"`` but no input has the layer's spatial axes.
         InvalidArgumentError: for an option that is not allowed, or that would have no effect.
         InvalidTypeError: for a layer selector, method or target of the wrong type.

@@ -14,6 +14,7 @@ import pytest
 import tensorflow as tf
 from support.bad_inputs import ROWS, WORKS, Row, page
 from support.hostile_files import IMAGES, write_all
+from support.models_of_elements import models_of_elements
 from support.served_model import ServedError, ServedModel
 from support.small_cnn import small_cnn
 
@@ -46,6 +47,7 @@ class World:
             "keras": keras,
             "folder": folder,
             "model": model,
+            **models_of_elements(),
             "explained": explained,
             "asked": vc.attach(model, "last", method="gradcam", target="input"),
             "images": images,

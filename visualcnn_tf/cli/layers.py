@@ -6,10 +6,11 @@ from argparse import Namespace
 from collections.abc import Sequence
 
 from visualcnn_tf.cli.files import load_model
-from visualcnn_tf.errors import IncompatibleModelError
+from visualcnn_tf.errors import IncompatibleModelError, NoFeatureMapError
 from visualcnn_tf.introspect.find_inputs import model_inputs
 from visualcnn_tf.introspect.presets import PRESETS
 from visualcnn_tf.introspect.select import Selector
+from visualcnn_tf.introspect.trace import LayerCall
 
 
 def run(arguments: Namespace) -> None:
@@ -21,7 +22,7 @@ def run(arguments: Namespace) -> None:
             f"The inputs of `{arguments.model}` are unknown. Call the model once before saving it."
         )
     selector = Selector(model, inputs)
-    presets = {name: selector.preset(name) for name in PRESETS}
+    presets = {name: _selected(selector, name) for name in PRESETS}
     rows = []
     for call in selector.tappable():
         selected_by = [name for name, calls in presets.items() if call in calls]
@@ -30,6 +31,14 @@ def run(arguments: Namespace) -> None:
         _print_table([("layer", "type", "output", "in presets"), *rows])
     else:
         print(f"{model.name} has no layer with a spatial output.")
+
+
+def _selected(selector: Selector, preset: str) -> list[LayerCall]:
+    """Return what a preset selects, nothing where ``attach`` refuses it."""
+    try:
+        return selector.select(preset)
+    except NoFeatureMapError:
+        return []
 
 
 def _print_table(rows: Sequence[Sequence[str]]) -> None:
