@@ -52,6 +52,11 @@ CASES: dict[str, tuple[Callable[[Any], Any], tuple[int, int, int] | None]] = {
     # merged and parted again
     "merged": (lambda x: tf.reshape(x, (-1, 6, 2)), (0, 1, 4)),
     "merged with two axes": (lambda x: tf.reshape(x, (-1, 2)), (0, 1, 24)),
+    "merged and multiplied": (lambda x: tf.tensordot(tf.reshape(x, (-1, 6, 2)), MATRIX, 1), (0, 1, 4)),
+    "parted by half": (
+        lambda x: tf.reshape(tf.reshape(x, (-1, 2)), (tf.shape(x)[0] * 2, -1, 2)),
+        (0, 1, 2),
+    ),
     "merged and convolved": (lambda x: tf.nn.relu(tf.reshape(x, (-1, 2, 3, 2))), (0, 1, 4)),
     "merged, from half of an axis": (lambda x: tf.reshape(x, (-1, 2, 6, 2)), (0, 1, 2)),
     "merged and parted": (lambda x: tf.reshape(tf.reshape(x, (-1, 2)) @ MATRIX, (-1, 4, 6, 3)), (0, 1, 1)),
@@ -175,6 +180,10 @@ def test_against_what_changes(name: str, batch: int | None) -> None:
         (lambda x: tf.reshape(x, (tf.shape(x)[0], tf.shape(x)[1], 12)), BatchAxis(0)),
         (lambda x: tf.reshape(x, (tf.shape(x)[1], tf.shape(x)[0], 12)), None),
         (lambda x: tf.repeat(x, 2, axis=1), BatchAxis(0)),
+        (
+            lambda x: tf.reshape(tf.reshape(x, (-1, 6, 2)), (tf.shape(tf.repeat(x, 4, 0))[0] // 2, -1)),
+            BatchAxis(0, 1, 2),
+        ),
         (lambda x: tf.tensordot(x, MATRIX, 1), BatchAxis(0)),
         (lambda x: tf.reshape(x, (tf.shape(x)[1] * tf.shape(x)[0], 6, 2)), BatchAxis(0, 1, None)),
         (lambda x: tf.reshape(x, tf.gather(tf.shape(x), [0, 1, 3, 2])), BatchAxis(0)),

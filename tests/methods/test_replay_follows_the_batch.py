@@ -173,9 +173,9 @@ def test_equals_the_naive_loop(name: str, monkeypatch: pytest.MonkeyPatch) -> No
             key = f"heatmap_{layer}_{method}"
             want = naive.maps(layer, method)
             assert np.ptp(want) > 0
-            assert_close(outputs[key], want)
-            assert_close(chunked[key], want)
-            assert_close(np.concatenate([one[key] for one in one_by_one]), want)
+            assert_close(outputs[key], want, 5e-5)
+            assert_close(chunked[key], want, 5e-5)
+            assert_close(np.concatenate([one[key] for one in one_by_one]), want, 5e-5)
 
 
 @pytest.mark.parametrize("build", [windows, tables_of_the_batch_s_size])

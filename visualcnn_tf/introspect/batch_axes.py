@@ -28,14 +28,17 @@ def batch_axes(trace: Trace) -> Found:
 
 def has_row_per_example(outputs: Sequence[Any], trace: Trace) -> bool | None:
     """Return whether each of these tensors has the batch first, and one row for each example; None if unknown."""
-    found = batch_axes(trace)
-    references = [tensor.ref() if isinstance(tensor, tf.Tensor) else None for tensor in outputs]
-    if not references or any(reference not in found for reference in references):
-        return False
-    batches = [found[reference] for reference in references]
-    if any(batch is not None and batch.inner is not None and not batch.is_row_per_example for batch in batches):
-        return False
-    return None if any(batch is None or batch.inner is None for batch in batches) else True
+    found, unknown = batch_axes(trace), False
+    for tensor in outputs:
+        reference = tensor.ref() if isinstance(tensor, tf.Tensor) else None
+        if reference not in found:
+            return False
+        batch = found[reference]
+        if batch is None or batch.inner is None:
+            unknown = True
+        elif not batch.is_row_per_example:
+            return False
+    return None if unknown else bool(outputs)
 
 
 def _followed(trace: Trace) -> Found:

@@ -41,10 +41,10 @@ def _by_first_number(batch: BatchAxis, step: Step) -> BatchAxis | None:
     if batch.axis or batch.outer != 1:
         return None
     number = first_number(step.op.inputs[1], step.found)
-    if number == "batch":
-        return BatchAxis(0)
-    is_open = None in (*step.op.inputs[0].shape[1:], *step.shape[1:], batch.inner)
-    return BatchAxis(0, 1, None) if number == "multiple" and is_open else None
+    if number is None or number == "unknown":
+        is_open = None in (*step.op.inputs[0].shape[1:], *step.shape[1:], batch.inner)
+        return BatchAxis(0, 1, None) if number and is_open else None
+    return BatchAxis(0, 1, number)
 
 
 def _count(sizes: Iterable[int | None], factor: int | None = 1) -> int | None:

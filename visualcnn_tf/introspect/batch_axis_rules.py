@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import tensorflow as tf
@@ -31,10 +31,7 @@ def elementwise(step: Step) -> BatchAxis | None:
     if len(batches) != 1:
         return None
     [batch] = batches
-    others = [tensor.shape for index, tensor in enumerate(step.op.inputs) if index not in step.data]
-    if not all(_is_one_or_open(shape, batch.axis) for shape in others):
-        return None
-    return batch.at(step.shape.rank + batch.axis)
+    return _along_others(step, batch)
 
 
 def _is_one_or_open(shape: tf.TensorShape, from_right: int) -> bool:
@@ -86,16 +83,19 @@ def squeeze(step: Step) -> BatchAxis | None:
 
 def concat(step: Step) -> BatchAxis | None:
     """Concatenate tensors; along the batch, their blocks follow one another."""
-    pieces = range(len(step.op.inputs) - 1)
-    axes = None if len(pieces) in step.data else step.axes(len(pieces), step.shape.rank)
-    batches = [step.data[index] for index in pieces if index in step.data]
+    count = len(step.op.inputs) - 1
+    axes = None if count in step.data else step.axes(count, step.shape.rank)
+    batches = [step.data[index] for index in range(count) if index in step.data]
     if axes is None or not batches or len({(batch.axis, batch.inner) for batch in batches}) > 1:
         return None
-    first, outers = batches[0], [batch.outer for batch in batches]
-    if first.axis != axes[0]:
-        return first if len(set(outers)) == 1 else None
-    blocks = [outer for outer in outers if outer is not None]
-    return replace(first, outer=sum(blocks)) if len(blocks) == len(pieces) else None
+    if batches[0].axis != axes[0]:
+        return batches[0] if len(set(batches)) == 1 else None
+    return _one_after_another(batches) if len(batches) == count else None
+
+
+def _one_after_another(batches: Sequence[BatchAxis]) -> BatchAxis | None:
+    blocks = [batch.outer for batch in batches if batch.outer is not None]
+    return replace(batches[0], outer=sum(blocks)) if len(blocks) == len(batches) else None
 
 
 def split(index: int, axis_input: int) -> Rule:
@@ -157,24 +157,36 @@ def strided_slice(step: Step) -> BatchAxis | None:
     batch, strides = step.only(), step.numbers(3)
     if batch is None or strides is None:
         return None
-    masks = {name: step.op.get_attr(f"{name}_mask") for name in ("begin", "end", "ellipsis", "new_axis", "shrink_axis")}
     source = target = 0
-    added = masks["new_axis"].bit_count()
-    for entry, stride in enumerate(strides):
-        is_set = {name: bool(mask >> entry & 1) for name, mask in masks.items()}
-        if is_set["ellipsis"]:
-            count = step.rank() - (len(strides) - 1 - added)
-            if batch.axis < source + count:
-                break
-            source, target = source + count, target + count
-        elif is_set["new_axis"]:
-            target += 1
-        elif source == batch.axis:
-            is_whole = is_set["begin"] and is_set["end"] and stride == 1 and not is_set["shrink_axis"]
-            return batch.at(target) if is_whole else None
-        else:
-            source, target = source + 1, target + (not is_set["shrink_axis"])
+    for entry in _entries(step, strides):
+        if source <= batch.axis < source + entry.read:
+            return batch.at(target + batch.axis - source) if entry.keeps_all else None
+        source, target = source + entry.read, target + entry.written
     return batch.at(target + batch.axis - source)
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """One entry of a slice: how many axes it reads and writes, and whether it leaves them as they are."""
+
+    read: int
+    written: int
+    keeps_all: bool = False
+
+
+def _entries(step: Step, strides: Sequence[int]) -> Iterator[_Entry]:
+    masks = {name: step.op.get_attr(f"{name}_mask") for name in ("begin", "end", "ellipsis", "new_axis", "shrink_axis")}
+    for position, stride in enumerate(strides):
+        is_set = {name: bool(mask >> position & 1) for name, mask in masks.items()}
+        if is_set["ellipsis"]:
+            count = step.rank() - (len(strides) - 1 - masks["new_axis"].bit_count())
+            yield _Entry(count, count, keeps_all=True)
+        elif is_set["new_axis"]:
+            yield _Entry(0, 1)
+        elif is_set["shrink_axis"]:
+            yield _Entry(1, 0)
+        else:
+            yield _Entry(1, 1, is_set["begin"] and is_set["end"] and stride == 1)
 
 
 def gather(params: int, indices: int) -> Rule:
@@ -207,16 +219,22 @@ def product(transposed: Sequence[str]) -> Rule:
         batches = {batch.at(batch.axis - step.rank(index)) for index, batch in step.data.items()}
         if len(batches) != 1:
             return None
-        [batch], is_transposed = batches, [step.op.get_attr(name) for name in transposed]
-        kept = [-2 if not is_transposed[0] else -1, -1 if not is_transposed[1] else -2]
-        if batch.axis >= -2:
-            index = next(iter(step.data))
-            is_kept = len(step.data) == 1 and batch.axis == kept[index]
-            return batch.at(step.shape.rank - 2 + index) if is_kept else None
-        others = [tensor.shape for index, tensor in enumerate(step.op.inputs) if index not in step.data]
-        return batch.at(step.shape.rank + batch.axis) if all(_is_one_or_open(s, batch.axis) for s in others) else None
+        [batch] = batches
+        if batch.axis < -2:
+            return _along_others(step, batch)
+        index = next(iter(step.data))
+        is_transposed = step.op.get_attr(transposed[index])
+        kept = -2 if bool(index) == is_transposed else -1
+        return batch.at(step.shape.rank - 2 + index) if len(step.data) == 1 and batch.axis == kept else None
 
     return rule
+
+
+def _along_others(step: Step, batch: BatchAxis) -> BatchAxis | None:
+    """Return a batch axis counted from the right in the output, if no other input has such an axis of its own."""
+    others = [tensor.shape for index, tensor in enumerate(step.op.inputs) if index not in step.data]
+    is_free = all(_is_one_or_open(shape, batch.axis) for shape in others)
+    return batch.at(step.shape.rank + batch.axis) if is_free else None
 
 
 def einsum(step: Step) -> BatchAxis | None:

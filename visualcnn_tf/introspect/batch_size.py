@@ -1,4 +1,4 @@
-"""Whether the first number of a shape that a graph computes is the size of the batch, or a multiple of it."""
+"""Whether the first number of a shape that a graph computes is a multiple of the size of the batch, and which."""
 
 from __future__ import annotations
 
@@ -7,46 +7,72 @@ from typing import Literal
 
 import tensorflow as tf
 
-from visualcnn_tf.introspect.batch_axis import BatchAxis, Found
+from visualcnn_tf.introspect.batch_axis import Found
 
-#: The size of the batch, or a multiple of it, as -1 may be: whatever is left.
-Number = Literal["batch", "multiple"] | None
+#: So many rows for each example; an unknown number of them, as -1 may be, which means whatever is left; or no multiple.
+Number = int | Literal["unknown"] | None
 
 
 def first_number(shape: tf.Tensor, found: Found) -> Number:
-    """Return what the first number of the shape that a reshape asks for is, None if it is neither."""
+    """Return how many rows for each example the shape that a reshape asks for has."""
     return _entry(shape, 0, found)
 
 
 def _entry(vector: tf.Tensor, index: int, found: Found) -> Number:
-    """Return what a number in a vector is."""
+    """Return how many rows for each example a number in a vector is."""
     value = tf.get_static_value(vector)
     if value is not None:
-        return "multiple" if value.ndim == 1 and index < len(value) and value[index] == -1 else None
+        return _of_constant(value.reshape(-1)[index]) if index < value.size else None
     rule = _VECTORS.get(vector.op.type)
     return None if rule is None else rule(vector.op, index, found)
 
 
 def _scalar(number: tf.Tensor, found: Found) -> Number:
-    op = number.op
     value = tf.get_static_value(number)
     if value is not None:
-        return "multiple" if value == -1 else None
-    if op.type in ("Cast", "Identity"):
-        return _scalar(op.inputs[0], found)
-    if op.type == "Prod":
-        return "multiple" if _entry(op.inputs[0], 0, found) == "batch" else None
-    if op.type == "Mul":
-        return "multiple" if "batch" in [_scalar(factor, found) for factor in op.inputs] else None
-    if op.type in ("StridedSlice", "GatherV2"):
-        index = tf.get_static_value(op.inputs[1])
-        if index is not None and index.size == 1 and int(index.reshape(())) >= 0:
-            return _entry(op.inputs[0], int(index.reshape(())), found)
+        return _of_constant(value)
+    rule = _SCALARS.get(number.op.type)
+    return None if rule is None else rule(number.op, found)
+
+
+def _of_constant(value: object) -> Number:
+    return "unknown" if value == -1 else None
+
+
+def _same(op: tf.Operation, found: Found) -> Number:
+    return _scalar(op.inputs[0], found)
+
+
+def _product(op: tf.Operation, found: Found) -> Number:
+    first = _entry(op.inputs[0], 0, found)
+    return None if first is None else "unknown"
+
+
+def _times(op: tf.Operation, found: Found) -> Number:
+    for number, other in (op.inputs, op.inputs[::-1]):
+        rows, factor = _scalar(number, found), tf.get_static_value(other)
+        if tf.get_static_value(number) is None and rows is not None:
+            return "unknown" if factor is None or rows == "unknown" else rows * int(factor)
     return None
 
 
+def _divided(op: tf.Operation, found: Found) -> Number:
+    number, divisor = _scalar(op.inputs[0], found), tf.get_static_value(op.inputs[1])
+    is_exact = isinstance(number, int) and divisor is not None and number % int(divisor) == 0
+    return number // int(divisor) if is_exact and isinstance(number, int) else None
+
+
+def _looked_up(op: tf.Operation, found: Found) -> Number:
+    index = tf.get_static_value(op.inputs[1])
+    is_one = index is not None and index.size == 1 and int(index.reshape(())) >= 0
+    return _entry(op.inputs[0], int(index.reshape(())), found) if is_one else None
+
+
 def _of_shape(op: tf.Operation, index: int, found: Found) -> Number:
-    return "batch" if found.get(op.inputs[0].ref()) == BatchAxis(index) else None
+    batch = found.get(op.inputs[0].ref())
+    if batch is None or batch.axis != index or batch.outer != 1:
+        return None
+    return batch.inner or "unknown"
 
 
 def _of_pack(op: tf.Operation, index: int, found: Found) -> Number:
@@ -91,4 +117,13 @@ _VECTORS: dict[str, Callable[[tf.Operation, int, Found], Number]] = {
     "Shape": _of_shape,
     "Slice": _of_slice,
     "StridedSlice": _of_slice,
+}
+_SCALARS: dict[str, Callable[[tf.Operation, Found], Number]] = {
+    "Cast": _same,
+    "FloorDiv": _divided,
+    "GatherV2": _looked_up,
+    "Identity": _same,
+    "Mul": _times,
+    "Prod": _product,
+    "StridedSlice": _looked_up,
 }
