@@ -180,10 +180,6 @@ def test_against_what_changes(name: str, batch: int | None) -> None:
         (lambda x: tf.reshape(x, (tf.shape(x)[0], tf.shape(x)[1], 12)), BatchAxis(0)),
         (lambda x: tf.reshape(x, (tf.shape(x)[1], tf.shape(x)[0], 12)), None),
         (lambda x: tf.repeat(x, 2, axis=1), BatchAxis(0)),
-        (
-            lambda x: tf.reshape(tf.reshape(x, (-1, 6, 2)), (tf.shape(tf.repeat(x, 4, 0))[0] // 2, -1)),
-            BatchAxis(0, 1, 2),
-        ),
         (lambda x: tf.tensordot(x, MATRIX, 1), BatchAxis(0)),
         (lambda x: tf.reshape(x, (tf.shape(x)[1] * tf.shape(x)[0], 6, 2)), BatchAxis(0, 1, None)),
         (lambda x: tf.reshape(x, tf.gather(tf.shape(x), [0, 1, 3, 2])), BatchAxis(0)),
