@@ -9,6 +9,7 @@ import keras
 
 from visualcnn_tf._model import ExplainedModel
 from visualcnn_tf._utils.backend import check_backend
+from visualcnn_tf._utils.keras2 import advice_for_model
 from visualcnn_tf.errors import IncompatibleModelError
 from visualcnn_tf.heatmap.combine import Combination
 from visualcnn_tf.heatmap.size import check_size
@@ -167,7 +168,7 @@ def check_model(model: object) -> None:
     if modules & {"tf_keras", "keras"} and hasattr(model, "layers"):
         raise IncompatibleModelError(
             f"`model` must be a Keras 3 model. Received: a Keras 2 (`tf_keras`) model, {type(model).__name__}. "
-            "Save it as .h5 or .keras and load it with Keras 3's `keras.models.load_model`."
+            f"{advice_for_model()}"
         )
     raise IncompatibleModelError(
         f"`model` must be a Keras 3 model (`keras.Model`). Received: {type(model).__name__}. "

@@ -46,7 +46,14 @@ class NoGradientError(VisualCNNError, ValueError):
 
 
 class ExportVerificationError(VisualCNNError, ValueError):
-    """The outputs of an exported model differ from those of the original model."""
+    """The outputs of an exported model differ from those of the original model.
+
+    Attributes:
+        example: The index in the user's `representative_data` of the example that differs most; None if that is none
+            of them.
+    """
+
+    example: int | None = None
 
 
 class UnsupportedOperationError(VisualCNNError, ValueError):

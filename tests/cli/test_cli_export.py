@@ -12,8 +12,10 @@ import tensorflow as tf
 from support.model_kinds import images, small_cnn_layers
 
 import visualcnn_tf as vc
+import visualcnn_tf.cli.main
 from visualcnn_tf.cli import export as export_command
 from visualcnn_tf.cli.main import main
+from visualcnn_tf.errors import ExportVerificationError
 from visualcnn_tf.export.tflite_interpreter import interpreter
 from visualcnn_tf.export.tflite_operations import count_ops
 
@@ -110,10 +112,10 @@ def test_calibration_images_are_spread_over_the_folders_of_classes(
     monkeypatch.setattr(
         export_command, "export_tflite", lambda *_, representative_data, **__: seen.extend(representative_data)
     )
-    words = ["--calibrate", str(tmp_path), "--tflite", str(tmp_path / "m.tflite")]
+    words = ["--calibrate", str(tmp_path), "--quantize", "int8", "--tflite", str(tmp_path / "m.tflite")]
     assert main(["export", str(model_file), *words]) == 0
     assert [int(image[0, 0, 0]) for image in seen[0]] == [0, 3, 6, 9]
-    assert f"Calibrating with 4 of the 10 images in {tmp_path}." in capsys.readouterr().out
+    assert f"Reading 4 of the 10 images in {tmp_path}." in capsys.readouterr().out
 
 
 def test_a_class_is_chosen_by_its_name(model_file: Path, tmp_path: Path) -> None:
@@ -191,3 +193,94 @@ def test_wrong_choices(model_file: Path, tmp_path: Path, capsys: Any, words: lis
     assert stop.value.code == 2
     assert capsys.readouterr().err.startswith(f"visualcnn: error: argument {words[0]}: must be one of {message}")
     assert not list(tmp_path.iterdir())
+
+
+# Images, in folders of classes --------------------------------------------------------------------------------------
+
+
+def write_photos(folder: Path, count: int, classes: int = 3) -> list[Path]:
+    rng = np.random.default_rng(0)
+    files = []
+    for i in range(count):
+        file = folder / f"class_{i % classes}" / f"{i}.PNG"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(tf.io.encode_png(rng.integers(0, 256, (15, 12, 1)).astype("uint8")).numpy())
+        files.append(file)
+    return files
+
+
+def test_images_are_found_in_folders_of_classes(model_file: Path, tmp_path: Path, capsys: Any) -> None:
+    photos = tmp_path / "photos"
+    write_photos(photos, 70)
+    (photos / ".hidden").mkdir()
+    for other in (photos / "labels.csv", photos / ".hidden" / "a.png", photos / "class_0" / ".b.png"):
+        other.write_bytes(b"no picture")
+    words = ["export", str(model_file), "--calibrate", str(photos), "--preprocess", "0..1"]
+    assert main([*words, "--saved-model", str(tmp_path / "m"), "--tflite", str(tmp_path / "m.tflite")]) == 0
+    said = capsys.readouterr().out
+    assert f"Reading 64 of the 70 images in {photos}." in said
+    assert "a SavedModel, the same as the model on 64 images." in said
+    assert "compared with the model on 64 examples: yours" in said
+
+
+def test_photos_are_calibrated_upright(model_file: Path, tmp_path: Path) -> None:
+    from PIL import Image
+
+    ramp = np.add.outer(np.zeros(12), np.linspace(0, 255, 12)).astype("uint8")
+    exif = Image.Exif()
+    exif[0x112] = 8
+    Image.fromarray(ramp).save(tmp_path / "a.jpg", quality=100, exif=exif)
+    [image] = export_command._images(keras.models.load_model(model_file), [tmp_path / "a.jpg"], "0..1")
+    np.testing.assert_allclose(image[..., 0], np.rot90(ramp) / 255, atol=0.03)
+
+
+def test_the_image_that_differs_is_named(model_file: Path, tmp_path: Path, capsys: Any, monkeypatch: Any) -> None:
+    files = write_photos(tmp_path / "photos", 30)
+    seen = []
+
+    def wrong(*_: Any, representative_data: Any, **__: Any) -> None:
+        seen.append(representative_data[0][17])
+        error = ExportVerificationError("It differs.")
+        error.example = 17
+        raise error
+
+    monkeypatch.setattr(export_command, "export_tflite", wrong)
+    words = ["--calibrate", str(tmp_path / "photos"), "--tflite", str(tmp_path / "m.tflite")]
+    assert main(["export", str(model_file), *words]) == 2
+    said = capsys.readouterr().err
+    named = Path(said.split("The image is `")[1].split("`")[0])
+    assert named in files
+    want = tf.image.resize(tf.io.decode_png(named.read_bytes()), (12, 12), antialias=True)
+    np.testing.assert_allclose(seen[0], want, atol=1e-3)
+
+
+# Arguments, before any work -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--tflite", "m", "--quantize", "int8"], "`--calibrate` must be a folder of images with `--quantize int8`"),
+        (["--saved-model", "m", "--quantize", "dynamic"], "`--quantize` must be left out without --tflite"),
+        (["--saved-model", "m", "--overwrite"], "`--overwrite` must be left out without --tflite"),
+        (["--saved-model", "m", "--min-correlation", "-1"], "`--min-correlation` must be left out without --tflite"),
+        (["--tflite", "m", "--preprocess", "0..1"], "`--preprocess` must be left out without --saved-model and"),
+        (["--tflite", "m", "--calibrate", "absent"], "There is no such folder"),
+        (["--tflite", "m", "--calibrate", "."], "There is no image file in `.`"),
+        ([], "`--saved-model` must be given"),
+    ],
+)
+def test_arguments_are_checked_before_any_work(
+    tmp_path: Path, capsys: Any, monkeypatch: Any, words: list[str], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(visualcnn_tf.cli.main, "_run", lambda _: pytest.fail("work was begun"))
+    assert main(["export", "model.keras", *words]) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", ["1.01", "-1.5", "nan", "half"])
+def test_limits_are_numbers(number: str, capsys: Any) -> None:
+    with pytest.raises(SystemExit):
+        main(["export", "m", "--tflite", "m", f"--min-correlation={number}"])
+    assert f"--min-correlation: must be a number from -1 to 1. Received: {number!r}." in capsys.readouterr().err

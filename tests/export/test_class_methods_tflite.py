@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 from keras import layers as L  # noqa: N812
 from support.method_objects import GRADIENT_METHODS, REPLAY_METHODS
-from support.model_kinds import KINDS, images, small_cnn_layers
+from support.model_kinds import KINDS, small_cnn_layers
 from support.runtimes import run_litert
 from support.trained import LAYERS, digits, digits_cnn
 
@@ -293,11 +293,12 @@ def test_differences_that_rounding_does_not_explain_are_refused(
     assert not list(tmp_path.iterdir())
 
 
-def test_another_map_of_the_same_class_raises_a_warning(
+def test_another_map_of_the_same_class_raises_a_warning_on_noise(
     small: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     forged(monkeypatch, heatmap_pool=lambda maps: 1 - maps)
-    data = images(20, 12, 12, 2)
     explained = vc.attach(small, "pool", method="gradcam", target=0)
-    with pytest.warns(UserWarning, match=r"'heatmap_pool' correlates by -1.00 .* compare more images"):
-        vc.export_tflite(explained, tmp_path / "m.tflite", quantize="int8", representative_data=[data])
+    with pytest.warns(
+        UserWarning, match=r"'heatmap_pool' correlates by -1.00 .* on noise.* Pass `representative_data`"
+    ):
+        vc.export_tflite(explained, tmp_path / "m.tflite", quantize="dynamic")

@@ -25,7 +25,6 @@ from visualcnn_tf.errors import (
     UnsupportedOperationError,
 )
 from visualcnn_tf.export import tflite, tflite_verification
-from visualcnn_tf.export.comparison import check_output
 from visualcnn_tf.export.float32_copy import float32_copy
 from visualcnn_tf.export.tflite_interpreter import interpreter
 from visualcnn_tf.export.tflite_operations import count_ops
@@ -226,16 +225,6 @@ def test_the_report_is_readable(cnn: Any, tmp_path: Path) -> None:
     assert all(check.max_difference < 1e-5 and check.correlation > 0.9999 for check in report.outputs.values())
 
 
-def test_outputs_are_compared_by_difference_and_correlation() -> None:
-    a = np.array([0.0, 1.0, 2.0])
-    assert check_output(a, a + 0.5).max_difference == 0.5
-    assert check_output(a, a + 0.5).correlation == pytest.approx(1.0)
-    assert check_output(a, -a).correlation == pytest.approx(-1.0)
-    assert check_output(a * 0, a * 0).correlation == 1.0
-    assert check_output(a * 0, a).correlation == 0.0
-    assert check_output(a * np.nan, a).max_difference == float("inf")
-
-
 def test_verification_notices_a_wrong_file(cnn: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     explained = vc.attach(cnn)
     content = vc.export_tflite(explained, tmp_path / "m.tflite").path.read_bytes()
@@ -321,24 +310,27 @@ def test_bad_options(cnn: Any, tmp_path: Path, options: dict[str, Any], message:
         vc.export_tflite(vc.attach(cnn), tmp_path / "there.tflite")
 
 
-@pytest.mark.parametrize(("batch_size", "count"), [(1, 1), (3, 3), (None, 2)])
+@pytest.mark.parametrize("batch_size", [1, 3, None])
+@pytest.mark.parametrize("max_examples", [1, 7, 64])
 def test_the_file_is_compared_on_the_first_examples(
-    cnn: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch_size: int | None, count: int
+    cnn: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch_size: int | None, max_examples: int
 ) -> None:
     tried = []
 
-    def recording(content: bytes, function: Any, quantize: Any, examples: dict[str, Any], explained: Any) -> Any:
+    def recording(content: bytes, function: Any, quantize: Any, examples: Any, *others: Any) -> Any:
         tried.append(examples)
-        return tflite_verification.verify_tflite(content, function, quantize, examples, explained)
+        return tflite_verification.verify_tflite(content, function, quantize, examples, *others)
 
     monkeypatch.setattr(tflite, "verify_tflite", recording)
     x = 200 * images(5, 12, 12, 2)
     explained = vc.attach(cnn, "conv", method="gradcam", target="input")
     data = itertools.cycle(x)  # endless, as a dataset for training may be
-    vc.export_tflite(explained, tmp_path / "m.tflite", batch_size=batch_size, representative_data=data)
+    options: dict[str, Any] = {"batch_size": batch_size, "representative_data": data, "max_examples": max_examples}
+    report = vc.export_tflite(explained, tmp_path / "m.tflite", **options)
     [examples] = tried
-    np.testing.assert_array_equal(examples["image"], x[:count])
-    np.testing.assert_array_equal(examples["class_index"], [-1] * count)
+    np.testing.assert_array_equal(examples.arrays["image"], np.resize(x, (max_examples, 12, 12, 2)))
+    np.testing.assert_array_equal(examples.arrays["class_index"], [-1] * max_examples)
+    assert {check.compared for check in report.outputs.values()} == {max_examples}
 
 
 def test_examples_of_another_size_are_refused(cnn: Any, tmp_path: Path) -> None:

@@ -289,6 +289,10 @@ ROWS: list[Row] = [
         _VALUE,
         "`representative_data` must be finite",
     ),
+    code(T, "export_tflite(explained, folder / 'm', max_examples=0)", _VALUE, "`max_examples` must be a number of at"),
+    code(T, "export_tflite(explained, folder / 'm', max_examples=9)", _VALUE, "left out without `representative_data`"),
+    code(T, "export_tflite(explained, folder / 'm', min_correlation=2)", _VALUE, "a number from -1 to 1, or None"),
+    code(T, "export_tflite(explained, folder / 'm', min_agreement=2)", _VALUE, "a number from 0 to 1, or None"),
     code(T, "export_tflite(explained, folder / 'm', representative_data=5)", _VALUE, "must be an iterable of batches"),
     # requests to a served model
     request(
@@ -401,6 +405,11 @@ ROWS: list[Row] = [
     command("export any_size.keras --tflite new.tflite", "Fix what is None with `attach(model, input_shape=...)`"),
     command("export model.keras --tflite m --quantize int8 --calibrate absent", "There is no such folder"),
     command("export model.keras --tflite m --quantize int8 --calibrate nothing", "There is no image file in `nothing`"),
+    command(
+        "export model.keras --tflite m --quantize int8", "a folder of images with `--quantize int8`. Received: None"
+    ),
+    command("export model.keras --saved-model m --quantize int8", "`--quantize` must be left out without --tflite"),
+    command("export model.keras --tflite m --min-correlation 2", "must be a number from -1 to 1. Received: '2'"),
     command("web model.keras", "It can't be loaded: "),
     command("web absent.tflite", "There is no file"),
     command("demo --out good.png", "File exists"),

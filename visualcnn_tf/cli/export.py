@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from math import ceil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import keras
@@ -15,9 +16,11 @@ from visualcnn_tf._utils.checks import bad_value
 from visualcnn_tf.cli.attach_options import attach_options
 from visualcnn_tf.cli.files import load_model
 from visualcnn_tf.cli.labels import check_labels, read_labels
+from visualcnn_tf.errors import ExportVerificationError
 from visualcnn_tf.export.preprocess import preprocess_function
 from visualcnn_tf.export.saved_model import export_saved_model
 from visualcnn_tf.export.tflite import export_tflite
+from visualcnn_tf.export.verification_examples import MAX_EXAMPLES, spread
 from visualcnn_tf.introspect.find_inputs import image_inputs
 from visualcnn_tf.io.atomic import check_free
 from visualcnn_tf.io.image_files import image_files
@@ -28,32 +31,15 @@ _MOST = 500  # calibration images: more take memory and time, and change next to
 
 def run(arguments: Namespace) -> None:
     """Write a SavedModel, a TensorFlow Lite file, or both."""
-    if arguments.saved_model is None and arguments.tflite is None:
-        raise bad_value("--saved-model", "given, or --tflite, or both", None, "Say what to write.")
     if arguments.tflite is not None:
         check_free(arguments.tflite, arguments.overwrite, "--tflite", "Add `--overwrite`")
     explained = _explained(arguments)
-    data = None
-    if arguments.calibrate is not None:
-        data = [_calibration_images(explained.model, arguments.calibrate, arguments.preprocess)]
+    files = _calibration_files(arguments)
+    images = _images(explained.model, files, arguments.preprocess) if files else None
     if arguments.saved_model is not None:
-        folder = export_saved_model(
-            explained,
-            arguments.saved_model,
-            version="next",
-            preprocess=arguments.preprocess,
-            representative_data=data,
-        )
-        print(f"Wrote {folder}: a SavedModel, the same as the model.")
+        _write_saved_model(explained, arguments, files, images)
     if arguments.tflite is not None:
-        report = export_tflite(
-            explained,
-            arguments.tflite,
-            quantize=arguments.quantize,
-            representative_data=data,
-            overwrite=arguments.overwrite,
-        )
-        print(report)
+        _write_tflite(explained, arguments, files, images)
 
 
 def _explained(arguments: Namespace) -> ExplainedModel:
@@ -68,13 +54,61 @@ def _explained(arguments: Namespace) -> ExplainedModel:
     return explained
 
 
-def _calibration_images(model: keras.Model, folder: Path, preprocess: str | None) -> np.ndarray:
-    """Return images of a folder and the folders in it, as the model takes them."""
-    spec = image_inputs(model).specs[0]
-    if not folder.is_dir():
-        raise bad_value("--calibrate", "a folder of images", str(folder), "There is no such folder.")
-    files = image_files([folder])
-    chosen = files[:: ceil(len(files) / _MOST)]  # spread over all folders, which may be those of classes
+def _calibration_files(arguments: Namespace) -> list[Path]:
+    """Return image files of a folder and the folders in it, which may be those of classes, spread over all of them."""
+    if arguments.calibrate is None:
+        return []
+    files = image_files([arguments.calibrate])
+    chosen = [files[index] for index in spread(len(files), _MOST if arguments.quantize == "int8" else MAX_EXAMPLES)]
     if len(chosen) < len(files):
-        print(f"Calibrating with {len(chosen)} of the {len(files)} images in {folder}.")
-    return np.asarray(preprocess_function(preprocess, spec)(read_images(chosen, spec.shape)))
+        print(f"Reading {len(chosen)} of the {len(files)} images in {arguments.calibrate}.")
+    return chosen
+
+
+def _images(model: keras.Model, files: Sequence[Path], preprocess: str | None) -> np.ndarray:
+    """Return images as the model takes them."""
+    spec = image_inputs(model).specs[0]
+    return np.asarray(preprocess_function(preprocess, spec)(read_images(files, spec.shape)))
+
+
+def _write_saved_model(
+    explained: ExplainedModel, arguments: Namespace, files: Sequence[Path], images: np.ndarray | None
+) -> None:
+    chosen = spread(len(files), MAX_EXAMPLES)
+    with _naming_the_image([files[index] for index in chosen]):
+        folder = export_saved_model(
+            explained,
+            arguments.saved_model,
+            version="next",
+            preprocess=arguments.preprocess,
+            representative_data=None if images is None else [images[chosen]],
+        )
+    compared = f"{len(chosen)} images" if files else "noise, for want of --calibrate"
+    print(f"Wrote {folder}: a SavedModel, the same as the model on {compared}.")
+
+
+def _write_tflite(
+    explained: ExplainedModel, arguments: Namespace, files: Sequence[Path], images: np.ndarray | None
+) -> None:
+    with _naming_the_image(files):
+        report = export_tflite(
+            explained,
+            arguments.tflite,
+            quantize=arguments.quantize,
+            representative_data=None if images is None else [images],
+            overwrite=arguments.overwrite,
+            min_correlation=arguments.min_correlation,
+            min_agreement=arguments.min_agreement,
+        )
+    print(report)
+
+
+@contextmanager
+def _naming_the_image(files: Sequence[Path]) -> Iterator[None]:
+    """Add the name of the image to the error for an export that differs from the model on it."""
+    try:
+        yield
+    except ExportVerificationError as error:
+        if error.example is None or not files:
+            raise
+        raise ExportVerificationError(f"{error} The image is `{files[error.example]}`.") from error

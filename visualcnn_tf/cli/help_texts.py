@@ -72,6 +72,7 @@ Lite file for phones and browsers, or both. Each is run and compared with the mo
   visualcnn export model.keras --saved-model export --preprocess 0..1
   visualcnn export model.keras --layers stages --heatmap-dtype uint8 --tflite model.tflite
   visualcnn export model.keras --layers last --tflite small.tflite --quantize dynamic
+  visualcnn export model.keras --tflite int8.tflite --quantize int8 --calibrate photos --preprocess 0..1
   visualcnn export model.keras --layers last --method gradcam --class input --tflite why.tflite""",
     ),
     "web": Help(

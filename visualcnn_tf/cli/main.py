@@ -7,6 +7,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from importlib import import_module
 
+from visualcnn_tf.cli.export_arguments import check_export
 from visualcnn_tf.cli.parser import parse
 from visualcnn_tf.cli.quiet import quiet_import
 from visualcnn_tf.errors import VisualCNNError
@@ -23,6 +24,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = parse(sys.argv[1:] if argv is None else argv)
     try:
+        if arguments.command == "export":
+            check_export(arguments)
         _run(arguments)
     except (VisualCNNError, OSError) as error:
         return _failed(str(error), 2)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from visualcnn_tf._utils.checks import did_you_mean, quoted
+from visualcnn_tf.cli.argument_types import number_from
 from visualcnn_tf.cli.help_texts import HELP
 
 # The names that other modules, which import TensorFlow, allow; a test compares them.
@@ -159,6 +160,23 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
         help="images, also in folders, to compare with, as --preprocess says; int8 needs 100",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing TensorFlow Lite file")
+    _add_limits(parser)
+
+
+def _add_limits(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--min-correlation",
+        type=number_from(-1),
+        metavar="C",
+        help="write the TensorFlow Lite file if its heatmaps correlate by C or more on every image; default of "
+        "quantized files: 0.5, and 0.9 on 95 %% of them",
+    )
+    parser.add_argument(
+        "--min-agreement",
+        type=number_from(0),
+        metavar="A",
+        help="and if it predicts the same class for this share of them; default of quantized files: 0.9",
+    )
 
 
 def _add_pixels(parser: argparse.ArgumentParser) -> None:

@@ -1,6 +1,6 @@
 """Read ``representative_data``: inputs that the user gives, as the model gets them in use.
 
-An exported model is compared with the original on the first of them, and int8 files find the ranges of their
+An exported model is compared with the original on some of them, and int8 files find the ranges of their
 activations with all of them.
 """
 
@@ -17,7 +17,6 @@ from numpy.typing import ArrayLike
 
 from visualcnn_tf._utils.checks import bad_value, quoted
 from visualcnn_tf.errors import InputShapeError
-from visualcnn_tf.export.examples import batch_size
 from visualcnn_tf.export.types import Arrays
 from visualcnn_tf.introspect.inputs import ModelInput, ModelInputs
 
@@ -41,23 +40,6 @@ def check_data_is_used(data: RepresentativeData | None, verify: bool, unless: st
     if data is not None and not verify:
         allowed = "None with `verify=False`, which compares nothing"
         raise bad_value("representative_data", f"{allowed}, {unless}" if unless else allowed, type(data).__name__)
-
-
-def first_batch(data: RepresentativeData, inputs: ModelInputs, class_index: str | None = None) -> Arrays:
-    """Return the first examples, as many as the inputs take at once, and two if they take any number.
-
-    Args:
-        data: The user's representative data. No more of it is read than needed.
-        inputs: The inputs of the exported model.
-        class_index: The input that chooses the class to explain, if there is one; see :func:`read_examples`.
-
-    Raises:
-        InvalidArgumentError: If the data holds no examples, or NaN or infinity.
-        InputShapeError: If the model does not take the examples.
-    """
-    count = batch_size(inputs)
-    examples = read_examples(data, inputs, class_index, enough=count)
-    return next(in_batches(examples, count))
 
 
 def read_examples(

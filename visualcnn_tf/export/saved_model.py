@@ -15,19 +15,20 @@ from visualcnn_tf._utils.checks import as_path, bad_value, check_choice
 from visualcnn_tf.export.examples import example_inputs, png_files
 from visualcnn_tf.export.image_decoder import ImageDecoder
 from visualcnn_tf.export.preprocess import Preprocess, as_pixels, preprocess_function
-from visualcnn_tf.export.representative_data import RepresentativeData, check_data_is_used, first_batch
+from visualcnn_tf.export.representative_data import RepresentativeData, check_data_is_used
 from visualcnn_tf.export.saved_model_verification import verify_saved_model
 from visualcnn_tf.export.serving_bytes import ON_ERROR, ServingBytes, check_no_options, check_pictures
 from visualcnn_tf.export.signatures import (
     chosen_signatures,
+    class_index_of,
     exported_inputs,
     image_input,
     served_signatures,
     without_class_index,
 )
-from visualcnn_tf.export.types import Arrays
+from visualcnn_tf.export.verification_examples import MAX_EXAMPLES, Examples, check_max_examples, first_examples
 from visualcnn_tf.export.warmup import write_warmup
-from visualcnn_tf.introspect.inputs import ModelInput
+from visualcnn_tf.introspect.inputs import ModelInput, ModelInputs
 from visualcnn_tf.io.atomic import next_version, whole_folder, writing
 from visualcnn_tf.pipeline.exported_module import exported_module
 
@@ -45,6 +46,7 @@ def export_saved_model(
     warmup: bool = True,
     png: bool = False,
     representative_data: RepresentativeData | None = None,
+    max_examples: int = MAX_EXAMPLES,
 ) -> Path:
     """Write a SavedModel for TensorFlow Serving, or for any program that loads SavedModels.
 
@@ -82,8 +84,10 @@ def export_saved_model(
         representative_data: Inputs as the model gets them in use, preprocessed, in any form that ``predict`` or
             TensorFlow Lite takes: arrays (of several inputs dicts by name or lists), or an iterable of batches or
             single examples, which may be tuples such as ``(x, y)``. The written model is compared with the model on the
-            first of them (``serving_bytes`` on PNG files of them, unless ``preprocess`` is a callable), and otherwise
-            on noise from 0 to 1. None of them is kept in the SavedModel. Of an iterator the first elements are used up.
+            first ``max_examples`` of them (``serving_bytes`` on PNG files of them, unless ``preprocess`` is a
+            callable), and otherwise on noise from 0 to 1. None of them is kept in the SavedModel. Of an iterator the
+            first elements are used up.
+        max_examples: On how many of them it is compared at most.
 
     Returns:
         The folder of the SavedModel. It is complete or, after an error, not there.
@@ -104,10 +108,13 @@ def export_saved_model(
     served_image = image if "serving_bytes" in names else None
     serving_bytes = _serving_bytes(explained, served_image, preprocess, on_error, png)
     check_data_is_used(representative_data, verify)
+    check_max_examples(max_examples, representative_data, verify)
     target = _version_folder(as_path("path", path), version)
     noise = {name: example_inputs(name, inputs, user_inputs) for name in names}
-    given = {} if representative_data is None else first_batch(representative_data, user_inputs)
-    examples = {name: {**arrays, **_as_inputs_of(name, given, preprocess)} for name, arrays in noise.items()}
+    examples = {name: Examples(arrays) for name, arrays in noise.items()}
+    if representative_data is not None:
+        given = first_examples(representative_data, inputs, max_examples, class_index_of(explained))
+        examples |= _of_signatures(given, names, user_inputs, preprocess)
     with whole_folder(target, overwrite, holds="saved_model.pb") as temporary:
         functions = served_signatures(explained, inputs, names, serving_bytes)
         with writing(target):
@@ -115,8 +122,7 @@ def export_saved_model(
             if warmup:
                 write_warmup(temporary, explained.name, noise)
         if verify:
-            decoder = serving_bytes.decoder if serving_bytes else None
-            verify_saved_model(temporary, explained, functions, examples, decoder)
+            verify_saved_model(temporary, explained, functions, examples, serving_bytes)
     return target
 
 
@@ -138,15 +144,21 @@ def _serving_bytes(
     return ServingBytes(decoder, on_error, explained.overlay_names if png else (), classes)
 
 
-def _as_inputs_of(signature: str, given: Arrays, preprocess: Preprocess) -> Arrays:
-    """Return the user's examples as inputs of a signature: for ``serving_bytes`` as PNG files of their pixels.
+def _of_signatures(
+    given: Examples, names: Sequence[str], user_inputs: ModelInputs, preprocess: Preprocess
+) -> dict[str, Examples]:
+    """Return the user's examples as inputs of each signature: for ``serving_bytes`` as PNG files of their pixels.
 
-    They are left out if the pixels cannot be found, because ``preprocess`` is a callable.
+    That signature is left out if the pixels cannot be found, because ``preprocess`` is a callable.
     """
-    if signature != "serving_bytes" or not given:
-        return given
-    pixels = as_pixels(next(iter(given.values())), preprocess)
-    return {} if pixels is None else {"image_bytes": png_files(pixels)}
+    images, others = {}, dict(given.arrays)
+    for name in user_inputs.names:
+        images[name] = others.pop(name)
+    arrays = {"serving_default": given.arrays, "predict": images}
+    pixels = as_pixels(next(iter(images.values())), preprocess) if "serving_bytes" in names else None
+    if pixels is not None:
+        arrays["serving_bytes"] = {"image_bytes": png_files(pixels), **others}
+    return {name: Examples(arrays[name], given.indices) for name in names if name in arrays}
 
 
 def _version_folder(path: Path, version: int | str | None) -> Path:

@@ -76,6 +76,11 @@ def without_class_index(model: keras.Model, inputs: ModelInputs) -> ModelInputs:
     return ModelInputs(user_inputs.structure, inputs.specs[: len(user_inputs.specs)])
 
 
+def class_index_of(model: keras.Model) -> str | None:
+    """Return the name of the input that chooses the class to explain, if there is one."""
+    return model.plan.class_index if isinstance(model, ExplainedModel) and model.plan else None
+
+
 def image_input(inputs: ModelInputs) -> ModelInput | None:
     """Return the input of a model that takes one gray or color image of a known size, channels last; else None."""
     spec = inputs.specs[0]

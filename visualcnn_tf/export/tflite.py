@@ -14,16 +14,17 @@ from visualcnn_tf._attach import check_model
 from visualcnn_tf._model import ExplainedModel
 from visualcnn_tf._utils.checks import as_path, bad_value, quoted
 from visualcnn_tf.errors import UnsupportedOperationError
-from visualcnn_tf.export.examples import example_inputs
 from visualcnn_tf.export.float32_copy import computes_in_half_precision, float32_copy
+from visualcnn_tf.export.limits import Demands
 from visualcnn_tf.export.report import ExportReport
-from visualcnn_tf.export.representative_data import RepresentativeData, first_batch
-from visualcnn_tf.export.signatures import exported_inputs, tflite_signatures, without_class_index
+from visualcnn_tf.export.representative_data import RepresentativeData
+from visualcnn_tf.export.signatures import class_index_of, exported_inputs, tflite_signatures, without_class_index
 from visualcnn_tf.export.tflite_converter import convert
 from visualcnn_tf.export.tflite_operations import count_ops, foreign_ops, outside_xnnpack
 from visualcnn_tf.export.tflite_options import Int8Options, check_options
 from visualcnn_tf.export.tflite_verification import verify_tflite
-from visualcnn_tf.export.types import Arrays, Signature
+from visualcnn_tf.export.types import Signature
+from visualcnn_tf.export.verification_examples import MAX_EXAMPLES, Examples, first_examples, noise, spread_examples
 from visualcnn_tf.introspect.inputs import ModelInputs
 from visualcnn_tf.io.atomic import check_free, write_file
 from visualcnn_tf.ops.exporting import frozen_weights
@@ -41,6 +42,9 @@ def export_tflite(
     full_integer: bool = False,
     overwrite: bool = False,
     verify: bool = True,
+    max_examples: int = MAX_EXAMPLES,
+    min_correlation: float | None = None,
+    min_agreement: float | None = None,
 ) -> ExportReport:
     """Write a TensorFlow Lite file of builtin operations only, which every TensorFlow Lite runtime can run.
 
@@ -64,8 +68,8 @@ def export_tflite(
         representative_data: Inputs as the model gets them in use, preprocessed, in any form that ``predict`` or
             TensorFlow Lite takes: arrays (of several inputs dicts by name or lists), or an iterable of batches or
             single examples, which may be tuples such as ``(x, y)``. ``"int8"`` needs about 100 of them to find the
-            ranges of the activations. Every file is compared with the model on the first of them, and otherwise on
-            noise from 0 to 1. Of an iterator these are used up.
+            ranges of the activations. Every file is compared with the model on ``max_examples`` of them, and
+            otherwise on noise from 0 to 1. Of an iterator these are used up.
         io_dtype: For ``"int8"``, the type of float inputs and outputs: ``"float32"`` (default), ``"int8"`` or
             ``"uint8"``.
         full_integer: For ``"int8"``, whether to compute the heatmaps in integers, too, for devices without
@@ -74,6 +78,13 @@ def export_tflite(
             round to zero.
         overwrite: Whether to replace an existing file.
         verify: Whether to run the file in the TensorFlow Lite interpreter and compare it with the model.
+        max_examples: On how many examples of ``representative_data`` it is compared at most: the first ones, or with
+            ``"int8"``, which reads all of them, evenly spread ones.
+        min_correlation: The lowest correlation with the model's heatmaps, -1 to 1, on any example. By default that of a
+            quantized file must be at least 0.5 on each of your examples and 0.9 on 95 % of them, and a float32 file may
+            differ by rounding alone.
+        min_agreement: The least share, 0 to 1, of the examples for which file and model predict the same class. By
+            default 0.9 for a quantized file, on your examples.
 
     Returns:
         A report: the size, the operations, and how closely each output matches the model's.
@@ -89,26 +100,35 @@ def export_tflite(
     """
     check_model(explained)
     int8 = Int8Options(representative_data, io_dtype, full_integer)
-    check_options(explained, batch_size, quantize, int8, verify)
+    demands = Demands(max_examples, min_correlation, min_agreement)
+    check_options(explained, batch_size, quantize, int8, verify, demands)
     path = as_path("path", path)
     check_free(path, overwrite)
     _warn_that_check_is_lost(explained)
     inputs = with_batch_size(exported_inputs(explained), batch_size)
     if quantize == "int8":
-        int8 = int8.with_arrays(inputs, _class_index(explained))
-    examples = _verification_examples(explained, inputs, int8.representative_data)
+        int8 = int8.read(inputs, class_index_of(explained))
+    examples = _verification_examples(explained, inputs, int8, max_examples)
+    content, original = _converted(explained, inputs, quantize, int8)
+    ops = count_ops(content)
+    if foreign_ops(ops):
+        raise UnsupportedOperationError(f"The file would hold operations that devices lack: {foreign_ops(ops)}.")
+    checks = verify_tflite(content, original, quantize, examples, inputs, explained, demands) if verify else {}
+    write_file(path, content, overwrite)
+    compared = (len(examples), examples.indices is None)
+    return ExportReport(path, len(content), quantize, ops, outside_xnnpack(ops), checks, *compared)
+
+
+def _converted(
+    explained: keras.Model, inputs: ModelInputs, quantize: str | None, int8: Int8Options
+) -> tuple[bytes, Signature]:
+    """Return the content of the file, and its signature ``serving_default`` in TensorFlow."""
     model = float32_copy(explained) if computes_in_half_precision(explained) else explained
     with frozen_weights():
         functions = {name: one.get_concrete_function() for name, one in tflite_signatures(model, inputs).items()}
     _check_loops(explained, functions["serving_default"].graph)
     content = _int8_content(model, functions, int8) if quantize == "int8" else convert(model, functions, quantize)
-    ops = count_ops(content)
-    if foreign_ops(ops):
-        raise UnsupportedOperationError(f"The file would hold operations that devices lack: {foreign_ops(ops)}.")
-    verified = functions["serving_default"]
-    checks = verify_tflite(content, verified, quantize, examples, explained) if verify else {}
-    write_file(path, content, overwrite)
-    return ExportReport(path, len(content), quantize, ops, outside_xnnpack(ops), checks)
+    return content, functions["serving_default"]
 
 
 def _check_loops(explained: keras.Model, graph: tf.Graph) -> None:
@@ -129,16 +149,15 @@ def _warn_that_check_is_lost(explained: keras.Model) -> None:
         )
 
 
-def _class_index(explained: keras.Model) -> str | None:
-    """Return the name of the input that chooses the class to explain, if there is one."""
-    return explained.plan.class_index if isinstance(explained, ExplainedModel) and explained.plan else None
-
-
-def _verification_examples(explained: keras.Model, inputs: ModelInputs, data: RepresentativeData | None) -> Arrays:
+def _verification_examples(
+    explained: keras.Model, inputs: ModelInputs, int8: Int8Options, max_examples: int
+) -> Examples:
     """Return the inputs on which the file is compared with the model."""
-    if data is None:
-        return example_inputs("serving_default", inputs, without_class_index(explained, inputs))
-    return first_batch(data, inputs, _class_index(explained))
+    if int8.examples is not None:
+        return spread_examples(int8.examples, max_examples)
+    if int8.representative_data is None:
+        return noise(inputs, without_class_index(explained, inputs))
+    return first_examples(int8.representative_data, inputs, max_examples, class_index_of(explained))
 
 
 def _int8_content(model: keras.Model, functions: Mapping[str, Signature], int8: Int8Options) -> bytes:
@@ -149,10 +168,10 @@ def _int8_content(model: keras.Model, functions: Mapping[str, Signature], int8: 
     heatmaps = model.explanation_names if isinstance(model, ExplainedModel) and not int8.full_integer else []
     return quantize_int8(
         float32,
-        int8.representative_data,
+        [int8.examples],
         heatmaps=heatmaps,
         io_dtype=int8.io_dtype or "float32",
-        class_index=_class_index(model),
+        class_index=class_index_of(model),
     )
 
 

@@ -21,9 +21,10 @@ from tensorflow.lite.python.optimize.calibrator import Calibrator, add_intermedi
 from tensorflow.lite.tools import flatbuffer_utils
 
 from visualcnn_tf._utils.checks import bad_value, check_choice, quoted
+from visualcnn_tf._utils.warn import warn_user
 from visualcnn_tf.export.representative_data import RepresentativeData, in_batches, read_examples
 from visualcnn_tf.export.tflite_interpreter import interpreter
-from visualcnn_tf.export.tflite_options import IO_DTYPES
+from visualcnn_tf.export.tflite_options import IO_DTYPES, check_ranges
 from visualcnn_tf.export.types import Arrays
 from visualcnn_tf.introspect.inputs import ModelInput, ModelInputs
 
@@ -63,7 +64,8 @@ def quantize_int8(
     inputs = {spec.name: spec for specs in signatures.values() for spec in specs}
     taken = ModelInputs(dict.fromkeys(inputs, 0), tuple(inputs.values()))
     examples = read_examples(representative_data, taken, class_index)
-    _check_examples(examples)
+    check_ranges(examples, class_index)
+    _warn_if_few(examples)
     batch_size = next(iter(inputs.values())).shape[0] or 1
 
     def feeds() -> Iterator[tuple[str, Arrays]]:
@@ -120,20 +122,11 @@ def _not_needed_for(tensors: set[int], operators: list[Any]) -> Iterator[int]:
             yield from operation.outputs
 
 
-def _check_examples(examples: Arrays) -> None:
-    """Raise if all examples are blank or equal, and warn if there are few: the ranges of activations come from them."""
-    arrays = list(examples.values())
-    count = len(arrays[0])
-    if all((array == array.flat[0]).all() or (count > 1 and (array == array[:1]).all()) for array in arrays):
-        raise bad_value(
-            "representative_data",
-            "examples that differ, because they show the ranges of the activations",
-            f"{count} blank or equal ones",
-            "Pass real inputs.",
-        )
+def _warn_if_few(examples: Arrays) -> None:
+    count = len(next(iter(examples.values())))
     if count < _FEW:
-        warnings.warn(
+        warn_user(
             f"`representative_data` holds few examples to find the ranges of the activations with. Received: {count}. "
             "Pass 100 or so.",
-            stacklevel=5,
+            UserWarning,
         )

@@ -8,7 +8,10 @@ import keras
 
 from visualcnn_tf._model import ExplainedModel
 from visualcnn_tf._utils.checks import bad_value, check_choice, is_count
+from visualcnn_tf.export.limits import Demands
 from visualcnn_tf.export.representative_data import RepresentativeData, check_data_is_used, read_examples
+from visualcnn_tf.export.types import Arrays
+from visualcnn_tf.export.verification_examples import check_max_examples
 from visualcnn_tf.introspect.inputs import ModelInputs
 
 #: How the weights, and for int8 the activations, of a file may be stored.
@@ -25,19 +28,58 @@ class Int8Options:
         representative_data: Inputs that show the ranges of the activations.
         io_dtype: The type of float inputs and outputs; None for float32.
         full_integer: Whether heatmaps are computed in integers, too.
+        examples: All of ``representative_data``, once it is read.
     """
 
     representative_data: RepresentativeData | None
     io_dtype: str | None
     full_integer: bool
+    examples: Arrays | None = None
 
-    def with_arrays(self, inputs: ModelInputs, class_index: str | None) -> Int8Options:
-        """Return the same options with all data as arrays by name, to be read twice: for an example, and for ranges."""
-        return replace(self, representative_data=read_examples(self.representative_data, inputs, class_index))
+    def read(self, inputs: ModelInputs, class_index: str | None) -> Int8Options:
+        """Return the same options with the examples that the data holds, once they are checked.
+
+        Args:
+            inputs: The inputs of the exported model.
+            class_index: The input that chooses the class to explain, if there is one.
+
+        Raises:
+            InvalidArgumentError: If the data holds no examples, or shows no ranges.
+            InputShapeError: If the model does not take the examples.
+        """
+        examples = read_examples(self.representative_data, inputs, class_index)
+        check_ranges(examples, class_index)
+        return replace(self, examples=examples)
+
+
+def check_ranges(examples: Arrays, class_index: str | None = None) -> None:
+    """Raise if all examples are blank or equal: the ranges of the activations come from them.
+
+    Args:
+        examples: The inputs by name.
+        class_index: The input that chooses the class to explain, if there is one; it may be the same for all.
+
+    Raises:
+        InvalidArgumentError: If they are.
+    """
+    arrays = [array for name, array in examples.items() if name != class_index]
+    count = len(arrays[0])
+    if all((array == array.flat[0]).all() or (count > 1 and (array == array[:1]).all()) for array in arrays):
+        raise bad_value(
+            "representative_data",
+            "examples that differ, because they show the ranges of the activations",
+            f"{count} blank or equal ones",
+            "Pass real inputs.",
+        )
 
 
 def check_options(
-    explained: keras.Model, batch_size: int | None, quantize: str | None, int8: Int8Options, verify: bool
+    explained: keras.Model,
+    batch_size: int | None,
+    quantize: str | None,
+    int8: Int8Options,
+    verify: bool,
+    demands: Demands,
 ) -> None:
     """Raise unless the options are allowed, and have an effect.
 
@@ -51,6 +93,7 @@ def check_options(
         _check_int8(explained, int8)
     else:
         _check_no_int8(int8, verify)
+    _check_demands(demands, int8.representative_data, verify)
 
 
 def _check_int8(explained: keras.Model, int8: Int8Options) -> None:
@@ -81,3 +124,17 @@ def _check_no_int8(int8: Int8Options, verify: bool) -> None:
     if int8.full_integer:
         raise bad_value("full_integer", "False unless quantize='int8'", int8.full_integer)
     check_data_is_used(int8.representative_data, verify, "unless quantize='int8'")
+
+
+def _check_demands(demands: Demands, data: RepresentativeData | None, verify: bool) -> None:
+    check_max_examples(demands.max_examples, data, verify)
+    for name, value, lowest in (
+        ("min_correlation", demands.min_correlation, -1),
+        ("min_agreement", demands.min_agreement, 0),
+    ):
+        if value is None:
+            continue
+        if not verify:
+            raise bad_value(name, "None with `verify=False`, which compares nothing", value)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not lowest <= value <= 1:
+            raise bad_value(name, f"a number from {lowest} to 1, or None", value)
