@@ -198,7 +198,9 @@ def test_several_inputs_are_given_as_dicts() -> None:
     got, want = interpreter(content).get_signature_runner("serving_default")(**x), explained.predict(x, verbose=0)
     assert correlations(got["heatmap_conv"], want["heatmap_conv"])[0] >= 0.99
     np.testing.assert_allclose(got["predictions"], want["predictions"], atol=0.05)
-    with pytest.raises(InvalidArgumentError, match=r"inputs 'a', 'b', or of lists in this order\. Received: \"a dict with 'a'\""):
+    with pytest.raises(
+        InvalidArgumentError, match=r"inputs 'a', 'b', or of lists in this order\. Received: \"a dict with 'a'\""
+    ):
         quantize_int8(float_file(explained), [{"a": data[0]["a"]}])
 
 
