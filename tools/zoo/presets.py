@@ -21,6 +21,8 @@ import numpy as np
 
 import visualcnn_tf as vc
 from tools.zoo.hub_models import HUB_GROUPS, example
+from visualcnn_tf.introspect.find_inputs import model_inputs
+from visualcnn_tf.introspect.select import Selector
 
 PRESETS = ("last", "stages", "conv")
 HEADING = "## keras_hub as it is: presets, saved and loaded"
@@ -40,8 +42,8 @@ def explain_and_save(name: str, build: Any, folder: Path) -> dict[str, Any]:
     try:
         model = build()
         found["input"] = ", ".join("×".join(map(str, t.shape[1:])) for t in keras.tree.flatten(model.input))
-        for preset in PRESETS:
-            found[preset] = outcome(model, preset)
+        selector = Selector(model, model_inputs(model))
+        found |= {preset: outcome(selector, preset) for preset in PRESETS}
         chosen = [preset for preset in PRESETS if isinstance(found[preset], list)]
         if chosen:
             save(vc.attach(model, chosen, size=None), example(model), folder / file_name(name))
@@ -50,18 +52,18 @@ def explain_and_save(name: str, build: Any, folder: Path) -> dict[str, Any]:
     return found
 
 
-def outcome(model: keras.Model, preset: str) -> list[str] | str:
+def outcome(selector: Selector, preset: str) -> list[str] | str:
     """Return the paths and sizes of the layers that a preset chooses, or the error."""
     try:
-        taps = vc.attach(model, preset, size=None).taps
+        calls = selector.select(preset)
     except vc.VisualCNNError as error:
         return f"{type(error).__name__}: {error}"
-    return [f"{tap.path} {'×'.join('?' if n is None else str(n) for n in tap.space)}" for tap in taps]
+    return [f"{call.path} {'×'.join('?' if n is None else str(n) for n in call.spatial_shape)}" for call in calls]
 
 
 def save(explained: Any, inputs: Any, path: Path) -> None:
     """Write an explained model, its inputs, and what it returns."""
-    outputs = explained.predict(inputs, verbose=0)
+    outputs = {key: np.asarray(value) for key, value in explained(inputs).items()}
     explained.save(path.with_suffix(".keras"))
     np.savez(path.with_suffix(".in.npz"), *keras.tree.flatten(inputs))
     np.savez(path.with_suffix(".out.npz"), **outputs)
@@ -82,9 +84,9 @@ def differences(folder: Path) -> dict[str, float | str]:
             loaded = keras.models.load_model(file)
             with np.load(file.with_suffix(".in.npz")) as arrays:
                 inputs = keras.tree.pack_sequence_as(loaded.model.input, list(arrays.values()))
-            got = loaded.predict(inputs, verbose=0)
+            got = loaded(inputs)
             with np.load(file.with_suffix(".out.npz")) as want:
-                found[file.stem] = max(float(np.abs(got[key] - want[key]).max()) for key in want)
+                found[file.stem] = max(float(np.abs(np.asarray(got[key]) - want[key]).max(initial=0)) for key in want)
         except Exception as error:  # the table shows every error
             found[file.stem] = f"{type(error).__name__}: {' '.join(str(error).split())}"
     return found

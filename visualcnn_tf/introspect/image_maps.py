@@ -33,11 +33,11 @@ def image_maps(trace: Trace, graph: CallGraph, learned: Sequence[LayerCall]) -> 
     tokens, do not.
     """
     maps = _outside_attention(trace, [call for call in learned if is_map(call.spatial_shape)])
-    maps = outside_windows(trace, maps)
-    rank = _spatial_rank(trace, maps)
+    maps = _of_main_rank(trace, outside_windows(trace, maps))
+    rank = len(maps[0].spatial_shape) if maps else 0
     images = [space[-rank:] for space in image_spaces(trace) if len(space) >= rank]
     found: dict[LayerCall, None] = {}
-    for call in [call for call in maps if len(call.spatial_shape) == rank]:
+    for call in maps:
         spaces = {source.spatial_shape for source in graph.sources[call] if source in found}
         is_derived = isinstance(call.layer, CONV_LAYERS) or call.spatial_shape in spaces
         if is_derived or _has_aspect_of_any(call.spatial_shape, images):
@@ -57,18 +57,18 @@ def image_spaces(trace: Trace) -> list[Space]:
     return [space for space in spaces if space]
 
 
-def _spatial_rank(trace: Trace, maps: Sequence[LayerCall]) -> int:
-    """Return how many spatial axes the model's feature maps have.
+def _of_main_rank(trace: Trace, calls: Sequence[LayerCall]) -> list[LayerCall]:
+    """Return the calls with as many spatial axes as the model's feature maps, more than one position on these.
 
-    It is that of the convolutions, of ConvLSTMs before all others; without any, that of the image if there are such
-    maps; else the highest.
+    That is how many its convolutions have, ConvLSTMs before all others; without any, how many the image has if there
+    are such maps; else the most.
     """
-    for kinds in (CONV_LSTM_LAYERS, CONV_LAYERS):
-        of_kind = [len(call.spatial_shape) for call in maps if isinstance(call.layer, kinds)]
-        if of_kind:
-            return max(of_kind)
+    maps = [call for call in calls if is_map(call.spatial_shape)]
     ranks = {len(call.spatial_shape) for call in maps}
-    return max(ranks.intersection(map(len, image_spaces(trace))) or ranks, default=0)
+    ranks = ranks.intersection(map(len, image_spaces(trace))) or ranks
+    for kinds in (CONV_LAYERS, CONV_LSTM_LAYERS):
+        ranks = {len(call.spatial_shape) for call in maps if isinstance(call.layer, kinds)} or ranks
+    return [call for call in maps if len(call.spatial_shape) == max(ranks)]
 
 
 def _has_aspect_of_any(space: Space, images: Sequence[Space]) -> bool:
