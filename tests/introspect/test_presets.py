@@ -130,3 +130,13 @@ def test_presets_choose_what_leads_to_the_explained_output(preset: str, of_label
 def test_an_output_that_is_not_there_is_still_reported() -> None:
     with pytest.raises(InvalidArgumentError, match="`output` must be one of 'label', 'box'"):
         vc.attach(two_headed(), "last", method="gradcam", output="labels")
+
+
+def test_a_text_beside_an_image_may_be_of_any_length_that_the_model_takes() -> None:
+    image, words = keras.Input((32, 32, 3)), keras.Input((None,), dtype="int32")
+    weights = keras.random.normal((1, 8, 4))
+    meaning = L.Lambda(lambda x: x + weights[:, : keras.ops.shape(x)[1]])(L.Embedding(9, 4)(words))
+    first = L.MaxPooling2D(name="pool")(conv(4, name="first")(image))
+    maps = conv(4, name="second")(first)
+    head = L.Add()([L.GlobalAveragePooling2D()(maps), L.GlobalAveragePooling1D()(meaning)])
+    assert paths(keras.Model([image, words], head), "stages") == ["first", "second"]

@@ -31,7 +31,7 @@ MOBILENET = {
     "output_num_filters": 64,
     "depthwise_filters": 8,
     "depthwise_stride": 1,
-    "depthwise_residual": True,
+    "depthwise_residual": False,
     "squeeze_and_excite": 0.5,
     "last_layer_filter": 32,
 }
@@ -71,9 +71,9 @@ EFFICIENTNET = {
     "num_features": 64,
 }
 RESNET_BOTTLENECK = {
-    "input_conv_filters": [16],
+    "input_conv_filters": [64],
     "input_conv_kernel_sizes": [7],
-    "stackwise_num_filters": [16, 32, 32, 64],
+    "stackwise_num_filters": [64, 64, 64, 64],
     "stackwise_num_blocks": [1, 1, 1, 1],
     "stackwise_num_strides": [1, 2, 2, 2],
     "block_type": "bottleneck_block",

@@ -42,7 +42,8 @@ def _resnet(size: int = _SIZE, **config: Any) -> Any:
 
 
 def _basnet() -> Any:
-    return _models().BASNetBackbone(_resnet(), num_classes=1, image_shape=_shape(), projection_filters=16)
+    encoder = _models().ResNetBackbone(**CONFIGS["ResNetBackbone"])
+    return _models().BASNetBackbone(encoder, num_classes=1, image_shape=_shape(), projection_filters=16)
 
 
 def _deeplab() -> Any:
@@ -59,7 +60,7 @@ def _deeplab() -> Any:
 
 def _depth_anything() -> Any:
     encoder = _models().DINOV2Backbone(
-        **{**CONFIGS["DINOV2Backbone"], "num_layers": 4}, image_shape=_shape(), apply_layernorm=True
+        **{**CONFIGS["DINOV2Backbone"], "num_layers": 4, "patch_size": 8}, image_shape=_shape(), apply_layernorm=True
     )
     return _models().DepthAnythingBackbone(
         image_encoder=encoder,
@@ -88,14 +89,14 @@ def _sam() -> Any:
 
     encoder = _vit_det(128)
     prompts = keras_hub.layers.SAMPromptEncoder(
-        hidden_size=8, image_embedding_size=(8, 8), input_image_size=(128, 128), mask_in_channels=16
+        hidden_size=16, image_embedding_size=(8, 8), input_image_size=(128, 128), mask_in_channels=16
     )
     masks = keras_hub.layers.SAMMaskDecoder(
         num_layers=2,
-        hidden_size=8,
+        hidden_size=16,
         intermediate_dim=32,
-        num_heads=8,
-        embedding_dim=8,
+        num_heads=4,
+        embedding_dim=16,
         num_multimask_outputs=3,
         iou_head_depth=3,
         iou_head_hidden_dim=8,
@@ -112,7 +113,7 @@ def _vit_det(size: int = 128) -> Any:
         global_attention_layer_indices=[2],
         intermediate_dim=64,
         num_heads=4,
-        num_output_channels=8,
+        num_output_channels=16,
         window_size=2,
     )
 

@@ -1,7 +1,7 @@
 """Which layers the presets choose in the models of keras_hub, and whether what is saved loads: one command.
 
 ``python -m tools.zoo.presets`` explains every model by each preset, saves it, loads all files in a fresh process,
-compares, and writes the table into the documentation.
+compares, and writes the table into the documentation. Results are kept, so that some can be made anew.
 """
 
 from __future__ import annotations
@@ -137,34 +137,42 @@ def with_section(page: str, text: str) -> str:
     return "\n\n".join(part.strip("\n") for part in (without, text) if part) + "\n"
 
 
+def reload(folder: Path) -> dict[str, float | str]:
+    """Return :func:`differences`, found in a fresh process."""
+    command = [sys.executable, "-m", "tools.zoo.presets", "--load", str(folder)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return json.loads(done.stdout.splitlines()[-1])  # type: ignore[no-any-return]
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Explain, save, load in a fresh process, and write the section."""
     parser = argparse.ArgumentParser(prog="python -m tools.zoo.presets", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="models to try; default: all")
+    parser.add_argument("--results", type=Path, default=Path("build/zoo/presets.json"), help="default: %(default)s")
     parser.add_argument("--out", type=Path, default=Path("docs/zoo.md"), help="the page; default: %(default)s")
     parser.add_argument("--load", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args(argv)
+    warnings.simplefilter("ignore")
     if arguments.load:
         print(json.dumps(differences(arguments.load)))
         return
-    warnings.simplefilter("ignore")
     builds = {name: build for group in HUB_GROUPS.values() for name, build in group.items()}
-    results: dict[str, dict[str, Any]] = {}
+    kept = arguments.results
+    results = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for model in arguments.names or builds:
             results[model] = explain_and_save(model, builds[model], folder)
             print(model, json.dumps(results[model], ensure_ascii=False), flush=True)
-        command = [sys.executable, "-m", "tools.zoo.presets", "--load", str(folder)]
-        done = subprocess.run(command, check=True, capture_output=True, text=True)
-    found = json.loads(done.stdout.splitlines()[-1])
-    for model, result in results.items():
+        found = reload(folder)
+    for model in arguments.names or builds:
         if file_name(model) in found:
-            result["difference"] = found[file_name(model)]
-            print(model, result["difference"])
-    if not arguments.names:
-        page = arguments.out.read_text(encoding="utf-8")
-        arguments.out.write_text(with_section(page, section(results)), encoding="utf-8")
+            results[model]["difference"] = found[file_name(model)]
+            print(model, results[model]["difference"])
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    page = arguments.out.read_text(encoding="utf-8")
+    arguments.out.write_text(with_section(page, section(results)), encoding="utf-8")
 
 
 if __name__ == "__main__":

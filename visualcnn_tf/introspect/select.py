@@ -24,7 +24,7 @@ from visualcnn_tf.introspect.layer_kinds import CONV_LAYERS
 from visualcnn_tf.introspect.outputs import flat_outputs
 from visualcnn_tf.introspect.patterns import matches
 from visualcnn_tf.introspect.presets import PRESETS
-from visualcnn_tf.introspect.sized_trace import sized_trace
+from visualcnn_tf.introspect.sized_trace import has_open_sizes, sized_trace
 from visualcnn_tf.introspect.trace import LayerCall, Trace, trace_model
 from visualcnn_tf.introspect.upstream import upstream
 
@@ -97,10 +97,9 @@ class Selector:
 
     def _trace_of_known_size(self) -> Trace:
         """Return a trace in which every spatial size is known, and whether each map has one row for each example."""
-        is_open = any(None in spec.shape[1:] for spec in self.inputs.specs)
         maps = (call for call in self.trace.calls if call.is_tappable)
         is_unsure = any(has_row_per_example([call.tensor], self.trace) is None for call in maps)
-        return sized_trace(self.trace) if is_open or is_unsure else self.trace
+        return sized_trace(self.trace) if has_open_sizes(self.inputs) or is_unsure else self.trace
 
     def _resolve_all(self, selectors: Sequence[Any]) -> dict[LayerCall, Any]:
         """Return the selected calls, each with the first selector that selects it."""

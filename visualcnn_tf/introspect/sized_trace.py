@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from visualcnn_tf.errors import InvalidArgumentError
-from visualcnn_tf.introspect.inputs import ModelInputs
+from visualcnn_tf.introspect.inputs import ModelInput, ModelInputs
 from visualcnn_tf.introspect.trace import Trace, trace_model
 
 #: The batch size of the trace: a prime that divides no usual size, so that an axis of a multiple of it holds the batch.
@@ -28,11 +28,21 @@ def sized_trace(trace: Trace) -> Trace:
     return trace.sized
 
 
+def has_open_sizes(inputs: ModelInputs) -> bool:
+    """Return whether sizes of the model's maps may be unknown; the length of a text beside a known image is none."""
+    return any(None in spec.shape[1:] for spec in _images(inputs))
+
+
+def _images(inputs: ModelInputs) -> list[ModelInput]:
+    """Return the inputs of as many axes as an image of known size or, if there is none, all."""
+    ranks = {len(spec.shape) for spec in inputs.specs if len(spec.shape) > 2 and None not in spec.shape[1:]}
+    return [spec for spec in inputs.specs if not ranks or len(spec.shape) in ranks]
+
+
 def _new_trace(trace: Trace) -> Trace:
     inputs = trace.model_inputs
-    is_open = any(None in spec.shape[1:] for spec in inputs.specs)
-    rank = max(len(spec.shape) for spec in inputs.specs)
-    sizes = _TRIAL_SIZES.get(max(rank - 2, 1), _TRIAL_SIZES[3]) if is_open else (0,)
+    rank = max(len(spec.shape) for spec in _images(inputs))
+    sizes = _TRIAL_SIZES.get(max(rank - 2, 1), _TRIAL_SIZES[3]) if has_open_sizes(inputs) else (0,)
     failure: Exception | None = None
     for batch in (TRIAL_BATCH, None):  # some models run on a batch of unknown size only
         for size in sizes:
@@ -47,9 +57,12 @@ def _new_trace(trace: Trace) -> Trace:
 
 
 def _with_sizes(inputs: ModelInputs, batch: int | None, size: int) -> ModelInputs:
-    """Return inputs of a batch size, their own by default, with a size for each axis that has none."""
-    specs = [
-        replace(spec, shape=(batch or spec.shape[0], *(n or size for n in spec.shape[1:]))) if spec.shape else spec
-        for spec in inputs.specs
-    ]
+    """Return inputs of a batch size, their own by default, with a size for each axis of images that has none."""
+    images = _images(inputs)
+
+    def sized(spec: ModelInput) -> ModelInput:
+        sizes = (n or size for n in spec.shape[1:]) if spec in images else spec.shape[1:]
+        return replace(spec, shape=(batch or spec.shape[0], *sizes)) if spec.shape else spec
+
+    specs = [sized(spec) for spec in inputs.specs]
     return ModelInputs(inputs.structure, tuple(specs))
