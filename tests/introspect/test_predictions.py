@@ -305,6 +305,29 @@ def test_tensors_with_more_axes_than_maps_are_none() -> None:
     assert paths(model, "last") == ["c3"]
 
 
+@keras.saving.register_keras_serializable(package="tests")
+class WindowAttention(L.Layer):
+    """Attention within windows, which are further elements of the batch meanwhile."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.value = L.Dense(16, name="value")
+
+    def build(self, shape: Any) -> None:
+        self.value.build(shape)
+
+    def call(self, x: Any) -> Any:
+        windows = self.value(tf.reshape(x, (-1, 4, 4, 16)))
+        return x + tf.reshape(windows, tf.shape(x))
+
+
+def test_windows_of_attention_are_no_maps() -> None:
+    image, maps = trunk()
+    attended = WindowAttention(name="attended")(maps["c3"])
+    model = keras.Model(image, L.Dense(3)(L.GlobalAveragePooling2D()(attended)))
+    assert paths(model, "stages") == ["c1", "c2", "attended"]
+
+
 def test_operations_that_only_move_end_no_stage() -> None:
     image = keras.Input((32, 32, 3))
     x = keras.ops.pad(conv(4, "first")(image), [[0, 0], [3, 3], [3, 3], [0, 0]])

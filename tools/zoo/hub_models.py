@@ -119,7 +119,8 @@ def _vit_det(size: int = 128) -> Any:
 
 
 def _mit() -> Any:
-    return _models().MiTBackbone(image_shape=_shape(), **CONFIGS["MiTBackbone"])
+    config = {**CONFIGS["MiTBackbone"], "hidden_dims": [16, 32, 48, 64]}  # SegFormer names its layers by these
+    return _models().MiTBackbone(image_shape=_shape(), **config)
 
 
 def _clip() -> Any:

@@ -87,5 +87,11 @@ def _learns(layer: keras.Operation) -> bool:
 
 
 def _outside_attention(trace: Trace, calls: Sequence[LayerCall]) -> list[LayerCall]:
-    attention = tuple(f"{path}/" for path, layer in trace.layers.items() if isinstance(layer, ATTENTION_LAYERS))
+    attention = tuple(f"{path}/" for path, layer in trace.layers.items() if _attends(layer))
     return [call for call in calls if not call.path.startswith(attention)]
+
+
+def _attends(layer: keras.Operation) -> bool:
+    """Return whether a layer is attention: one of Keras's, or a custom one that is called so."""
+    is_called_so = "attention" in type(layer).__name__.lower() and not isinstance(layer, keras.Model)
+    return isinstance(layer, ATTENTION_LAYERS) or is_called_so
