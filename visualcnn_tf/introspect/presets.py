@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from visualcnn_tf.introspect.gates import gate_calls
@@ -33,9 +33,9 @@ def stage_calls(trace: Trace) -> list[LayerCall]:
     """
     trace = _towards_classes(trace)
     graph = graph_to_outputs(trace)
-    resolution = resolutions(graph)
     learned = learned_calls(graph)
     maps = image_maps(trace, graph, learned)
+    resolution = resolutions(graph, _others(learned, maps))
     features = feature_calls(trace, graph, maps, learned)
     with_maps = graph.descendants(call for call in learned if is_map(call.spatial_shape))
     bottlenecks = graph.bottlenecks([call for call in with_maps if call in features])
@@ -58,6 +58,13 @@ PRESETS: dict[str, Callable[[Trace], list[LayerCall]]] = {
     "stages": stage_calls,
     "last": last_calls,
 }
+
+
+def _others(learned: Sequence[LayerCall], maps: Sequence[LayerCall]) -> set[LayerCall]:
+    """Return the calls that have as many spatial axes as the model's maps without having such maps."""
+    ranks = {len(call.spatial_shape) for call in maps}
+    found = {call for call in learned if len(call.spatial_shape) in ranks and is_map(call.spatial_shape)}
+    return found.difference(maps)
 
 
 def _candidates(graph: CallGraph, maps: list[LayerCall], features: set[LayerCall]) -> list[LayerCall]:

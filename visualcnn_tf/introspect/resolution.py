@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import keras
@@ -34,8 +34,14 @@ class Resolution:
         return Resolution(self.turns + turns, self.halvings + halvings)
 
 
-def resolutions(graph: CallGraph) -> dict[LayerCall, Resolution]:
-    """Return the resolution of each call's output."""
+def resolutions(graph: CallGraph, others: Collection[LayerCall] = ()) -> dict[LayerCall, Resolution]:
+    """Return the resolution of each call's output.
+
+    Args:
+        graph: the calls of a model.
+        others: calls whose outputs have spatial axes of another meaning, such as windows of attention: they leave the
+            resolution as it is.
+    """
     found: dict[LayerCall, Resolution] = {}
     shapes: dict[LayerCall, tuple[int | None, ...]] = {}
     sequences = _sequences(graph)
@@ -45,7 +51,8 @@ def resolutions(graph: CallGraph) -> dict[LayerCall, Resolution]:
         if call in sequences and not call.returns_sequence:
             shape = shape[1:]
         # A border that is only padded or cropped does not count.
-        shapes[call] = shapes[sources[0]] if is_border(call, sources) else shape
+        is_like_source = bool(sources) and (call in others or is_border(call, sources))
+        shapes[call] = shapes[sources[0]] if is_like_source else shape
         # A gate (squeeze and excitation) or an embedding has no size of its own: the source with a map decides.
         deciding = [source for source in sources if is_map(shapes[source])] or sources
         after = [found[source].after(_halvings(call.layer, shapes[source], shapes[call])) for source in deciding]
