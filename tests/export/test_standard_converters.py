@@ -94,8 +94,8 @@ def test_tf_saved_model_save(options: str, tmp_path: Path) -> None:
     want = explained.predict(X, verbose=0)
     for _ in range(2):
         assert_same(loaded.signatures["serving_default"](image=tf.constant(X)), want)
-    served = saved_model_verification._run_in_session(tmp_path / "m", {"serving_default": {"image": X}})
-    assert_same(served["serving_default"], want)  # as a server loads it
+    with saved_model_verification._session(tmp_path / "m", "cnn") as served:  # as a server loads it
+        assert_same(served("serving_default", {"image": X}), want)
 
 
 def test_tf_saved_model_save_of_several_inputs_and_a_class_index(tmp_path: Path) -> None:
