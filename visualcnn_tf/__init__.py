@@ -33,6 +33,7 @@ __all__ = [  # noqa: F405 - they come with the star imports
     "NotSerializableWarning",
     "Overlay",
     "PathNotWritableError",
+    "PositionsUnknownWarning",
     "ProbabilityWarning",
     "SizeTooSmall",
     "SmallConvolutionWarning",

@@ -102,3 +102,7 @@ class ProbabilityWarning(UserWarning):
 
 class SpatialAxesLostWarning(UserWarning):
     """A layer comes after the spatial axes were lost, so positions in its heatmap are not positions in the image."""
+
+
+class PositionsUnknownWarning(UserWarning):
+    """A layer comes after an operation that moves pixels in a way that can't be followed, such as a flip."""

@@ -30,6 +30,14 @@ class RefusedError(Exception):
     """A command that ended with an exit code other than 0, or a request that was not answered."""
 
 
+def _beside_a_table() -> keras.Model:
+    """A model of an image and a table; the map of the table is no picture of the image."""
+    image, table = keras.Input((12, 12, 3)), keras.Input((16,))
+    maps = keras.layers.Conv2D(2, 3, name="of_table")(keras.layers.Reshape((4, 4, 1))(table))
+    flat = [keras.layers.Flatten()(one) for one in (image, maps)]
+    return keras.Model([image, table], keras.layers.Dense(2)(keras.layers.Concatenate()(flat)))
+
+
 class World:
     """What the rows of the table are tried on."""
 
@@ -48,6 +56,7 @@ class World:
             "folder": folder,
             "model": model,
             **models_of_elements(),
+            "beside_a_table": _beside_a_table(),
             "explained": explained,
             "asked": vc.attach(model, "last", method="gradcam", target="input"),
             "images": images,

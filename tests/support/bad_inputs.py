@@ -111,6 +111,13 @@ ROWS: list[Row] = [
     code(A, "attach(of_views, method='reciprocam')", "NoFeatureMapError", "needs one feature map for each example"),
     code(A, "attach(of_views, render='overlay')", _VALUE, "`render` must be None unless the layer sees gray or color"),
     code(A, "attach(each_view, method='gradcam')", _VALUE, "with the batch first, and one row for each example"),
+    code(A, "attach(beside_a_table, 'of_table')", "InputShapeError", "an input with the spatial axes of 'of_table'"),
+    code(
+        A,
+        "attach(beside_a_table, 'of_table', method='scorecam', size=(4, 4))",
+        "InputShapeError",
+        "masks the input with the spatial axes of 'of_table'",
+    ),
     code(A, "attach(model, ['first', 'first'])", _VALUE, "`layers` must name each tap once"),
     code(A, "attach(model, keras.layers.Conv2D(2, 3))", "LayerNotFoundError", "which is not inside it"),
     code(A, "attach(model, method='devation')", _VALUE, "Did you mean 'deviation'"),

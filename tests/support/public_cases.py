@@ -284,6 +284,7 @@ PUBLIC: dict[str, Callable[[], None]] = {
     "NotSerializableWarning": lambda: check_warning(vc.NotSerializableWarning),
     "Overlay": check_overlay,
     "PathNotWritableError": checks_error("PathNotWritableError"),
+    "PositionsUnknownWarning": lambda: check_warning(vc.PositionsUnknownWarning),
     "ProbabilityWarning": lambda: check_warning(vc.ProbabilityWarning),
     "SizeTooSmall": checks_error("SizeTooSmall"),
     "SmallConvolutionWarning": lambda: check_warning(vc.SmallConvolutionWarning),

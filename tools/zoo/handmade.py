@@ -114,8 +114,7 @@ def conv_lstm() -> Subject:
     x = L.MaxPooling2D(name="pool")(L.ConvLSTM2D(16, 3, padding="same", name="film_map")(x))
     x = L.Conv2D(16, 3, padding="same", activation="relu", name="conv")(x)
     label = L.Dense(_CLASSES, activation="softmax", name="label")(L.GlobalAveragePooling2D()(x))
-    note = '`size=(24, 24)`: `size="input"` is refused for maps of the whole video'
-    return Subject(keras.Model(film, label, name="conv_lstm"), soft(4, 24, 24, 3), {"size": (24, 24)}, note)
+    return Subject(keras.Model(film, label, name="conv_lstm"), soft(4, 24, 24, 3))
 
 
 def film_cnn() -> Subject:

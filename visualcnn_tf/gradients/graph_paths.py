@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 
 import tensorflow as tf
 
@@ -15,22 +15,17 @@ def connected(results: Sequence[tf.Tensor], source: tf.Tensor) -> bool:
     return any(result.ref() in on_path for result in results)
 
 
-def downstream_of(
-    sources: Iterable[tf.Tensor],
-    results: Sequence[tf.Tensor],
-    through: Callable[[tf.Tensor], bool] = lambda tensor: True,
-) -> set[Hashable]:
+def downstream_of(sources: Iterable[tf.Tensor], results: Sequence[tf.Tensor]) -> set[Hashable]:
     """Find the tensors on differentiable paths from the sources on, as far as the results depend on them.
 
     Args:
         sources: where the paths start.
         results: where they end.
-        through: whether a path may lead through a tensor.
 
     Returns:
         ``tensor.ref()`` of each tensor, those of all sources included.
     """
-    return differentiable_tensors(upstream_operations(results), sources, through)
+    return differentiable_tensors(upstream_operations(results), sources)
 
 
 def upstream_operations(results: Sequence[tf.Tensor]) -> list[tf.Operation]:
@@ -49,16 +44,12 @@ def upstream_operations(results: Sequence[tf.Tensor]) -> list[tf.Operation]:
     return list(ordered)
 
 
-def differentiable_tensors(
-    operations: Iterable[tf.Operation],
-    sources: Iterable[tf.Tensor],
-    through: Callable[[tf.Tensor], bool] = lambda tensor: True,
-) -> set[Hashable]:
+def differentiable_tensors(operations: Iterable[tf.Operation], sources: Iterable[tf.Tensor]) -> set[Hashable]:
     """Return ``tensor.ref()`` of the sources and of each output of the ordered operations that depends on them."""
     found = {source.ref() for source in sources}
     for op in operations:
         if op.type not in ZERO_GRADIENT and any(tensor.ref() in found for tensor in op.inputs):
-            found.update(output.ref() for output in op.outputs if _is_differentiable(output) and through(output))
+            found.update(output.ref() for output in op.outputs if _is_differentiable(output))
     return found
 
 

@@ -23,6 +23,7 @@ from visualcnn_tf.ops.fast.postprocess import postprocess_all
 from visualcnn_tf.ops.fast.xla import Compiled
 from visualcnn_tf.ops.layout import to_channels_last
 from visualcnn_tf.ops.normalize import Normalization, check_heatmap_dtype, check_normalize
+from visualcnn_tf.ops.place import Region
 from visualcnn_tf.ops.postprocess import FusedMap, PostProcessing
 from visualcnn_tf.ops.resize import INTERPOLATIONS
 
@@ -124,11 +125,20 @@ class FeatureMapFusion(keras.layers.Layer):
         """Return the heatmaps of feature maps; see the class."""
         return postprocess_all([self.fuse_maps(activations, like)])[0]
 
-    def fuse_maps(self, activations: tf.Tensor | list[tf.Tensor], like: tf.Tensor | None = None) -> FusedMap:
-        """Return the first half of :meth:`call`: fused maps, and how they become heatmaps."""
+    def fuse_maps(
+        self, activations: tf.Tensor | list[tf.Tensor], like: tf.Tensor | None = None, region: Region | None = None
+    ) -> FusedMap:
+        """Return the first half of :meth:`call`: fused maps, and how they become heatmaps.
+
+        Args:
+            activations: as for :meth:`call`.
+            like: as for :meth:`call`.
+            region: the part of the heatmap that the feature maps cover; heatmaps of their own size are all covered.
+        """
         tensors = [to_channels_last(tensor, self.data_format) for tensor in self._checked(activations, like)]
         size = self._heatmap_size(tensors[0].shape.rank - 2, like)
-        settings = PostProcessing(size, self.interpolation, self.normalize, self.heatmap_dtype)
+        region = None if size is None else region
+        settings = PostProcessing(size, self.interpolation, self.normalize, self.heatmap_dtype, region)
         maps, finite = self._fusion(tensors)(*tensors)
         return FusedMap(maps, finite, settings, self.jit_compile)
 

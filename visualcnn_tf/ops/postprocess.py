@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from visualcnn_tf._utils.types import AxisSize
 from visualcnn_tf.ops.normalize import Normalization, cast_maps, normalize_maps, zeros_unless
-from visualcnn_tf.ops.resize import resize
+from visualcnn_tf.ops.place import Region, place
 
 
 @dataclass(frozen=True)
@@ -23,12 +23,15 @@ class PostProcessing:
         interpolation: How maps are resized, see :func:`visualcnn_tf.ops.resize.resize`.
         normalize: How values are scaled, see :func:`visualcnn_tf.ops.normalize.normalize_maps`.
         heatmap_dtype: ``"float32"``, ``"float16"`` or ``"uint8"``, see :func:`visualcnn_tf.ops.normalize.cast_maps`.
+        region: The part of a heatmap of this size that the fused map covers, see :mod:`visualcnn_tf.ops.place`; None
+            for all of it.
     """
 
     size: tuple[AxisSize, ...] | None
     interpolation: str
     normalize: Normalization
     heatmap_dtype: str
+    region: Region | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,9 +52,11 @@ class FusedMap:
 
 
 def postprocess(fused: FusedMap) -> tf.Tensor:
-    """Return the heatmaps ``(B, H, W)`` of fused maps: resized, normalized and cast."""
+    """Return the heatmaps ``(B, H, W)`` of fused maps: resized, placed, normalized and cast."""
     settings = fused.settings
-    maps = resize(fused.maps, settings.size, settings.interpolation)
-    maps = normalize_maps(maps, settings.normalize)
-    maps = zeros_unless(fused.finite, maps)
+
+    def scale(maps: tf.Tensor) -> tf.Tensor:
+        return zeros_unless(fused.finite, normalize_maps(maps, settings.normalize))
+
+    maps = place(fused.maps, settings.size, settings.region, settings.interpolation, scale)
     return cast_maps(maps, settings.heatmap_dtype)

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from visualcnn_tf._utils.checks import bad_value
+from visualcnn_tf._utils.checks import bad_value, quoted
 from visualcnn_tf._utils.warn import warn_user
 from visualcnn_tf.errors import (
     ExpensiveMethodWarning,
     NoFeatureMapError,
     NoGradientError,
+    PositionsUnknownWarning,
     ProbabilityWarning,
     SpatialAxesLostWarning,
 )
@@ -21,6 +22,7 @@ from visualcnn_tf.gradients.graph_paths import connected, downstream_of
 from visualcnn_tf.introspect.batch_axes import batch_axes
 from visualcnn_tf.introspect.inputs import ModelInputs
 from visualcnn_tf.introspect.outputs import flat_outputs
+from visualcnn_tf.introspect.reference_input import Positions
 from visualcnn_tf.introspect.reusable_calls import runs_on_any_batch
 from visualcnn_tf.introspect.trace import LayerCall, Trace
 from visualcnn_tf.methods.base import Method
@@ -37,7 +39,7 @@ _PRODUCTS = ("Conv2D", "Conv3D", "DepthwiseConv2dNative", "MatMul", "BatchMatMul
 
 
 def check_requests(
-    trace: Trace,
+    positions: Positions,
     inputs: ModelInputs,
     requests: Sequence[TapRequest],
     taps: Sequence[Tap],
@@ -48,7 +50,7 @@ def check_requests(
     """Check that each method can explain the target by its layer, and warn of what it costs.
 
     Args:
-        trace: of the model.
+        positions: of the model.
         inputs: what it takes.
         requests: what is tapped.
         taps: the taps of these requests.
@@ -62,6 +64,7 @@ def check_requests(
         InputShapeError: for a method that masks the image, where no input is one.
         InvalidArgumentError: for a target that the model's output can't serve.
     """
+    trace = positions.trace
     output = flat_outputs(trace.outputs)[output_index]
     _check_rows(trace, output, name)
     target.check(output)
@@ -76,7 +79,7 @@ def check_requests(
         for request in requests:
             if request.method.explains_target:
                 _check_connected(result, request, name)
-                _warn_of_lost_positions(trace, request.call)
+                _warn_of_lost_positions(positions, request.call)
     for request, tap in zip(requests, taps, strict=True):
         if request.method.needs_replay:
             _warn_of_cost(tap, request.call, output)
@@ -115,10 +118,25 @@ def _check_connected(result: tf.Tensor, request: TapRequest, name: str) -> None:
         )
 
 
-def _warn_of_lost_positions(trace: Trace, call: LayerCall) -> None:
-    """Warn unless a path leads from an input to the layer on which every tensor has spatial axes."""
-    reached = downstream_of(trace.inputs, [call.tensor], lambda tensor: (tensor.shape.rank or 3) > 2)
-    if call.tensor.ref() not in reached:
+def warn_of_unknown_positions(positions: Positions, requests: Sequence[TapRequest]) -> None:
+    """Warn of operations that move pixels in a way that can't be followed, so that heatmaps may lie beside them."""
+    paths: dict[str, list[str]] = {}
+    for request in requests:
+        moved_by = positions.view(request.call).moved_by
+        if moved_by and request.call.path not in paths.setdefault(moved_by, []):
+            paths[moved_by].append(request.call.path)
+    for moved_by, found in paths.items():
+        warn_user(
+            f"`layers`: the operation {moved_by} moves pixels in a way that can't be followed, so the heatmaps of "
+            f"{quoted(found)} are stretched over the whole input and may lie beside what they show. Select a layer "
+            "before that operation, or set `size=None`.",
+            PositionsUnknownWarning,
+        )
+
+
+def _warn_of_lost_positions(positions: Positions, call: LayerCall) -> None:
+    """Warn of a layer that is computed from tensors without positions alone."""
+    if positions.are_lost(call):
         warn_user(
             f"`layers`: everything that {call.path!r} sees was flattened or pooled before, so positions in its heatmap "
             "are not positions in the image. Select a layer before the flattening.",

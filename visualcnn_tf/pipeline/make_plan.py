@@ -14,10 +14,11 @@ from visualcnn_tf.heatmap.combine import resolve_weights
 from visualcnn_tf.introspect.find_inputs import inputs_of_call, symbolic_inputs
 from visualcnn_tf.introspect.fused_blocks import fused_blocks_to
 from visualcnn_tf.introspect.inputs import ModelInputs
+from visualcnn_tf.introspect.reference_input import Positions
 from visualcnn_tf.introspect.reusable_calls import reusable_calls
 from visualcnn_tf.introspect.select import Selector, uses_presets
-from visualcnn_tf.introspect.trace import Trace, trace_model
-from visualcnn_tf.pipeline.checks import check_requests, gradient_fallbacks
+from visualcnn_tf.introspect.trace import trace_model
+from visualcnn_tf.pipeline.checks import check_requests, gradient_fallbacks, warn_of_unknown_positions
 from visualcnn_tf.pipeline.options import Options
 from visualcnn_tf.pipeline.outputs import CLASS_INDEX, EXPLAINED_CLASS, OutputSpec, unique
 from visualcnn_tf.pipeline.plan import Plan
@@ -46,10 +47,13 @@ def make_plan(model: keras.Model, inputs: ModelInputs, options: Options) -> Plan
     classes = _classes(requests, names, options)
     requests = with_unique_keys(requests, [*names, *(output.name for output in classes)])
     weights = resolve_weights(options.combine_weights, options.combine, [request.call.path for request in requests])
-    plan = _plan(trace, inputs, options, [*predictions, *classes], requests, weights)
+    positions = Positions(trace)
+    plan = _plan(positions, inputs, options, [*predictions, *classes], requests, weights)
     if plan.output_index is not None:
         explained_output, target = names[plan.output_index], options.resolved_target
-        check_requests(trace, inputs, requests, plan.taps, plan.output_index, explained_output, target)
+        check_requests(positions, inputs, requests, plan.taps, plan.output_index, explained_output, target)
+    if options.size is not None:
+        warn_of_unknown_positions(positions, requests)
     return plan
 
 
@@ -85,9 +89,8 @@ def restore_plan(
     predictions = model_outputs(model, trace)
     requests = restored_taps(model, trace, saved_taps)
     classes = _classes(requests, [output.name for output in predictions], options)
-    return _plan(
-        trace, inputs, options, [*predictions, *classes], requests, None if weights is None else tuple(weights)
-    )
+    weights = None if weights is None else tuple(weights)
+    return _plan(Positions(trace), inputs, options, [*predictions, *classes], requests, weights)
 
 
 def _classes(requests: Sequence[TapRequest], names: Sequence[str], options: Options) -> list[OutputSpec]:
@@ -99,7 +102,7 @@ def _classes(requests: Sequence[TapRequest], names: Sequence[str], options: Opti
 
 
 def _plan(
-    trace: Trace,
+    positions: Positions,
     inputs: ModelInputs,
     options: Options,
     outputs: Sequence[OutputSpec],
@@ -108,7 +111,8 @@ def _plan(
 ) -> Plan:
     """Build a plan from what is tapped and the outputs before the heatmaps."""
     target = options.resolved_target
-    taps = tuple(request.tap(trace) for request in requests)
+    trace = positions.trace
+    taps = tuple(request.tap(positions) for request in requests)
     plan = Plan(inputs, taps, (*outputs, *explanation_outputs(taps, inputs, options, outputs)), weights)
     if options.compile_fused_blocks:
         calls = list(dict.fromkeys(request.call for request in requests))

@@ -65,6 +65,11 @@ class Plan:
         return self.output_index is not None
 
     @property
+    def needs_graph(self) -> bool:
+        """Whether the operations of the model are read: by the backward pass from a score, or to follow positions."""
+        return self.explains_target or any(tap.has_open_region for tap in self.taps)
+
+    @property
     def all_inputs(self) -> ModelInputs:
         """What the explained model takes: the model's inputs and, if a class can be asked for, its index."""
         return self.inputs if self.class_index is None else self.inputs.with_class_index(self.class_index)

@@ -124,7 +124,7 @@ def overlay_outputs(
 def _check_sees_images(tap: Tap, inputs: ModelInputs) -> None:
     shape = () if tap.reference_input is None else inputs.specs[tap.reference_input].shape
     channels = shape[1 if tap.data_format == "channels_first" else -1] if len(shape) == 4 else None
-    if channels not in (1, 3) or tap.has_steps:
+    if channels not in (1, 3) or not tap.shows_all_axes(4):
         raise bad_value(
             "render",
             "None unless the layer sees gray or color images (B, H, W, C)",

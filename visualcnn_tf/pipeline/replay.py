@@ -9,14 +9,13 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from visualcnn_tf.heatmap.size import spatial_axes
 from visualcnn_tf.introspect.inputs import ModelInputs
 from visualcnn_tf.introspect.outputs import flat_outputs
 from visualcnn_tf.introspect.record import recording
 from visualcnn_tf.methods.replay_protocol import Variations
 from visualcnn_tf.ops.layout import from_channels_last
 from visualcnn_tf.ops.normalize import normalize_maps
-from visualcnn_tf.ops.resize import resize
+from visualcnn_tf.ops.place import place
 from visualcnn_tf.pipeline.call_log import CallLog
 from visualcnn_tf.pipeline.model_run import ModelRun
 from visualcnn_tf.pipeline.substitution import Substitute, SubstitutionRecorder, repeat_images
@@ -80,18 +79,16 @@ class ModelReplay:
 
     def on_images(self, masks: Variations, count: int) -> tf.Tensor:
         """Return the scores ``(B, count)`` of images times maps, which are resized to them and scaled to [0, 1]."""
-        inputs, index = self.inputs.flatten(self.run.inputs), self.tap.reference_input or 0
+        tap, inputs, index = self.tap, self.inputs.flatten(self.run.inputs), self.tap.reference_input or 0
         image = inputs[index]
-        axes = spatial_axes(image.shape.rank, len(self.tap.space), self.tap.data_format)
-        space = [image.shape[axis] for axis in axes]
+        space = [image.shape[axis] for axis in tap.reference_axes]
+        shape = [size if axis in tap.reference_axes else 1 for axis, size in enumerate(image.shape)]
 
         def scores(numbers: tf.Tensor) -> tf.Tensor:
-            maps = normalize_maps(resize(_flat(masks(numbers)), space), "minmax")
-            for axis in set(range(1, image.shape.rank)) - set(axes):  # the channels, if there are any
-                maps = tf.expand_dims(maps, axis)
+            maps = place(_flat(masks(numbers)), space, tap.region, "bilinear", _from_zero_to_one)
             repeated = repeat_images(inputs, numbers.shape[0], image)
-            masked = tf.cast(tf.cast(repeated[index], tf.float32) * maps, image.dtype)
-            changed = [*repeated[:index], masked, *repeated[index + 1 :]]
+            masked = tf.cast(repeated[index], tf.float32) * tf.reshape(maps, [-1, *shape[1:]])
+            changed = [*repeated[:index], tf.cast(masked, image.dtype), *repeated[index + 1 :]]
             return self._scores(self.inputs.pack(changed), numbers.shape[0])
 
         return _in_chunks(scores, count, _IMAGES_AT_A_TIME // math.prod(space), image.shape[0])
@@ -99,6 +96,10 @@ class ModelReplay:
     def _scores(self, inputs: Any, repeats: int) -> tf.Tensor:
         outputs = flat_outputs(self.model(inputs, training=False))
         return self.scores.of(outputs[self.output_index], self.tap.target_index, repeats)
+
+
+def _from_zero_to_one(maps: tf.Tensor) -> tf.Tensor:
+    return normalize_maps(maps, "minmax")
 
 
 def _flat(values: tf.Tensor) -> tf.Tensor:

@@ -17,9 +17,11 @@ from visualcnn_tf.heatmap.layer import FeatureMapFusion
 from visualcnn_tf.introspect.fused_blocks import FusedBlock
 from visualcnn_tf.introspect.named_layers import named_layers
 from visualcnn_tf.introspect.record import OutputRecorder
+from visualcnn_tf.introspect.reference_input import open_region
 from visualcnn_tf.ops.fast.postprocess import postprocess_all
 from visualcnn_tf.ops.layout import to_channels_last
 from visualcnn_tf.ops.normalize import cast_maps
+from visualcnn_tf.ops.place import Region
 from visualcnn_tf.ops.postprocess import FusedMap
 from visualcnn_tf.pipeline.call_log import CallLog
 from visualcnn_tf.pipeline.model_run import ModelRun, run_model
@@ -134,7 +136,14 @@ class Pipeline:
             given = self._replayed(tap, activations, context)
         like = tap.reference(context.images) if self.options.size == "input" else None
         with tf.name_scope(fusion.name):
-            return fusion.fuse_maps(given, like)
+            return fusion.fuse_maps(given, like, self._region(tap, context))
+
+    def _region(self, tap: Tap, context: _Context) -> Region | None:
+        """Return the part of the reference input that the feature maps of a tap cover, in this run."""
+        if not tap.has_open_region or self.options.size is None:
+            return tap.region
+        source = context.images[cast(int, tap.reference_input)]
+        return open_region(source, context.run.tensors(tap)[0], tap.spatial_axes)
 
     def _replayed(self, tap: Tap, activations: tf.Tensor, context: _Context) -> tf.Tensor:
         """Return the map of a method that needs a replay, as feature maps of one channel."""

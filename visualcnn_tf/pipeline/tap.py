@@ -10,6 +10,7 @@ import tensorflow as tf
 from visualcnn_tf._utils.types import AxisSize, Shape
 from visualcnn_tf.introspect.elements import Elements
 from visualcnn_tf.methods.base import Method
+from visualcnn_tf.ops.place import Region
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,9 @@ class Tap:
         data_format: ``"channels_last"`` or ``"channels_first"``, of ``shape``.
         reference_input: index of the model's input that the heatmap is a picture of, which gives ``size="input"`` its
             size; None when there is no such input.
+        reference_axes: the axes of that input that the heatmap shows.
+        region: the part of that input that the feature maps cover, in a model that crops or pads it; None for all.
+        has_open_region: whether that part depends on the size of the input, which the model leaves open.
     """
 
     path: str
@@ -44,6 +48,9 @@ class Tap:
     elements: Elements | None = None
     data_format: str = "channels_last"
     reference_input: int | None = None
+    reference_axes: tuple[int, ...] = ()
+    region: Region | None = None
+    has_open_region: bool = False
 
     def __repr__(self) -> str:
         """Say what is tapped in one line."""
@@ -85,16 +92,31 @@ class Tap:
             return self.elements.count or self.key
         return self.reference_input, self.time_steps, self.returns_sequence
 
+    @property
+    def spatial_axes(self) -> range:
+        """The spatial axes of the feature maps as the layer returns them."""
+        first = 1 + self.returns_sequence + (self.data_format == "channels_first")
+        return range(first, first + len(self.space))
+
+    def shows_all_axes(self, rank: int) -> bool:
+        """Return whether a reference input of this rank has no axes but the batch, those shown, and channels."""
+        first = 2 if rank == len(self.space) + 2 and self.data_format == "channels_first" else 1
+        fits = rank in (len(self.space) + 1, len(self.space) + 2)
+        return fits and not self.has_steps and self.reference_axes == tuple(range(first, first + len(self.space)))
+
     def reference_shape(self, shape: Shape) -> Shape:
-        """Return the shape of one time step or element of the reference input, of the shape of that input."""
-        return shape[:1] + shape[2:] if self.has_steps else shape
+        """Return what the heatmap shows of the reference input, of the shape of that input."""
+        return shape if self.shows_all_axes(len(shape)) else (shape[0], *(shape[axis] for axis in self.reference_axes))
 
     def reference(self, inputs: Sequence[tf.Tensor]) -> tf.Tensor | None:
-        """Return the reference input, or its first time step or element, of the model's inputs."""
+        """Return the reference input of the model's inputs, without the axes that the heatmap does not show."""
         if self.reference_input is None:
             return None
         image = inputs[self.reference_input]
-        return image[:, 0] if self.has_steps else image
+        rank = image.shape.rank
+        if self.shows_all_axes(rank):
+            return image
+        return image[tuple(slice(None) if axis in (0, *self.reference_axes) else 0 for axis in range(rank))]
 
     def outputs_of(self, calls: Sequence[tf.Tensor]) -> list[tf.Tensor]:
         """Return what is tapped of all that the layer returned: one tensor, or one for each time step."""

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import tensorflow as tf
-
-from visualcnn_tf.introspect.elements import Elements
 from visualcnn_tf.introspect.patterns import value_per_path
-from visualcnn_tf.introspect.trace import LayerCall, Trace
-from visualcnn_tf.introspect.upstream import is_upstream
+from visualcnn_tf.introspect.reference_input import Positions
+from visualcnn_tf.introspect.trace import LayerCall
 from visualcnn_tf.methods.base import Method
 from visualcnn_tf.methods.registry import get as get_method
 from visualcnn_tf.pipeline.options import DEFAULT_METHOD, Options
@@ -34,9 +31,9 @@ class TapRequest:
     target_index: int
     key: str
 
-    def tap(self, trace: Trace) -> Tap:
+    def tap(self, positions: Positions) -> Tap:
         """Return the tap, which no longer needs the trace."""
-        call = self.call
+        call, view = self.call, positions.view(self.call)
         return Tap(
             path=call.path,
             key=self.key,
@@ -48,7 +45,10 @@ class TapRequest:
             returns_sequence=call.returns_sequence,
             elements=call.elements,
             data_format=call.data_format,
-            reference_input=_reference_input(call, trace.inputs),
+            reference_input=view.input_index,
+            reference_axes=view.axes,
+            region=view.region,
+            has_open_region=view.is_open,
         )
 
 
@@ -77,25 +77,3 @@ def with_unique_keys(requests: Iterable[TapRequest], taken: Iterable[str]) -> li
         names.append(key)
         unique_requests.append(TapRequest(request.call, request.method, request.target_index, key))
     return unique_requests
-
-
-def _reference_input(call: LayerCall, inputs: Sequence[tf.Tensor]) -> int | None:
-    """Return the index of the input that feature maps are a picture of: of their spatial rank, upstream if possible."""
-    has_steps = call.time_steps is not None or call.returns_sequence or call.elements is not None
-    rank = 1 + has_steps + len(call.spatial_shape)
-    # With a channel axis if possible, else without.
-    for fitting in (_of_rank(inputs, rank + 1), _of_rank(inputs, rank)):
-        fitting = [index for index in fitting if _has_elements(inputs[index], call.elements)]
-        if fitting:
-            upstream = [index for index in fitting if is_upstream(inputs[index], call.tensor)]
-            return (upstream or fitting)[0]
-    return None
-
-
-def _has_elements(tensor: tf.Tensor, elements: Elements | None) -> bool:
-    """Return whether an input ``(B, V, ...)`` has as many elements as feature maps that are merged from some."""
-    return elements is None or tensor.shape[1] == elements.count
-
-
-def _of_rank(inputs: Sequence[tf.Tensor], rank: int) -> list[int]:
-    return [index for index, tensor in enumerate(inputs) if len(tensor.shape) == rank]

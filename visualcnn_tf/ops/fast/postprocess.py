@@ -12,7 +12,7 @@ from visualcnn_tf.ops.fast.environment import Environment
 from visualcnn_tf.ops.fast.scale_first import finish, scale_to_range
 from visualcnn_tf.ops.fast.together import scale_together
 from visualcnn_tf.ops.fast.xla import Compiled
-from visualcnn_tf.ops.postprocess import FusedMap, PostProcessing
+from visualcnn_tf.ops.postprocess import FusedMap, PostProcessing, postprocess
 from visualcnn_tf.ops.resize import is_known
 
 
@@ -28,11 +28,19 @@ def postprocess_all(fused: Sequence[FusedMap], batches: Sequence[Hashable] | Non
     """
     environment = Environment.current()
     keys = range(len(fused)) if batches is None else batches
-    heatmaps = {index: _by_xla(one) for index, one in enumerate(fused) if _is_compiled(one, environment)}
+    alone = {index: _by_itself(one, environment) for index, one in enumerate(fused)}
+    heatmaps = {index: heatmap for index, heatmap in alone.items() if heatmap is not None}
     rest = [index for index in range(len(fused)) if index not in heatmaps]
     found = _by_operations([fused[index] for index in rest], [keys[index] for index in rest], environment)
     heatmaps |= zip(rest, found, strict=True)
     return [heatmaps[index] for index in range(len(fused))]
+
+
+def _by_itself(fused: FusedMap, environment: Environment) -> tf.Tensor | None:
+    """Return the heatmaps of maps that cover a part of the picture, or are compiled; None for all others."""
+    if fused.settings.region is not None:
+        return postprocess(fused)
+    return _by_xla(fused) if _is_compiled(fused, environment) else None
 
 
 def _by_operations(fused: Sequence[FusedMap], batches: Sequence[Hashable], environment: Environment) -> list[tf.Tensor]:
