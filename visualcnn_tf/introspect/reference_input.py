@@ -72,15 +72,22 @@ class Positions:
         seen = {index: part for index, part in parts.items() if part is not None}
         if not seen:
             return self._view_without_positions(call)
+        if call.elements is not None and len(seen) > 1:  # some elements may be of one input, some of another
+            seen = {index: part for index, part in seen.items() if self._has_elements(call, index)}
+        if not seen:
+            return View()
         index = min(seen, key=lambda index: self._rank_of_choice(call, index))
-        part = seen[index]
+        return self._view_of(seen[index], index)
+
+    def _view_of(self, part: Part, index: int) -> View:
+        """Return the view of a part of an input."""
         axes = tuple(sorted(part.axes))
         if part.moved_by:
             return View(index, axes, moved_by=part.moved_by)
-        is_open = not part.is_known
-        region = None if is_open else part.region()
+        region = part.region() if part.is_known else None
         # The sizes that a subclassed model was built on are not those of every call.
-        is_open = is_open or (region is not None and not self.trace.model_inputs.specs[index].fixed)
+        is_fixed = self.trace.model_inputs.specs[index].fixed
+        is_open = not part.is_known or (region is not None and not is_fixed)
         return View(index, axes, None if is_open else region, is_open)
 
     def _part(self, call: LayerCall, index: int) -> Part | None:
@@ -149,6 +156,10 @@ class Positions:
 
     def _stretched_axes(self, call: LayerCall, index: int) -> tuple[int, ...]:
         return _spatial_axes_of_input(call, tuple(self.trace.inputs[index].shape))
+
+    def _has_elements(self, call: LayerCall, index: int) -> bool:
+        """Return whether an input ``(B, V, ...)`` has as many elements as feature maps that are merged from some."""
+        return call.elements is not None and self.trace.inputs[index].shape[1] == call.elements.count
 
     def _rank_of_choice(self, call: LayerCall, index: int) -> tuple[int, bool, int]:
         """Return what sorts inputs: with a channel axis before those without, then images, then the first."""
