@@ -140,3 +140,22 @@ def test_a_text_beside_an_image_may_be_of_any_length_that_the_model_takes() -> N
     maps = conv(4, name="second")(first)
     head = L.Add()([L.GlobalAveragePooling2D()(maps), L.GlobalAveragePooling1D()(meaning)])
     assert paths(keras.Model([image, words], head), "stages") == ["first", "second"]
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class Scaled(L.Layer):
+    """A layer that calls another one on a variable of its own, as a learned temperature is."""
+
+    def build(self, shape: Any) -> None:
+        self.temperature = self.add_weight(shape=(1,), name="temperature")
+        self.grow = L.Activation("exponential")
+
+    def call(self, x: Any) -> Any:
+        return x * self.grow(self.temperature)
+
+
+def test_a_layer_may_be_called_on_a_variable() -> None:
+    image = keras.Input((16, 16, 3))
+    maps = conv(4, name="maps")(image)
+    model = keras.Model(image, Scaled(name="scaled")(L.Dense(3)(L.GlobalAveragePooling2D()(maps))))
+    assert paths(model, "last") == ["maps"]

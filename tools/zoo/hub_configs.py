@@ -68,7 +68,6 @@ EFFICIENTNET = {
     "stackwise_depth_coefficients": [1.0] * 4,
     "stackwise_force_input_filters": [0] * 4,
     "stackwise_nores_option": [False] * 4,
-    "num_features": 64,
 }
 RESNET_BOTTLENECK = {
     "input_conv_filters": [64],

@@ -21,6 +21,7 @@ from tools.zoo.hub_configs import (
 )
 
 _SIZE = 64
+_LENGTH = 8
 
 
 def _models() -> Any:
@@ -43,7 +44,7 @@ def _resnet(size: int = _SIZE, **config: Any) -> Any:
 
 def _basnet() -> Any:
     encoder = _models().ResNetBackbone(**CONFIGS["ResNetBackbone"])
-    return _models().BASNetBackbone(encoder, num_classes=1, image_shape=_shape(), projection_filters=16)
+    return _models().BASNetBackbone(encoder, num_classes=1, image_shape=_shape(), projection_filters=64)
 
 
 def _deeplab() -> Any:
@@ -125,19 +126,19 @@ def _mit() -> Any:
 
 def _clip() -> Any:
     vision = _models().CLIPVisionEncoder(**ENCODER, image_shape=_shape())
-    text = _models().CLIPTextEncoder(**TEXT, max_sequence_length=8)
+    text = _models().CLIPTextEncoder(**TEXT, max_sequence_length=_LENGTH)
     return _models().CLIPBackbone(vision_encoder=vision, text_encoder=text, projection_dim=16)
 
 
 def _siglip() -> Any:
     vision = _models().SigLIPVisionEncoder(**ENCODER, image_shape=_shape())
-    text = _models().SigLIPTextEncoder(**TEXT, max_sequence_length=8)
+    text = _models().SigLIPTextEncoder(**TEXT, max_sequence_length=_LENGTH)
     return _models().SigLIPBackbone(vision_encoder=vision, text_encoder=text)
 
 
 def _metaclip() -> Any:
     vision = _models().MetaCLIP2VisionEncoder(**ENCODER, image_shape=_shape())
-    text = _models().MetaCLIP2TextEncoder(**TEXT, max_sequence_length=8)
+    text = _models().MetaCLIP2TextEncoder(**TEXT, max_sequence_length=_LENGTH)
     return _models().MetaCLIP2Backbone(vision_encoder=vision, text_encoder=text, projection_dim=16)
 
 
@@ -220,7 +221,7 @@ CLASSIFIERS: dict[str, Callable[[], Any]] = {name: _classifier(name) for name in
 OTHER_TASKS: dict[str, Callable[[], Any]] = {
     "BASNetImageSegmenter": lambda: _models().BASNetImageSegmenter(_basnet()),
     "DeepLabV3ImageSegmenter": lambda: _models().DeepLabV3ImageSegmenter(_deeplab(), num_classes=CLASSES),
-    "DepthAnythingDepthEstimator": lambda: _models().DepthAnythingDepthEstimator(_depth_anything()),
+    "DepthAnythingDepthEstimator": lambda: _models().DepthAnythingDepthEstimator(_depth_anything(), "relative"),
     "DFineObjectDetector": lambda: _models().DFineObjectDetector(_d_fine(), CLASSES, "yxyx"),
     "RetinaNetObjectDetector": lambda: _models().RetinaNetObjectDetector(_retinanet(), CLASSES, "yxyx"),
     "SegFormerImageSegmenter": lambda: _models().SegFormerImageSegmenter(
@@ -242,9 +243,9 @@ def example(model: keras.Model, count: int = 2) -> Any:
     rng = np.random.default_rng(0)
 
     def one(tensor: Any) -> np.ndarray:
-        # Prompts and texts may be of any length; images of this many pixels.
-        long = len(tensor.shape) == 4 and tensor.shape[-1] == 3
-        shape = [count, *(n if n is not None else _SIZE if long else 2 for n in tensor.shape[1:])]
+        # Images of this many pixels; texts and prompts of this many words and points.
+        length = _SIZE if len(tensor.shape) == 4 and tensor.shape[-1] == 3 else _LENGTH
+        shape = [count, *(length if n is None else n for n in tensor.shape[1:])]
         is_whole = "int" in str(tensor.dtype)
         values = rng.integers(1, 8, shape) if is_whole else rng.uniform(0, 1, shape)
         return values.astype(tensor.dtype)

@@ -120,8 +120,8 @@ def row(name: str, found: dict[str, Any], reasons: dict[str, int]) -> str:
             cells.append(no(chosen))
         else:
             cells.append(str(len(chosen)) if preset == "conv" else ", ".join(f"`{one}`" for one in chosen))
-    difference = found.get("difference", "not saved")
-    reloaded = f"difference {difference:g}" if isinstance(difference, float) else no(difference)
+    difference = found.get("difference", "")
+    reloaded = f"difference {difference:g}" if isinstance(difference, float) else difference and no(difference)
     return f"| {name} | {found['input']} | {' | '.join(cells)} | {reloaded} |"
 
 

@@ -160,7 +160,7 @@ class _TraceRecorder(Recorder):
         self.open_time_steps: list[int | None] = []
 
     def on_call_begin(self, layer: keras.Operation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        is_plain = len(args) == 1 and tf.is_tensor(args[0]) and not kwargs.get("training")
+        is_plain = len(args) == 1 and isinstance(args[0], tf.Tensor) and not kwargs.get("training")
         self.open_inputs.append(args[0] if is_plain else None)
         if isinstance(layer, keras.layers.TimeDistributed):
             self.open_time_steps.append(args[0].shape[1])
