@@ -284,6 +284,12 @@ def test_open_sizes_without_crops_run_as_before() -> None:
 # What can't be followed ---------------------------------------------------------------------------------------------
 
 
+def _one_crop_of_each(x: Any) -> Any:
+    examples = tf.range(tf.shape(x)[0])
+    boxes = tf.tile([[0.0, 0.0, 0.5, 0.5]], [tf.shape(x)[0], 1])
+    return tf.image.crop_and_resize(x, boxes, examples, (8, 8))
+
+
 UNKNOWN: dict[str, tuple[Callable[[], Any], str]] = {
     "flip": (lambda: lambda x: ops.flip(x, axis=2), "ReverseV2"),
     "reversed slice": (lambda: lambda x: x[:, ::-1], "StridedSlice"),
@@ -293,7 +299,7 @@ UNKNOWN: dict[str, tuple[Callable[[], Any], str]] = {
         "",
     ),
     "crop and resize": (
-        lambda: function(lambda x: tf.image.crop_and_resize(x, [[0.0, 0.0, 0.5, 0.5]] * 2, [0, 1], (8, 8))),
+        lambda: function(_one_crop_of_each),
         "CropAndResize",
     ),
     "gather": (lambda: function(lambda x: tf.gather(x, [3, 1, 2, 7], axis=1)), "GatherV2"),
@@ -399,3 +405,27 @@ def test_score_cam_masks_what_the_maps_show(cropped: Any) -> None:
             scores.append((pooled @ dense.kernel.numpy() + dense.bias.numpy())[0, 1])
         weights = np.exp(scores - np.max(scores)) / np.exp(scores - np.max(scores)).sum()
         np.testing.assert_allclose(got[image], np.maximum(example @ weights, 0.0), atol=1e-5)
+
+
+def test_quantized_to_int8(cropped: Any, tmp_path: Path) -> None:
+    explained = vc.attach(cropped, "conv", method="gradcam", target=1)
+    examples = pixels(24, HEIGHT, WIDTH, 3)
+    vc.export_tflite(explained, tmp_path / "model.tflite", quantize="int8", representative_data=examples)
+    runner = tf.lite.Interpreter(str(tmp_path / "model.tflite")).get_signature_runner("serving_default")
+    got = np.stack([runner(image=one[np.newaxis])["heatmap_conv"][0] for one in examples[:6]])
+    want = explained.predict(examples[:6], verbose=0)["heatmap_conv"]
+    assert np.corrcoef(got.ravel(), want.ravel())[0, 1] > 0.999
+    assert not got[:, :, :8].any()
+    assert not got[:, :, 56:].any()
+
+
+@pytest.mark.parametrize("shape", [(HEIGHT, WIDTH, 1), (None, None, 1)])
+def test_the_visualizer(shape: Any) -> None:
+    model, x = classifier(L.CenterCrop(32, 32), shape), pixels()
+    (heatmaps,) = vc.Visualizer(model).heatmap(x)
+    part = x[:, :, 16:48, 0]
+    part = np.abs(part - part.mean(axis=(1, 2), keepdims=True))  # its method is "deviation"
+    low, high = (f(part, axis=(1, 2), keepdims=True) for f in (np.min, np.max))
+    np.testing.assert_allclose(heatmaps[:, :, 16:48], (part - low) / (high - low), atol=1e-5)
+    assert not heatmaps[:, :, :16].any()
+    assert not heatmaps[:, :, 48:].any()

@@ -13,20 +13,21 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from visualcnn_tf._attach import attach, check_model
+from visualcnn_tf._attach import attach
 from visualcnn_tf._utils.checks import as_path
+from visualcnn_tf._utils.types import Shape
 from visualcnn_tf.compat.file_names import file_stems
 from visualcnn_tf.compat.images import as_batch, as_rgb, check_width
+from visualcnn_tf.compat.shown_layers import shown_layers
 from visualcnn_tf.errors import (
     ImageTooSmallError,
-    IncompatibleModelError,
     SmallConvolutionWarning,
     VisualCNNError,
 )
-from visualcnn_tf.introspect.named_layers import named_layers
 from visualcnn_tf.io.atomic import write_file
 from visualcnn_tf.ops.normalize import normalize_maps
-from visualcnn_tf.ops.resize import resize as resize_maps
+from visualcnn_tf.ops.place import place
+from visualcnn_tf.pipeline.tap import Tap
 from visualcnn_tf.render.blur import blur_levels, pick_blur
 from visualcnn_tf.render.overlay import colorize
 from visualcnn_tf.viz.short_paths import short_paths
@@ -72,7 +73,7 @@ class Visualizer:
     def __init__(self, model: keras.Model, small_layers: bool = False) -> None:
         self.small_layers = small_layers
         # The layers' own sizes decide which ones are small, so the maps come raw and are enlarged afterwards.
-        self._explained = attach(model, layers=_shown_layers(model), size=None, normalize=None, check_numerics=True)
+        self._explained = attach(model, layers=shown_layers(model), size=None, normalize=None, check_numerics=True)
         self._heatmaps: dict[str, Array] | None = None
         self._blurmaps: dict[str, Array] | None = None
 
@@ -231,35 +232,26 @@ class Visualizer:
         outputs = self._explained(images.astype(np.float32))
         maps: dict[str, tf.Tensor] = {}
         names = short_paths((tap.path for tap in self._explained.taps), _NAME)
-        for tap in self._explained.taps:
+        for tap in self._taps(images.shape[1:]):
             raw = outputs[tap.key]
             if _is_small(raw.shape[1:]) and not self.small_layers:
                 _warn_of_small_layer(tap.path, raw.shape[1:])
                 continue
             title = f"{len(maps) + 1}. {names[tap.path]}"
-            maps[title] = normalize_maps(resize_maps(raw, size), "minmax")
+            maps[title] = place(raw, size, tap.region, "bilinear", _from_zero_to_one)
         return maps
 
+    def _taps(self, shape: Shape) -> tuple[Tap, ...]:
+        """Return the taps, with the parts of images of this shape that they cover."""
+        taps = self._explained.taps
+        if not any(tap.has_open_region for tap in taps):
+            return taps
+        model = self._explained.model
+        return attach(model, layers=shown_layers(model), size=None, normalize=None, input_shape=shape).taps
 
-def _shown_layers(model: keras.Model) -> list[keras.Layer]:
-    """Return the convolution and pooling layers of a model, whether small or not."""
-    check_model(model)
-    layers = [
-        layer
-        for layer in named_layers(model).values()
-        if isinstance(layer, (keras.layers.Conv2D, keras.layers.MaxPooling2D))
-    ]
-    if not layers:
-        raise IncompatibleModelError(
-            f"`model` must have a Conv2D or MaxPooling2D layer. Received: {model.name!r}, which has none. "
-            "`attach` shows other layers, too."
-        )
-    if any(layer.data_format == "channels_first" for layer in layers):
-        raise IncompatibleModelError(
-            f"`model` must have its channels last. Received: {model.name!r}, which has layers with "
-            "data_format='channels_first'. `attach` shows them, too."
-        )
-    return layers
+
+def _from_zero_to_one(maps: tf.Tensor) -> tf.Tensor:
+    return normalize_maps(maps, "minmax")
 
 
 def _is_small(size: Sequence[int | None]) -> bool:

@@ -179,6 +179,17 @@ def _at(node: Node, axis: int, indices: Any) -> Axis:
     return node.data[axis].cut(float(size), float(first), float(size - 1 - last), node.name)
 
 
+def _gather_nd(node: Node) -> Axes:
+    """Slices at indices of the first axes; the axes of a slice stay as they are."""
+    *rows, depth = node.shape(1)
+    if depth is None or ("batch_dims" in node.op.node_def.attr and node.attribute("batch_dims")):
+        raise NotFollowedError
+    read = [axis for axis in node.data[:depth] if axis.has_spans]
+    # Which position a row of indices reads is not known, but it reads one.
+    first = read[0].moved(node.name) if read else Axis()
+    return (*(first if index == 0 else Axis() for index in range(len(rows))), *node.data[depth:])
+
+
 def _concat(node: Node) -> Axes:
     """What the parts have in common; along the axis that is made longer, constants are padding."""
     *parts, axis_tensor = node.op.inputs
@@ -203,6 +214,7 @@ def _concat(node: Node) -> Axes:
 
 RULES: dict[str, Rule] = {
     "ConcatV2": _concat,
+    "GatherNd": _gather_nd,
     "GatherV2": _gather,
     "MirrorPad": _pad,
     "Pad": _pad,
