@@ -144,6 +144,12 @@ def reload(folder: Path) -> dict[str, float | str]:
     return json.loads(done.stdout.splitlines()[-1])  # type: ignore[no-any-return]
 
 
+def keep(results: dict[str, dict[str, Any]], file: Path) -> None:
+    """Write the results so far."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Explain, save, load in a fresh process, and write the section."""
     parser = argparse.ArgumentParser(prog="python -m tools.zoo.presets", description=__doc__)
@@ -164,13 +170,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         for model in arguments.names or builds:
             results[model] = explain_and_save(model, builds[model], folder)
             print(model, json.dumps(results[model], ensure_ascii=False), flush=True)
+            keep(results, kept)
         found = reload(folder)
     for model in arguments.names or builds:
         if file_name(model) in found:
             results[model]["difference"] = found[file_name(model)]
             print(model, results[model]["difference"])
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    kept.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    keep(results, kept)
     page = arguments.out.read_text(encoding="utf-8")
     arguments.out.write_text(with_section(page, section(results)), encoding="utf-8")
 
