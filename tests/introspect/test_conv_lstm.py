@@ -10,9 +10,6 @@ from keras import layers as L  # noqa: N812
 from support.model_kinds import images
 
 import visualcnn_tf as vc
-from visualcnn_tf.introspect.find_inputs import model_inputs
-from visualcnn_tf.introspect.time_axis import aggregates_time
-from visualcnn_tf.introspect.trace import trace_model
 
 
 def paths(model: Any, layers: Any, **options: Any) -> list[str]:
@@ -54,28 +51,10 @@ def test_the_next_frame_is_a_prediction() -> None:
     assert paths(keras.Model(clip, x), "last") == ["second"]
 
 
-def test_which_maps_stand_for_all_time_steps() -> None:
-    model = conv_lstm(2, L.BatchNormalization(name="norm"))
-    trace = trace_model(model, model_inputs(model))
-    calls = {call.path: call for call in trace.calls}
-    found = [name for name in ("first", "norm", "second") if aggregates_time(calls[name], trace.inputs[0], trace)]
-    assert found == ["second"]
-    model = conv_lstm(1)
-    trace = trace_model(model, model_inputs(model))
-    calls = {call.path: call for call in trace.calls}
-    assert aggregates_time(calls["second"], trace.inputs[0], trace)
-
-
-def test_rows_of_an_image_stand_for_no_time_steps() -> None:
-    image = keras.Input((8, 8, 3))
-    rows = L.Conv1D(4, 3, name="rows")(L.Reshape((8, 24))(image))
-    model = keras.Model(image, L.Dense(2)(L.Flatten()(rows)))
-    trace = trace_model(model, model_inputs(model))
-    [call] = [call for call in trace.calls if call.path == "rows"]
-    assert not aggregates_time(call, trace.inputs[0], trace)
-
-
-def test_heatmaps_of_a_clip() -> None:
-    model = conv_lstm(2)
-    outputs = vc.attach(model, "last", method="gradcam", size=None).predict(images(2, 3, 12, 14, 2), verbose=0)
-    assert outputs["heatmap_second"].shape == (2, 8, 10)
+@pytest.mark.parametrize(("dimensions", "frame"), [(1, (12,)), (2, (12, 14)), (3, (12, 14, 10))])
+def test_heatmaps_of_a_clip_have_the_size_of_its_frames(dimensions: int, frame: tuple[int, ...]) -> None:
+    model = conv_lstm(dimensions)
+    x = images(2, 3, *frame, 2)
+    for size, expected in (("input", frame), (None, tuple(n - 4 for n in frame))):
+        outputs = vc.attach(model, "last", method="gradcam", size=size).predict(x, verbose=0)
+        assert outputs["heatmap_second"].shape == (2, *expected)
