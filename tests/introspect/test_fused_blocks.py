@@ -160,7 +160,8 @@ def test_layers_that_run_twice_or_keep_a_loss_are_left_alone() -> None:
     assert blocks(ended(image, x), ["one", "two", "loss", "softmax"]) == []
 
 
-def test_a_normalization_that_always_trains_does() -> None:
+def test_a_normalization_trains_if_the_caller_says_so() -> None:
+    """Even one that the model calls with ``training=True``: unless told otherwise, explained models don't train."""
     keras.utils.set_random_seed(0)
     image = keras.Input(IMAGE)
     normal = L.BatchNormalization(name="bn")
@@ -168,14 +169,14 @@ def test_a_normalization_that_always_trains_does() -> None:
     model = ended(image, L.ReLU(name="relu")(normal(x, training=True)))
     batch, before = images(3), [weight.copy() for weight in normal.get_weights()]
     explained = compiled(model)
-    for training, trains in ((None, True), (False, False)):
+    for given, meant in ((None, False), (False, False), (True, True)):
         normal.set_weights(before)
-        want, moved = model(batch, training=training), normal.get_weights()
+        want, moved = model(batch, training=meant), normal.get_weights()
         normal.set_weights(before)
-        np.testing.assert_allclose(explained(batch, training=training)["predictions"], want, rtol=0, atol=1e-6)
+        np.testing.assert_allclose(explained(batch, training=given)["predictions"], want, rtol=0, atol=1e-6)
         for weight, expected in zip(normal.get_weights(), moved, strict=True):
             np.testing.assert_allclose(weight, expected, rtol=0, atol=1e-6)
-        assert np.array_equal(moved[2], before[2]) != trains
+        assert np.array_equal(moved[2], before[2]) != meant
 
 
 def test_functions_and_nested_models() -> None:
