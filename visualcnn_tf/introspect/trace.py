@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -35,6 +36,8 @@ class LayerCall:
         is_out_of_reach: whether it runs on one element of many, or in another graph, see ``introspect.out_of_reach``.
         input_tensor: the layer's one input, or None for several inputs and for a call with ``training=True``.
         time_steps: number of time steps, if the call is one of those that a TimeDistributed layer makes.
+        time_step: which of them it is made for, from 0.
+        calls_a_step: how many calls of the layer are made for each of them.
         data_format: where the channels are in ``tensor``, ``"channels_last"`` or ``"channels_first"``.
         elements: how elements of each example are merged into the batch, once the call is selected; None if they are
             not, see ``introspect.elements``.
@@ -49,6 +52,8 @@ class LayerCall:
     is_out_of_reach: bool = False
     input_tensor: tf.Tensor = None
     time_steps: int | None = None
+    time_step: int = 0
+    calls_a_step: int = 1
     data_format: str = "channels_last"
     elements: Elements | None = None
 
@@ -78,7 +83,12 @@ class LayerCall:
     @property
     def is_first_time_step(self) -> bool:
         """Whether the call stands for all those that a TimeDistributed layer makes; True outside of such layers."""
-        return self.time_steps is None or self.index % self.time_steps == 0
+        return self.time_step == 0
+
+    @property
+    def indices_of_steps(self) -> tuple[int, ...]:
+        """The indices of the same call in each time step, of a call in the first; its own index without steps."""
+        return tuple(self.index + step * self.calls_a_step for step in range(self.time_steps or 1))
 
 
 @dataclass
@@ -104,6 +114,10 @@ class Trace:
     model_inputs: ModelInputs
     sized: Trace | None = None
     batch_axes: Found | None = None
+
+    def calls_of(self, layer: keras.Operation) -> list[LayerCall]:
+        """Return the calls of a layer, all time steps together."""
+        return [call for call in self.calls if call.layer is layer and call.is_first_time_step]
 
     @property
     def output_tensors(self) -> list[tf.Tensor]:
@@ -158,16 +172,18 @@ class _TraceRecorder(Recorder):
         # Of the layers that are running, outermost first: their inputs, and the time steps of TimeDistributed ones.
         self.open_inputs: list[tf.Tensor | None] = []
         self.open_time_steps: list[int | None] = []
+        self.first_inside: list[int] = []  # number of the first call that each of these makes, among all
 
     def on_call_begin(self, layer: keras.Operation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         is_plain = len(args) == 1 and isinstance(args[0], tf.Tensor) and not kwargs.get("training")
         self.open_inputs.append(args[0] if is_plain else None)
         if isinstance(layer, keras.layers.TimeDistributed):
             self.open_time_steps.append(args[0].shape[1])
+            self.first_inside.append(len(self.calls))
 
     def on_call_end(self, layer: keras.Operation, outputs: Any) -> Any:
         if isinstance(layer, keras.layers.TimeDistributed):
-            self.open_time_steps.pop()
+            _number_time_steps([call for call, _ in self.calls[self.first_inside.pop() :]], self.open_time_steps.pop())
         call = LayerCall(
             self.paths[id(layer)],
             layer,
@@ -190,6 +206,16 @@ class _TraceRecorder(Recorder):
         _mark_out_of_reach(calls, graph, [leaf for leaf in keras.tree.flatten(model_outputs) if _is_symbolic(leaf)])
         _set_data_formats(calls)
         return calls
+
+
+def _number_time_steps(calls: Sequence[LayerCall], time_steps: int | None) -> None:
+    """Find the time step of each call that one run of a TimeDistributed layer has made, step after step."""
+    totals = Counter(id(call.layer) for call in calls)
+    made: Counter[int] = Counter()
+    for call in calls:
+        call.calls_a_step = totals[id(call.layer)] // (time_steps or 1)
+        call.time_step = made[id(call.layer)] // max(call.calls_a_step, 1)
+        made[id(call.layer)] += 1
 
 
 def _time_steps_problem(time_steps: Sequence[int | None]) -> str:

@@ -56,7 +56,7 @@ class ModelReplay:
     def on_maps(self, change: Variations, spatial_mean: Variations, count: int) -> tf.Tensor:
         """Return the scores ``(B, count)`` with changed feature maps of the tapped layer, whose mean is known too."""
         log, tap = self.run.record, self.tap
-        key = (id(self.run.layers[tap.path]), tap.call_index)
+        key = (id(self.run.layers[tap.path]), tap.calls[0])
         original = log.calls[key[0]][key[1]]
         made: list[Substitute] = []
 

@@ -52,9 +52,8 @@ def restored_taps(model: keras.Model, trace: Trace, saved: Iterable[Mapping[str,
 def _restored_call(model: keras.Model, trace: Trace, saved: Mapping[str, Any]) -> LayerCall:
     location = Location.from_config(saved["layer"])
     layer = layer_at(model, location)
-    calls: list[LayerCall] = [call for call in trace.calls if call.layer is layer]
-    steps = (calls[0].time_steps or 1) if calls else 1
-    index = int(saved["call_index"]) * steps
+    calls = trace.calls_of(layer)
+    index = int(saved["call_index"])
     if index >= len(calls) or not _same_shape(calls[index].shape, saved["shape"]):
         received = f"shape {calls[index].shape}" if index < len(calls) else f"{len(calls)} calls of it"
         raise LayerNotFoundError(

@@ -23,7 +23,8 @@ class Tap:
         shape: shape of the feature maps as the layer returns them, None where unknown.
         method: how the feature maps become one map, see :mod:`visualcnn_tf.methods`.
         target_index: which score of the target the method explains, from 0.
-        call_index: which call of the layer is read, from 0; more than one for shared layers.
+        call_index: which call of the layer is read, from 0, all time steps together; more than one for shared layers.
+        calls: the same among all calls of the layer: one, or one for each time step.
         time_steps: number of time steps for a layer inside TimeDistributed (its heatmap is ``(B, T, H, W)``), else
             None.
         returns_sequence: whether the layer itself returns one feature map for each time step.
@@ -43,6 +44,7 @@ class Tap:
     method: Method
     target_index: int = 0
     call_index: int = 0
+    calls: tuple[int, ...] = (0,)
     time_steps: int | None = None
     returns_sequence: bool = False
     elements: Elements | None = None
@@ -120,9 +122,7 @@ class Tap:
 
     def outputs_of(self, calls: Sequence[tf.Tensor]) -> list[tf.Tensor]:
         """Return what is tapped of all that the layer returned: one tensor, or one for each time step."""
-        if self.time_steps is not None:
-            return list(calls[self.call_index * self.time_steps : (self.call_index + 1) * self.time_steps])
-        return [calls[self.call_index]]
+        return [calls[index] for index in self.calls]
 
     def fold(self, tensors: Sequence[tf.Tensor], inputs: Sequence[tf.Tensor]) -> tuple[tf.Tensor, AxisSize | None]:
         """Return one tensor of feature maps (or gradients), and the number of time steps or elements, if there are any.
