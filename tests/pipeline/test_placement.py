@@ -183,6 +183,46 @@ def test_padding_for_a_convolution_moves_nothing(first: Any, shape: Any) -> None
     assert vc.attach(model, "conv").taps[0].region is None
 
 
+def _padded(before: int, after: int) -> Any:
+    return L.ZeroPadding2D(((0, 0), (before, after)))
+
+
+def _residual(x: Any) -> Any:
+    return x + L.Conv2D(1, 3, padding="same")(x)
+
+
+BEYOND: dict[str, tuple[Callable[[], Any], Any]] = {
+    "an odd number of positions": (
+        lambda: lambda x: L.Conv2D(1, 3, 2, padding="same")(_padded(16, 1)(x)),
+        (-16, 65),
+    ),
+    "a convolution that uses some of it up": (lambda: lambda x: L.Conv2D(1, 3, 2)(_padded(16, 1)(x)), (-15, 64)),
+    "on both branches of a block": (lambda: lambda x: L.Conv2D(1, 3)(_residual(_padded(16, 0)(x))), (-14, 64)),
+    "a dilated convolution": (lambda: lambda x: L.Conv2D(1, 5, dilation_rate=2)(_padded(16, 1)(x)), (-9, 64)),
+    "a dilated convolution of even size": (
+        lambda: lambda x: L.Conv2D(1, 5, dilation_rate=2)(_padded(17, 1)(x)),
+        (-10, 64),
+    ),
+    "two of them": (
+        lambda: lambda x: L.Conv2D(1, 3)(L.Conv2D(1, 3, padding="same", dilation_rate=2)(_padded(16, 0)(x))),
+        (-14, 64),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BEYOND)
+def test_padding_beyond_what_convolutions_use_up(name: str) -> None:
+    first, columns = BEYOND[name]
+    tap = vc.attach(classifier(first()), "conv", method="mean").taps[-1]
+    np.testing.assert_allclose(np.multiply(tap.region.box[1], WIDTH), columns, atol=1e-6)
+
+
+@pytest.mark.parametrize("width", [63, 64])
+def test_a_dilated_convolution_without_padding_moves_nothing(width: int) -> None:
+    model = classifier(lambda x: L.Conv2D(1, 5, dilation_rate=2)(x), (HEIGHT, width, 1))
+    assert vc.attach(model, "conv", method="mean").taps[-1].region is None
+
+
 def test_branches_that_differ_by_a_pixel_move_nothing() -> None:
     """As in NASNet, which shifts one of two branches by a pixel before both are halved."""
 

@@ -14,6 +14,8 @@ from visualcnn_tf.ops.resize import is_known, resize
 
 #: Where something starts or stops along an axis, as a fraction of it: a number, or a scalar float32 tensor.
 Fraction: TypeAlias = "float | tf.Tensor"
+# Slightly more than a half, so that halves of a pixel are rounded up whatever their last bit is.
+_HALF = 0.5001
 
 
 @dataclass(frozen=True)
@@ -78,11 +80,11 @@ def _pad(maps: tf.Tensor, margins: Sequence[tuple[AxisSize, AxisSize]]) -> tf.Te
 def _edges(start: Fraction, stop: Fraction, length: AxisSize) -> tuple[Any, Any]:
     """Return the pixels before which a part starts and stops: at least one of them in the picture."""
     if isinstance(length, int) and not (tf.is_tensor(start) or tf.is_tensor(stop)):
-        first, last = (math.floor(edge * length + 0.5) for edge in (start, stop))
+        first, last = (math.floor(edge * length + _HALF) for edge in (start, stop))
         first = min(first, length - 1)
         return first, max(last, first + 1, 1)
     sizes = tf.cast(length, tf.float32)
-    first, last = (tf.cast(tf.floor(edge * sizes + 0.5), tf.int32) for edge in (start, stop))
+    first, last = (tf.cast(tf.floor(edge * sizes + _HALF), tf.int32) for edge in (start, stop))
     first = tf.minimum(first, length - 1)
     return first, tf.maximum(tf.maximum(last, first + 1), 1)
 

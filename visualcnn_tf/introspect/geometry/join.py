@@ -69,13 +69,14 @@ def _keeps(before: int | None, size: int | None) -> bool:
 
 
 def is_same_axis(one: Axis, other: Axis) -> bool:
-    """Return whether two axes show the same."""
+    """Return whether two axes of one size show the same."""
+    is_stretch = len(one.factors) == 1  # whose size is that of the axis
     return (
         len(one.factors) == len(other.factors)
         and is_same(one.before, other.before)
         and is_same(one.after, other.after)
         and all(
-            f.size == g.size and f.is_major == g.is_major and _are_equal(f.span, g.span)
+            (is_stretch or f.size == g.size) and f.is_major == g.is_major and _are_equal(f.span, g.span)
             for f, g in zip(one.factors, other.factors, strict=True)
         )
     )

@@ -7,47 +7,62 @@ one without uses up the padding before it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from visualcnn_tf.introspect.geometry.axes import Axes, Axis
 from visualcnn_tf.introspect.geometry.node import Node, Rule
-from visualcnn_tf.introspect.geometry.numbers import NotFollowedError, Number, elements, pairs, size_of
+from visualcnn_tf.introspect.geometry.numbers import (
+    NotFollowedError,
+    Number,
+    elements,
+    larger,
+    pairs,
+    size_of,
+    smaller,
+)
 
 _CHANNELS_FIRST = ("NCHW", "NCDHW", "NCW")
 
 
 def _convolution(node: Node) -> Axes:
     kernel = node.shape(1)[:-2]
-    return _windows(node, node.data, kernel, grows=False)
+    return _windows(node, 0, kernel, grows=False)
 
 
 def _pooling(node: Node) -> Axes:
-    return _windows(node, node.data, _spatial(node, node.attribute("ksize")), grows=False)
+    return _windows(node, 0, _spatial(node, node.attribute("ksize")), grows=False)
 
 
 def _transposed(node: Node) -> Axes:
-    data = node.axes_of(2)
-    return _windows(node, data, [1] * (len(data) - 2), grows=True)
+    return _windows(node, 2, [1] * (len(node.axes_of(2)) - 2), grows=True)
 
 
 def _patches(node: Node) -> Axes:
-    return _windows(node, node.data, node.attribute("ksizes")[1:-1], grows=False)
+    return _windows(node, 0, node.attribute("ksizes")[1:-1], grows=False)
 
 
-def _windows(node: Node, axes: Axes, kernel: Sequence[int | None], grows: bool) -> Axes:
-    """Return the axes after a window of this size in each spatial axis."""
+def _windows(node: Node, data: int, kernel: Sequence[int | None], grows: bool) -> Axes:
+    """Return the axes after a window of this size in each spatial axis of an input of the operation."""
+    axes = node.axes_of(data)
     strides = _spatial(node, _attribute(node, "strides"))
     dilations = _spatial(node, _attribute(node, "dilations", "rates"))
     is_valid = _attribute(node, "padding") == "VALID" and not grows
     spatial = _spatial_axes(node, len(axes))
     result = [axes[0], *[Axis()] * (len(axes) - 1)]  # whatever is made of channels shows nothing of their axis
     for index, size, stride, dilation in zip(spatial, kernel, strides, dilations, strict=True):
-        axis = axes[index]
+        axis, step = axes[index], 1 / stride if grows else float(stride)
         if is_valid:
             axis = axis.eaten(float(((size or 1) - 1) * dilation))
-        step: Number = 1 / stride if grows else float(stride)
+        used = axes[index].before + axes[index].after - axis.before - axis.after
+        step = _step(node.shape(data)[index], used, node.result_shape[index], step)
         result[index] = axis.resampled(node.result_shape[index], node.name, step)
     return tuple(result)
+
+
+def _step(before: int | None, used: Number, after: int | None, stride: float) -> Number:
+    """Return how many positions are one of the result, which is stretched over all but the used-up padding."""
+    return (before - used) / after if before and after else stride
 
 
 def _attribute(node: Node, *names: str) -> Any:
@@ -86,10 +101,17 @@ def _batch_to_space(node: Node) -> Axes:
     blocks, crops = elements(node.op.inputs[1]), pairs(node.op.inputs[2])
     result = list(node.data)
     for index, (block, crop) in enumerate(zip(blocks, crops, strict=True), start=1):
-        size = size_of(node.op.inputs[0], index) * block
-        larger = result[index].resampled(None, node.name, 1 / block)
-        result[index] = larger.cut(size, *crop, node.name).resampled(node.result_shape[index], node.name)
+        axis = result[index].resampled(node.result_shape[index], node.name, 1 / block)
+        result[index] = _without_filling(axis, *crop)
     return tuple(result)
+
+
+def _without_filling(axis: Axis, begin: Number, end: Number) -> Axis:
+    """Return the axis without what filled the last block: using that up, a convolution spared other padding."""
+    spared = larger(begin - axis.before, 0.0) + larger(end - axis.after, 0.0)
+    before, after = larger(axis.before - begin, 0.0), larger(axis.after - end, 0.0)
+    first = smaller(before, spared)
+    return replace(axis, before=before - first, after=larger(after - (spared - first), 0.0), length=None)
 
 
 def resized(node: Node) -> Axes:
