@@ -163,7 +163,7 @@ def test_class_index_of_a_model_that_has_such_an_input() -> None:
         (np.zeros((6, 1), "int32"), r"shape \(6, 1\) of type int32"),
         (np.zeros(5, "int32"), r"shape \(5,\) of type int32"),
         (np.zeros(6, "float32"), r"shape \(6,\) of type float32"),
-        (np.int32(3), r"shape \(\) of type int32"),
+        (np.float32(3), r"shape \(6,\) of type float32"),
     ],
 )
 def test_a_malformed_class_index(model: Any, index: Any, received: str) -> None:
