@@ -105,8 +105,12 @@ def _in_order_of_the_model(case: Case, path: str, numbers: list[int]) -> list[in
         case.design.model(case.design.packed(case.arrays), training=False)
     finally:
         del vars(layer)["call"]
-    values = {number: case.result.calls[number].flow.value for number in numbers}
-    return [min(values, key=lambda n: _distance(values[n], value)) for value in seen]
+    left, order = list(numbers), []
+    for value in seen:
+        nearest = min(left, key=lambda n: _distance(case.result.calls[n].flow.value, value))
+        left.remove(nearest)  # maps of two calls may be the same: nothing but zeros
+        order.append(nearest)
+    return order
 
 
 def _distance(one: Any, other: Any) -> float:
