@@ -150,3 +150,14 @@ def test_a_placeholder_of_the_model_itself_is_no_loop() -> None:
     maps = L.Conv2D(3, 3, name="conv")(Switched()(image))
     model = keras.Model(image, L.Flatten()(maps))
     assert [tap.path for tap in vc.attach(model, "conv").taps] == ["conv"]
+
+
+@pytest.mark.parametrize("pattern", ["act*", "clips/frame/norm", "*norm"])
+def test_a_pattern_that_means_none_but_other_layers_says_why(pattern: str) -> None:
+    image = keras.Input((8, 8, 3))
+    maps = L.ReLU(name="act")(L.BatchNormalization(name="norm")(L.Conv2D(2, 3, name="c")(image)))
+    frame = keras.Model(image, L.GlobalAveragePooling2D()(maps), name="frame")
+    clip = keras.Input((None, 8, 8, 3))
+    model = keras.Model(clip, L.Dense(2)(L.LSTM(3)(L.TimeDistributed(frame, name="clips")(clip))))
+    with pytest.raises(NoFeatureMapError, match="unknown number of steps"):
+        vc.attach(model, pattern, size=None)

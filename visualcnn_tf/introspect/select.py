@@ -151,6 +151,9 @@ class Selector:
         self._check_convolutions(pattern, lambda call: matches(pattern, call.path))
         found = self._with_rows_of_examples([call for call in self.tappable() if matches(pattern, call.path)])
         if not found:
+            for call in self.trace.calls:
+                if call.untappable_because and matches(pattern, call.path):
+                    self._check_tappable(call, call.path)
             paths = [call.path for call in self.tappable()]
             raise LayerNotFoundError(
                 f"`layers` must match layers with a spatial output. Received: the pattern {pattern!r}, which matches "
