@@ -84,7 +84,9 @@ def _numbers(explained: Any, case: Case) -> list[int]:
     order: dict[str, list[int]] = {}
     for path in {tap.path for tap in explained.taps}:
         of_path = [number for number, call in enumerate(calls) if call.path == path]
-        order[path] = _in_order_of_the_model(case, path, of_path) if len(of_path) > 1 else of_path
+        # Inside of a TimeDistributed layer, no branches can be run in another order.
+        is_clear = len(of_path) == 1 or calls[of_path[0]].flow.elements is not None
+        order[path] = of_path if is_clear else _in_order_of_the_model(case, path, of_path)
     return [order[tap.path][tap.call_index] for tap in explained.taps]
 
 
