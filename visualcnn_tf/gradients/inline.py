@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from visualcnn_tf.introspect.function_bodies import copy_of_body, function_definitions
-
-_CALLS = ("PartitionedCall", "StatefulPartitionedCall")
+from visualcnn_tf.introspect.function_bodies import FUNCTION_CALLS, copy_of_body, function_definitions
 
 
 def inline_call(op: tf.Operation) -> tuple[list[tf.Tensor], list[tf.Tensor]] | None:
@@ -15,7 +13,7 @@ def inline_call(op: tf.Operation) -> tuple[list[tf.Tensor], list[tf.Tensor]] | N
     Returns:
         The inputs and the outputs of the copy; None for an operation that calls no function.
     """
-    if op.type not in _CALLS:
+    if op.type not in FUNCTION_CALLS:
         return None
     # New tensors: the gradient with respect to an argument leaves out the other readers of the tensor that is passed.
     inputs = [tf.identity(tensor) if tensor.dtype.is_floating else tensor for tensor in op.inputs]

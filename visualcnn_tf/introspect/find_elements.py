@@ -56,8 +56,8 @@ def _rows_by_shape(call: LayerCall, trace: Trace) -> int | None:
         sized = sized_trace(trace)
     except InvalidArgumentError:
         return None
-    same = [other for other in sized.calls if (other.path, other.index) == (call.path, call.index)]
-    rows = same[0].shape[0] if same and same[0].shape else None
+    same = sized.same_call(call)
+    rows = same.shape[0] if same is not None and same.shape else None
     if rows is None or any(tensor.shape[:1] != [TRIAL_BATCH] for tensor in sized.inputs):
         return None
     if not rows or rows % TRIAL_BATCH:

@@ -8,6 +8,9 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.python.framework.function_def_to_graph import function_def_to_graph_def
 
+#: The types of operations that call a function.
+FUNCTION_CALLS = ("PartitionedCall", "StatefulPartitionedCall")
+
 
 def function_definitions(graph: tf.Graph) -> dict[str, Any]:
     """Return the FunctionDef of each function of a graph, by name."""

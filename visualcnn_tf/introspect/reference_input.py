@@ -132,8 +132,7 @@ class Positions:
             trace = sized_trace(self.trace)
         except VisualCNNError:
             return None
-        same = (other for other in trace.calls if (other.path, other.index) == (call.path, call.index))
-        found = next(same, None)
+        found = trace.same_call(call)
         return None if found is None or found.tensor is None else (trace, found)
 
     def _view_without_positions(self, call: LayerCall) -> View:

@@ -119,6 +119,10 @@ class Trace:
         """Return the calls of a layer, all time steps together."""
         return [call for call in self.calls if call.layer is layer and call.is_first_time_step]
 
+    def same_call(self, call: LayerCall) -> LayerCall | None:
+        """Return the call of the same layer in this trace, of a call in another trace of the model."""
+        return next((one for one in self.calls if (one.path, one.index) == (call.path, call.index)), None)
+
     @property
     def output_tensors(self) -> list[tf.Tensor]:
         """The model's outputs that are tensors of the scratch graph, flat."""

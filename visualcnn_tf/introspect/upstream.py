@@ -8,6 +8,9 @@ from typing import Any
 
 import tensorflow as tf
 
+#: The types of operations that read the shape of a tensor alone, not its values.
+READING_SHAPES = frozenset(["OnesLike", "Rank", "Shape", "ShapeN", "Size", "ZerosLike"])
+
 
 def upstream(*tensors: tf.Tensor) -> set[Any]:
     """Return references of all tensors that these tensors are computed from, themselves included."""

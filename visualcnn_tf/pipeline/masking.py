@@ -9,6 +9,7 @@ from visualcnn_tf.errors import InputShapeError, NoFeatureMapError
 from visualcnn_tf.gradients.graph_paths import upstream_operations
 from visualcnn_tf.introspect.inputs import ModelInputs
 from visualcnn_tf.introspect.trace import LayerCall, Trace
+from visualcnn_tf.introspect.upstream import READING_SHAPES
 from visualcnn_tf.pipeline.tap import Tap
 
 # The inputs of an operation that are indices: which of them, by the operation's type.
@@ -22,8 +23,6 @@ _INDICES = {
     "DenseBincount": (0,),
     "Bincount": (0,),
 }
-# Operations that read the shape of a tensor alone.
-_OF_SHAPES = ("OnesLike", "Rank", "Shape", "ShapeN", "Size", "ZerosLike")
 
 
 def check_masking(trace: Trace, tap: Tap, call: LayerCall, inputs: ModelInputs) -> None:
@@ -59,7 +58,7 @@ def _depends_on_values(result: tf.Tensor, source: tf.Tensor) -> bool:
     """Return whether a result is computed from the numbers in a source, not just from what they are indices of."""
     found = {source.ref()}
     for op in upstream_operations([result]):
-        if op.type in _OF_SHAPES:
+        if op.type in READING_SHAPES:
             continue
         indices = _INDICES.get(op.type, ())
         if any(tensor.ref() in found for position, tensor in enumerate(op.inputs) if position not in indices):

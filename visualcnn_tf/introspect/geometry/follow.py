@@ -7,18 +7,16 @@ from typing import Any
 
 import tensorflow as tf
 
-from visualcnn_tf.introspect.function_bodies import copy_of_body, function_definitions
+from visualcnn_tf.introspect.function_bodies import FUNCTION_CALLS, copy_of_body, function_definitions
 from visualcnn_tf.introspect.geometry import moves, products, slices, windows
 from visualcnn_tf.introspect.geometry.axes import Axes, Axis, Factor, Span
 from visualcnn_tf.introspect.geometry.control_flow import State, TensorList, Untraceable, chosen, list_operation, loop
 from visualcnn_tf.introspect.geometry.join import broadcast
 from visualcnn_tf.introspect.geometry.node import Node, Rule
 from visualcnn_tf.introspect.geometry.numbers import NotFollowedError
+from visualcnn_tf.introspect.upstream import READING_SHAPES
 
 _RULES: dict[str, Rule] = {**moves.RULES, **products.RULES, **slices.RULES, **windows.RULES}
-# What these return depends on the shape of their input alone.
-_SHAPES = frozenset(["Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike"])
-_CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 _BRANCHES = ("If", "StatelessIf")
 _LOOPS = ("While", "StatelessWhile")
 _LISTS = ("TensorListFromTensor", "TensorListStack", "TensorListGetItem")
@@ -54,7 +52,7 @@ class _Following:
     def through(self, operations: Iterable[tf.Operation]) -> None:
         """Follow operations, each after those that compute its inputs."""
         for op in operations:
-            if op.type in _SHAPES:
+            if op.type in READING_SHAPES:
                 continue
             states = [self.states.get(tensor.ref()) for tensor in op.inputs]
             if any(state is not None for state in states):
@@ -64,7 +62,7 @@ class _Following:
 
     def _outputs(self, op: tf.Operation, states: list[State | None]) -> Sequence[State | None]:
         try:
-            if op.type in _CALLS:
+            if op.type in FUNCTION_CALLS:
                 return self._called(op, op.get_attr("f").name, op.inputs, states)[1]
             if op.type in _BRANCHES:
                 return self._branches(op, states)
