@@ -2,7 +2,58 @@
 
 from __future__ import annotations
 
-CLASSES = 5
+from typing import Any
+
+SIZE, CLASSES = 64, 5
+_MIT = {
+    "layerwise_depths": [1, 1, 1, 1],
+    "num_layers": 4,
+    "layerwise_num_heads": [1, 2, 4, 8],
+    "layerwise_sr_ratios": [8, 4, 2, 1],
+    "max_drop_path_rate": 0.1,
+    "layerwise_patch_sizes": [7, 3, 3, 3],
+    "layerwise_strides": [4, 2, 2, 2],
+    "hidden_dims": [16, 32, 64, 64],
+}
+RESNET = {
+    "input_conv_filters": [64],
+    "input_conv_kernel_sizes": [7],
+    "stackwise_num_filters": [64, 64, 64, 64],
+    "stackwise_num_blocks": [1, 1, 1, 1],
+    "stackwise_num_strides": [1, 2, 2, 2],
+    "block_type": "basic_block",
+}
+_TRANSFORMER = {"patch_size": 16, "num_layers": 2, "num_heads": 2, "hidden_dim": 32}
+ENCODER = {**_TRANSFORMER, "intermediate_dim": 64}
+CONFIGS: dict[str, dict[str, Any]] = {
+    "ResNetBackbone": RESNET,
+    "VGGBackbone": {"stackwise_num_repeats": [1, 1, 2], "stackwise_num_filters": [8, 16, 32]},
+    "DenseNetBackbone": {"stackwise_num_repeats": [2, 2, 2, 2], "growth_rate": 8},
+    "XceptionBackbone": {
+        "stackwise_conv_filters": [[16, 32], [64, 64], [64, 64]],
+        "stackwise_pooling": [False, True, False],
+    },
+    "CSPNetBackbone": {
+        "stem_filters": 16,
+        "stem_kernel_size": 3,
+        "stem_strides": 1,
+        "stackwise_depth": [1, 1, 1],
+        "stackwise_strides": [2, 2, 2],
+        "stackwise_num_filters": [16, 32, 64],
+        "block_ratio": [0.5],  # half of the channels skip the blocks
+        "stage_type": "csp",
+        "block_type": "dark_block",
+    },
+    "MiTBackbone": _MIT,
+    "SwinTransformerBackbone": {"embed_dim": 16, "depths": [1, 1], "num_heads": [2, 4], "window_size": 4},
+    "ViTBackbone": {**_TRANSFORMER, "mlp_dim": 64},
+    "DeiTBackbone": ENCODER,
+    "DINOV2Backbone": {
+        **ENCODER,
+        "use_swiglu_ffn": False,
+        "position_embedding_shape": (SIZE, SIZE, 3),
+    },
+}
 HGNET = {
     "stem_channels": [3, 16, 16],
     "stackwise_stage_filters": [
@@ -69,16 +120,7 @@ EFFICIENTNET = {
     "stackwise_force_input_filters": [0] * 4,
     "stackwise_nores_option": [False] * 4,
 }
-RESNET_BOTTLENECK = {
-    "input_conv_filters": [64],
-    "input_conv_kernel_sizes": [7],
-    "stackwise_num_filters": [64, 64, 64, 64],
-    "stackwise_num_blocks": [1, 1, 1, 1],
-    "stackwise_num_strides": [1, 2, 2, 2],
-    "block_type": "bottleneck_block",
-    "use_pre_activation": True,
-}
-ENCODER = {"patch_size": 16, "hidden_dim": 32, "num_layers": 2, "num_heads": 2, "intermediate_dim": 64}
+RESNET_BOTTLENECK = {**RESNET, "block_type": "bottleneck_block", "use_pre_activation": True}
 TEXT = {
     "vocabulary_size": 64,
     "embedding_dim": 32,

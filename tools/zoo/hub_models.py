@@ -7,9 +7,9 @@ from typing import Any
 
 import keras
 
-from tools.zoo.hub import CONFIGS
 from tools.zoo.hub_configs import (
     CLASSES,
+    CONFIGS,
     D_FINE,
     EFFICIENTNET,
     ENCODER,
@@ -17,10 +17,10 @@ from tools.zoo.hub_configs import (
     MOBILENET,
     MOBILENET_V5,
     RESNET_BOTTLENECK,
+    SIZE,
     TEXT,
 )
 
-_SIZE = 64
 _LENGTH = 8
 
 
@@ -30,7 +30,7 @@ def _models() -> Any:
     return keras_hub.models
 
 
-def _shape(size: int = _SIZE) -> tuple[int, int, int]:
+def _shape(size: int = SIZE) -> tuple[int, int, int]:
     return (size, size, 3)
 
 
@@ -38,7 +38,7 @@ def _of_config(name: str, **config: Any) -> Callable[[], Any]:
     return lambda: getattr(_models(), name)(**{"image_shape": _shape(), **config})
 
 
-def _resnet(size: int = _SIZE, **config: Any) -> Any:
+def _resnet(size: int = SIZE, **config: Any) -> Any:
     return _models().ResNetBackbone(image_shape=_shape(size), **{**CONFIGS["ResNetBackbone"], **config})
 
 
@@ -244,7 +244,7 @@ def example(model: keras.Model, count: int = 2) -> Any:
 
     def one(tensor: Any) -> np.ndarray:
         # Images of this many pixels; texts and prompts of this many words and points.
-        length = _SIZE if len(tensor.shape) == 4 and tensor.shape[-1] == 3 else _LENGTH
+        length = SIZE if len(tensor.shape) == 4 and tensor.shape[-1] == 3 else _LENGTH
         shape = [count, *(length if n is None else n for n in tensor.shape[1:])]
         is_whole = "int" in str(tensor.dtype)
         values = rng.integers(1, 8, shape) if is_whole else rng.uniform(0, 1, shape)
