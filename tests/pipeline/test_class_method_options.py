@@ -24,6 +24,10 @@ from visualcnn_tf.errors import (
     NoGradientError,
     SpatialAxesLostWarning,
 )
+from visualcnn_tf.introspect.find_inputs import model_inputs
+from visualcnn_tf.introspect.reference_input import Positions
+from visualcnn_tf.introspect.trace import trace_model
+from visualcnn_tf.pipeline.checks import share_after
 
 X = images(3, 12, 12, 2)
 
@@ -232,6 +236,28 @@ def test_a_high_cost_is_warned_of(large: Any, layer: str, method: str, runs: int
     assert message.startswith(f"`method`={method!r} of {layer!r} (None, ")
     assert f" {runs} times for each image" in message
     assert advice in message
+
+
+class InFunction(L.Layer):
+    """A convolution inside a ``tf.function``."""
+
+    def build(self, shape: Any) -> None:
+        self.kernel = self.add_weight(shape=(3, 3, shape[-1], 8), name="kernel")
+
+    def call(self, x: Any) -> Any:
+        return tf.function(lambda maps: tf.nn.conv2d(maps, self.kernel, 1, "SAME"), autograph=False)(x)
+
+
+def test_the_cost_of_a_replay_is_that_of_the_model_alone() -> None:
+    """Not of what following positions through functions adds to the graph."""
+    image = keras.Input((16, 16, 3))
+    x = InFunction()(L.Conv2D(8, 3, padding="same", name="before")(image))
+    model = keras.Model(image, L.Dense(3)(L.GlobalAveragePooling2D()(L.Conv2D(8, 3, name="after")(x))))
+    trace = trace_model(model, model_inputs(model))
+    [call] = [call for call in trace.calls if call.path == "before"]
+    Positions(trace).view(call)
+    before, after = 3 * 3 * 3 * 8 * 16**2, 3 * 3 * 8 * 8 * 14**2 + 8 * 3
+    assert share_after(trace, call, trace.output_tensors[0]) == after / (before + after)
 
 
 @pytest.mark.parametrize(

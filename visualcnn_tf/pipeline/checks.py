@@ -18,7 +18,7 @@ from visualcnn_tf.errors import (
     SpatialAxesLostWarning,
 )
 from visualcnn_tf.gradients.backward import backward_pass
-from visualcnn_tf.gradients.graph_paths import connected, downstream_of
+from visualcnn_tf.gradients.graph_paths import connected, downstream_of, upstream_operations
 from visualcnn_tf.introspect.batch_axes import batch_axes
 from visualcnn_tf.introspect.inputs import ModelInputs
 from visualcnn_tf.introspect.outputs import flat_outputs
@@ -82,7 +82,7 @@ def check_requests(
                 _warn_of_lost_positions(positions, request.call)
     for request, tap in zip(requests, taps, strict=True):
         if request.method.needs_replay:
-            _warn_of_cost(tap, request.call, output)
+            _warn_of_cost(trace, tap, request.call, output)
 
 
 def gradient_fallbacks(
@@ -190,11 +190,11 @@ def _check_replay(trace: Trace, tap: Tap) -> None:
         )
 
 
-def _warn_of_cost(tap: Tap, call: LayerCall, output: tf.Tensor) -> None:
+def _warn_of_cost(trace: Trace, tap: Tap, call: LayerCall, output: tf.Tensor) -> None:
     cost = tap.method.cost([int(n or 0) for n in tap.space], int(tap.channels or 0))
     if cost.evaluations < _MANY_EVALUATIONS or tap.target_index:
         return
-    share = 1.0 if cost.of == "model" else _share_after(call, output)
+    share = 1.0 if cost.of == "model" else share_after(trace, call, output)
     if cost.evaluations * share < _MUCH_WORK:
         return
     warn_user(
@@ -211,10 +211,11 @@ def _advice(method: Method) -> str:
     return "Select a deeper layer."
 
 
-def _share_after(call: LayerCall, output: tf.Tensor) -> float:
-    """Return the part of the model's multiplications that come after a call."""
+def share_after(trace: Trace, call: LayerCall, output: tf.Tensor) -> float:
+    """Return the part of the model's multiplications that come after a call, on the way to an output."""
     after = downstream_of([call.tensor], [output])
-    work = {op: _multiplications(op) for op in output.graph.get_operations()}
+    # Not all operations of the graph: to follow positions through functions, their bodies were copied into it.
+    work = {op: _multiplications(op) for op in upstream_operations(trace.output_tensors)}
     replayed = sum(count for op, count in work.items() if any(tensor.ref() in after for tensor in op.inputs))
     return replayed / max(1, sum(work.values()))
 
