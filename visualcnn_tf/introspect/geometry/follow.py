@@ -52,7 +52,7 @@ class _Following:
     def through(self, operations: Iterable[tf.Operation]) -> None:
         """Follow operations, each after those that compute its inputs."""
         for op in operations:
-            if op.type in READING_SHAPES:
+            if op.type in READING_SHAPES or not op.outputs:
                 continue
             states = [self.states.get(tensor.ref()) for tensor in op.inputs]
             if any(state is not None for state in states):
