@@ -33,6 +33,7 @@ __all__ = [  # noqa: F405 - they come with the star imports
     "NotSerializableWarning",
     "Overlay",
     "PathNotWritableError",
+    "Pixels",
     "PositionsUnknownWarning",
     "ProbabilityWarning",
     "SizeTooSmall",
@@ -52,6 +53,7 @@ __all__ = [  # noqa: F405 - they come with the star imports
     "overlay",
     "plot_heatmaps",
     "plot_pages",
+    "read_pixels",
     "targets",
 ]
 

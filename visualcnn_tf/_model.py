@@ -12,6 +12,7 @@ import tensorflow as tf
 from visualcnn_tf._utils.serialization import warn_if_not_loadable
 from visualcnn_tf.errors import InvalidArgumentError, NotBuiltError
 from visualcnn_tf.introspect.inputs import ModelInputs, check_arrays
+from visualcnn_tf.introspect.tasks import preprocesses
 from visualcnn_tf.methods.custom import Custom
 from visualcnn_tf.pipeline.batches import (
     batch_size,
@@ -26,7 +27,7 @@ from visualcnn_tf.pipeline.description import describe_outputs
 from visualcnn_tf.pipeline.make_plan import plan_of_call, restore_plan
 from visualcnn_tf.pipeline.options import Options
 from visualcnn_tf.pipeline.plan import Plan
-from visualcnn_tf.pipeline.predict import check_predict, preprocessed, preprocesses
+from visualcnn_tf.pipeline.predict import check_predict, preprocessed
 from visualcnn_tf.pipeline.run import Pipeline, naming_the_layer
 from visualcnn_tf.pipeline.saved_taps import save_taps
 from visualcnn_tf.pipeline.tap import Tap

@@ -13,6 +13,8 @@ from visualcnn_tf.export.saved_model import export_saved_model as export_saved_m
 from visualcnn_tf.export.tflite import export_tflite as export_tflite
 from visualcnn_tf.heatmap.layer import FeatureMapFusion as FeatureMapFusion
 from visualcnn_tf.pipeline.tap import Tap as Tap
+from visualcnn_tf.pixels.files import read_pixels as read_pixels
+from visualcnn_tf.pixels.pixels import Pixels as Pixels
 from visualcnn_tf.render.blur import blur_by_importance as blur_by_importance
 from visualcnn_tf.render.colormaps import COLORMAPS as COLORMAPS
 from visualcnn_tf.render.layers import BlurByImportance as BlurByImportance

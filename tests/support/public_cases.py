@@ -25,6 +25,7 @@ from support.oracle import assert_close
 from support.public_methods import PUBLIC_METHODS
 from support.public_targets import PUBLIC_TARGETS
 from visualcnn_tf.export.tflite_interpreter import interpreter
+from visualcnn_tf.pixels.files import with_pixels
 
 # --- the parameters of ``attach`` that are no choice among names ---
 
@@ -143,6 +144,23 @@ def check_feature_map_fusion() -> None:
     maps = images(3)
     truth = 255 * oracle.heatmap(maps, "mean", (4, 6))
     assert abs(layer(maps).numpy() - truth).max() <= 0.51
+
+
+def check_pixels() -> None:
+    batch = 255 * images(2)
+    pixels = vc.Pixels("mobilenet_v2", fit="pad")
+    assert pixels == vc.Pixels("-1..1", "pad", None)
+    assert_close(pixels.scale(batch), batch / 127.5 - 1)
+    assert_close(pixels.fitted(batch[0], (batch.shape[1], 2 * batch.shape[2]))[:, :1], np.zeros_like(batch[0, :, :1]))
+
+
+def check_read_pixels() -> None:
+    pixels = vc.Pixels("caffe", "crop")
+    with tempfile.TemporaryDirectory() as folder:
+        path = vc.export_tflite(vc.attach(tiny_model(), "last"), Path(folder, "model.tflite")).path
+        assert vc.read_pixels(path) is None
+        path.write_bytes(with_pixels(path.read_bytes(), pixels))
+        assert vc.read_pixels(path) == pixels
 
 
 def check_module(module: Any, checks: dict[str, Callable[[], None]]) -> None:
@@ -290,6 +308,7 @@ PUBLIC: dict[str, Callable[[], None]] = {
     "NotSerializableWarning": lambda: check_warning(vc.NotSerializableWarning),
     "Overlay": check_overlay,
     "PathNotWritableError": checks_error("PathNotWritableError"),
+    "Pixels": check_pixels,
     "PositionsUnknownWarning": lambda: check_warning(vc.PositionsUnknownWarning),
     "ProbabilityWarning": lambda: check_warning(vc.ProbabilityWarning),
     "SizeTooSmall": checks_error("SizeTooSmall"),
@@ -309,5 +328,6 @@ PUBLIC: dict[str, Callable[[], None]] = {
     "overlay": check_overlay,
     "plot_heatmaps": check_plot_heatmaps,
     "plot_pages": check_plot_heatmaps,
+    "read_pixels": check_read_pixels,
     "targets": lambda: check_module(vc.targets, PUBLIC_TARGETS),
 }

@@ -16,13 +16,6 @@ _METHODS = ("predict", "predict_step", "make_predict_function")
 _KERAS_BATCH_SIZE = 32
 
 
-def preprocesses(model: keras.Model) -> bool:
-    """Return whether a model is a task of ``keras_hub``, whose ``predict`` preprocesses what it is given."""
-    # Of another package, which need not be installed: known by what makes its `predict` do so.
-    has_hook = callable(getattr(model, "preprocess_samples", None))
-    return has_hook and getattr(model, "preprocessor", None) is not None
-
-
 def check_predict(model: keras.Model) -> None:
     """Raise for a model whose ``predict`` may do more than preprocessing and calling it.
 
