@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -234,13 +235,18 @@ DAILY: dict[str, tuple[str, ...]] = {
 LONG = ("eigengradcam", "reciprocam", "scorecam", "ablationcam", "top2", "(2, 0)")
 
 
+#: Every day each subject runs eagerly and in one of these; the rest with `-m slow`.
+IN_TURN = ("function", "keras_file", "xla")
+
+
 def is_slow(name: str, runtime: str) -> bool:
     if name.startswith(("method-", "target-")) and name.endswith(LONG):
         return True
-    if name.startswith("layer-") and runtime == "xla":  # each of its methods: tests/heatmap/test_layer.py
-        return True
-    is_long = runtime in ("c_loader", "litert") or (name.startswith("class-") and runtime == "xla")
-    return is_long and name not in DAILY[runtime]
+    if runtime in DAILY and name in DAILY[runtime]:
+        return False
+    # XLA takes long for gradients; layers in XLA, each of their methods: tests/heatmap/test_layer.py.
+    turns = IN_TURN[:2] if name.startswith(("class-", "layer-")) else IN_TURN
+    return runtime != "eager" and runtime != turns[zlib.crc32(name.encode()) % len(turns)]
 
 
 def cells(subjects: Mapping[str, Any]) -> Any:

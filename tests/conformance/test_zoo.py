@@ -53,7 +53,10 @@ ZOO: dict[str, tuple[int, int, list[str]]] = {
 }
 
 
-@pytest.fixture(params=list(ZOO), scope="module")
+LARGE = ("NASNetMobile", "DenseNet121")  # take half a minute to trace
+
+
+@pytest.fixture(params=[pytest.param(name, marks=[pytest.mark.slow] * (name in LARGE)) for name in ZOO], scope="module")
 def zoo(request: Any) -> Any:
     keras.backend.clear_session()  # so that automatic layer names start at zero
     keras.utils.set_random_seed(0)
@@ -62,6 +65,7 @@ def zoo(request: Any) -> Any:
     return model, size, convolutions, stages
 
 
+@pytest.mark.sweep(cases=4)
 def test_presets_choose_sensible_layers(zoo: Any) -> None:
     model, size, convolutions, stages = zoo
     explained = vc.attach(model, "stages")

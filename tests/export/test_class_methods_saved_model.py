@@ -111,6 +111,7 @@ def test_the_command_line_shows_the_class_index(exported: tuple[Any, Path]) -> N
     assert "outputs['heatmap_conv_b_reciprocam']" in shown
 
 
+@pytest.mark.sweep(cases=2)
 @pytest.mark.parametrize("method", ["gradcam", "gradcam++", "hirescam", "layercam", "xgradcam", "reciprocam"])
 def test_openvino_runs_it(method: str, tmp_path: Path) -> None:
     explained = vc.attach(seeded_cnn(), "conv_b", method=method)

@@ -58,6 +58,7 @@ def difference(got: Any, want: Any) -> float:
     return float(np.abs(got - want).max() / max(np.abs(want).max(), 1e-6))
 
 
+@pytest.mark.sweep(cases=4)
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_in_float32(cnn: Any, tmp_path: Path, method: str) -> None:
     explained = attach(cnn, method, **RAW)

@@ -33,6 +33,7 @@ TOLERANCE = 1e-4
 EACH = pytest.mark.parametrize("name", [*SMALL, *(pytest.param(name, marks=pytest.mark.slow) for name in LARGE)])
 
 
+@pytest.mark.sweep(cases=2)
 @EACH
 def test_gradcam_at_the_last_map_and_half_way(name: str, tmp_path: Path) -> None:
     model, x = settled(name)
@@ -42,6 +43,7 @@ def test_gradcam_at_the_last_map_and_half_way(name: str, tmp_path: Path) -> None
             assert_rounding_alone(explained, x, key, got[key], want[key])
 
 
+@pytest.mark.sweep(cases=1)
 @EACH
 def test_gradcam_at_the_last_map_before_a_fitted_layer(name: str, tmp_path: Path) -> None:
     model, x = fitted(name)

@@ -170,6 +170,7 @@ def test_preprocessing_equals_that_of_keras_applications() -> None:
     np.testing.assert_allclose(PREPROCESS["0..1"].forward(pixels), pixels / 255, atol=1e-7)
 
 
+@pytest.mark.sweep(cases=3)
 @pytest.mark.parametrize(
     "name",
     [

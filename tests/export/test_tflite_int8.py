@@ -126,6 +126,7 @@ OPTIONS = [
 ]
 
 
+@pytest.mark.sweep(cases=4)
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 def test_heatmaps_agree_with_keras_on_digits_that_were_not_used_for_calibration(
     cnn: Any, options: dict[str, Any]
@@ -134,6 +135,7 @@ def test_heatmaps_agree_with_keras_on_digits_that_were_not_used_for_calibration(
     assert_agrees_with_keras(quantized(explained), explained)
 
 
+@pytest.mark.sweep(cases=2)
 @pytest.mark.parametrize(("io_dtype", "dtype"), [("int8", "float32"), ("uint8", "float32"), ("int8", "uint8")])
 def test_integer_inputs_and_outputs(cnn: Any, io_dtype: str, dtype: str) -> None:
     explained = vc.attach(cnn, layers=LAYERS, heatmap_dtype=dtype)
@@ -171,6 +173,7 @@ def test_weights_are_quantized_per_channel_and_shared_by_the_signatures(cnn: Any
     assert buffers[0] == buffers[1]
 
 
+@pytest.mark.slow
 def test_heatmaps_do_not_change_the_int8_predictions_of_mobilenet_v2() -> None:
     keras.utils.set_random_seed(1)
     model = keras.applications.MobileNetV2((96, 96, 3), alpha=0.35, weights=None, classes=10)

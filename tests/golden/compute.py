@@ -1,4 +1,4 @@
-"""What the package returns for every case, written to a file: ``python -m golden.compute FILE`` in ``tests``.
+"""What the package returns for cases, written to a file: ``python -m golden.compute FILE NAME …`` in ``tests``.
 
 In a process of its own, without oneDNN, whose kernels differ between processors by more than 1.0.0 may differ from now.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
@@ -51,14 +51,15 @@ def with_options(method: Any, options: Mapping[str, Any]) -> Any:
     return replace(plain, **{field.name: options[field.name] for field in fields(plain) if field.name in options})
 
 
-def main(path: str) -> None:
+def main(path: str, names: Sequence[str]) -> None:
     """Writes the arrays."""
     arrays: dict[str, np.ndarray] = {}
-    for name, case in CASES.items():
+    for name in names:
+        case = CASES[name]
         outputs = attach_case(models.build(case.model), case).predict(feed(case), verbose=0)
         arrays |= {f"{name}/{key}": value for key, value in outputs.items()}
     np.savez(path, **arrays)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], sys.argv[2:])

@@ -34,13 +34,14 @@ FAMILIES: dict[str, dict[str, Case]] = {
 }
 CASES = {f"{family}-{name}": case for family, cases in FAMILIES.items() for name, case in cases.items()}
 BATCHES = {
-    f"{family}-{start}": dict(list(convertible.items())[start : start + 10])
+    f"{family}-{start}": dict(list(convertible.items())[start : start + 30])
     for family, cases in FAMILIES.items()
     if (convertible := {name: case for name, case in cases.items() if case.tflite})
-    for start in range(0, len(convertible), 10)
+    for start in range(0, len(convertible), 30)
 }
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("unknown_batch", [False, True], ids=["static", "unknown_batch"])
 @pytest.mark.parametrize("name", CASES)
 def test_equals_tensorflow(name: str, unknown_batch: bool) -> None:

@@ -64,6 +64,7 @@ def test_by_hand() -> None:
     assert levels[0].numpy().tolist() == [[219, 173, 82, 36], [0, 64, 191, 255]]
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("rank", [3, 4, 5])
 def test_every_option_equals_the_oracle(method: str, rank: int) -> None:
@@ -137,6 +138,7 @@ def test_the_data_format_is_that_of_keras_by_default() -> None:
 # --- NaN and infinity ---
 
 
+@pytest.mark.sweep(cases=3)
 @pytest.mark.parametrize("method", METHODS)
 def test_an_image_that_is_not_finite_gets_zeros_and_the_others_their_heatmap(method: str) -> None:
     layers = [FeatureMapFusion(method, size=(5, 2), normalize=how, interpolation="bicubic") for how in NORMALIZATIONS]
@@ -289,6 +291,7 @@ def test_eager_graph_and_xla_agree() -> None:
                 assert error.max() <= step * max(1.0, np.ptp(eager[name])), name
 
 
+@pytest.mark.sweep(cases=3)
 @pytest.mark.parametrize("method", METHODS)
 def test_eager_and_xla_agree_for_every_fusion(method: str) -> None:
     layers = [

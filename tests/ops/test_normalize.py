@@ -170,6 +170,7 @@ def test_the_limits_of_float32_give_no_nan(how: Any, values: tuple[float, float]
             assert_close(normalized, oracle.normalized(maps, how))
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("how", HOWS, ids=str)
 @pytest.mark.parametrize("values", [*EXTREMES[:3], (0.0, 0.0), (5.3, 5.3), (1.0, 2.0)], ids=str)
 def test_gradients_are_finite(how: Any, values: tuple[float, float]) -> None:

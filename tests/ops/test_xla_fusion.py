@@ -35,6 +35,7 @@ def compiled_operations(graph: Any) -> list[str]:
     return [f.signature.name for f in functions] + [node.name for node in nodes if node.attr["_XlaMustCompile"].b]
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("method", ACTIVATION_METHODS)
 @pytest.mark.parametrize("shape", [(9, 7), (6, 5, 7), (6, 5, 12), (6, 5, 64), (3, 4, 5, 20)], ids=str)
 def test_equals_the_oracle(method: str, shape: tuple[int, ...]) -> None:
@@ -51,6 +52,7 @@ def test_any_number_of_channels(channels: int) -> None:
     assert_close(layer(activations).numpy(), oracle.fuse(activations, "mean"))
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("interpolation", INTERPOLATIONS)
 @pytest.mark.parametrize(
     ("space", "size"),
@@ -97,6 +99,7 @@ def test_images_that_are_not_finite_or_constant_get_zeros(method: str) -> None:
     assert_close(heatmaps[:1], oracle.heatmap(maps[:1], method, (20, 16)))
 
 
+@pytest.mark.sweep(cases=3)
 @pytest.mark.parametrize("method", [*GRADIENT_METHODS, pytest.param(lambda a: tf.reduce_max(a, -1), id="callable")])
 def test_equals_the_plain_fusion(cnn: Any, method: Any) -> None:
     x = images(4, 12, 12, 2)
