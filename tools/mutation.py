@@ -38,7 +38,7 @@ SEED, COUNT, SECONDS = 2026, 150, 300
 TESTS: dict[str, tuple[str, ...]] = {
     "methods/": (
         *("methods/test_registry.py", "methods/test_activation_methods.py", "methods/test_gradient_methods.py"),
-        "heatmap/test_layer.py",
+        *("methods/test_rounding.py", "heatmap/test_layer.py"),
     ),
     "methods/registry.py": ("methods/test_registry.py",),
     "methods/channel_statistics.py": ("methods/test_activation_methods.py",),
@@ -52,6 +52,8 @@ TESTS: dict[str, tuple[str, ...]] = {
         f"methods/{name}.py": ("methods/test_replay_methods.py",)
         for name in ("reciprocam", "scorecam", "ablationcam", "channels")
     },
+    "ops/place.py": ("ops/test_place.py",),
+    "ops/rounding.py": ("methods/test_rounding.py",),
     "ops/normalize.py": ("ops/test_normalize.py",),
     "ops/postprocess.py": ("ops/test_fast_equals_plain.py",),
     "ops/resize.py": ("ops/test_resize.py",),
@@ -62,6 +64,7 @@ TESTS: dict[str, tuple[str, ...]] = {
         *("gradients/test_rules.py", "gradients/test_rules_unknown_sizes.py", "gradients/test_rules_spatial.py"),
         *("gradients/test_backward_pass.py", "gradients/test_fallbacks.py", "gradients/test_rules_gelu.py"),
     ),
+    "gradients/rules/pool_3d.py": ("gradients/test_pool_3d.py",),
 }
 #: The cases of ``test_rules.py`` that cover each file of rules.
 CASES = {
