@@ -24,6 +24,7 @@ BENCHMARKS = {
     "classes": 900,
     "peers": 1200,
     "dataset": 900,
+    "batch": 2400,
     "growth": 900,
     "tflite": 900,
     "startup": 900,

@@ -16,7 +16,7 @@ from benchmarks import checks
 from benchmarks.report import Report, Table, command, parser
 from benchmarks.timing import Spread
 
-BENCHMARKS = ("overhead", "fusions", "classes", "peers", "tflite", "startup")
+BENCHMARKS = ("overhead", "fusions", "classes", "peers", "batch", "tflite", "startup")
 
 
 @dataclass(frozen=True)
@@ -80,12 +80,14 @@ def _peer_targets() -> Iterator[Target]:
 
 
 def _other_targets() -> Iterator[Target]:
-    """Yield the targets of `benchmarks.tflite` and `benchmarks.startup`."""
+    """Yield the targets of `benchmarks.batch`, `benchmarks.tflite` and `benchmarks.startup`."""
     for name in ("MobileNetV2", "EfficientNetB0"):
         for count, threads in {1: "1 thread", 2: "2 threads"}.items():
             for file, limit in {"stages": 1.12, "gradcam": 1.05}.items():
                 key = f"tflite {file}, {name}, float32, {count}"
                 yield Target(f"TFLite `{file}`, {name}, {threads}, over bare", key, limit)
+    for key, limit in {"job over bare, one worker": 0.9, "two workers over one": 1.8}.items():
+        yield Target(f"images a second of batch jobs, {key}", key, limit, least=True)
     yield Target("import of `visualcnn_tf` after TensorFlow and Keras", "import, ms", 50, unit="ms")
     work = "`attach` and first `predict`, less the bare one, ResNet50 `stages`"
     yield Target(work, "first predict, s more", 2, unit="s")

@@ -9,6 +9,10 @@ from visualcnn_tf import targets as targets
 from visualcnn_tf._attach import attach as attach
 from visualcnn_tf._model import ExplainedModel as ExplainedModel
 from visualcnn_tf.compat.visualizer import Visualizer as Visualizer
+from visualcnn_tf.data.explain_dataset import explain_dataset as explain_dataset
+from visualcnn_tf.data.explainer import BatchExplainer as BatchExplainer
+from visualcnn_tf.data.read_maps import read_maps as read_maps
+from visualcnn_tf.data.report import BatchReport as BatchReport
 from visualcnn_tf.export.saved_model import export_saved_model as export_saved_model
 from visualcnn_tf.export.tflite import export_tflite as export_tflite
 from visualcnn_tf.heatmap.layer import FeatureMapFusion as FeatureMapFusion

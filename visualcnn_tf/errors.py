@@ -60,6 +60,10 @@ class UnsupportedOperationError(VisualCNNError, ValueError):
     """The model needs an operation that the export format does not have built in."""
 
 
+class BatchError(VisualCNNError, ValueError):
+    """Some shards of a batch job could not be explained; all others are done."""
+
+
 class MissingExtraError(VisualCNNError, ImportError, ValueError):
     """A feature needs an optional package that is not installed."""
 

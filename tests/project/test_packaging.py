@@ -15,7 +15,20 @@ import pytest
 import visualcnn_tf
 
 ROOT = Path(__file__).resolve().parents[2]
-OPTIONAL = ("matplotlib", "sklearn", "PIL", "scipy", "tf_keras_vis")
+OPTIONAL = (
+    "matplotlib",
+    "sklearn",
+    "PIL",
+    "scipy",
+    "tf_keras_vis",
+    "pyarrow",
+    "tqdm",
+    "zarr",
+    "fsspec",
+    "ray",
+    "pyspark",
+    "dask",
+)
 
 # Where the optional packages are installed, Keras loads them itself, so they are hidden until Keras is there.
 # The import of Matplotlib at the end shows that the test can fail.

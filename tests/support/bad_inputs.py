@@ -73,7 +73,7 @@ def request(what: str, said: str, image: Callable[[], Any]) -> Row:
     )
 
 
-A, C, F, V, P, O, S, T = (  # noqa: E741 - one letter a column
+A, C, F, V, P, O, S, T, B = (  # noqa: E741 - one letter a column
     "attach",
     "Calls and predict",
     "FeatureMapFusion",
@@ -82,6 +82,7 @@ A, C, F, V, P, O, S, T = (  # noqa: E741 - one letter a column
     "overlay",
     "export_saved_model",
     "export_tflite",
+    "explain_dataset",
 )
 _VALUE, _TYPE, _SHAPE = "InvalidArgumentError", "InvalidTypeError", "InputShapeError"
 
@@ -301,6 +302,77 @@ ROWS: list[Row] = [
     code(T, "export_tflite(explained, folder / 'm', min_correlation=2)", _VALUE, "a number from -1 to 1, or None"),
     code(T, "export_tflite(explained, folder / 'm', min_agreement=2)", _VALUE, "a number from 0 to 1, or None"),
     code(T, "export_tflite(explained, folder / 'm', representative_data=5)", _VALUE, "must be an iterable of batches"),
+    # data sets
+    code(
+        B,
+        "explain_dataset(model, folder / 'frames', folder / 'm')",
+        "IncompatibleModelError",
+        "an explained model or an",
+    ),
+    code(
+        B,
+        "explain_dataset(folder, folder / 'frames', folder / 'm')",
+        "IncompatibleModelError",
+        "`saved_model.pb` in it",
+    ),
+    code(
+        B,
+        "explain_dataset(asked, folder / 'frames', folder / 'm')",
+        "IncompatibleModelError",
+        "attach with another `target`",
+    ),
+    code(
+        B,
+        "explain_dataset(explained, 5, folder / 'm')",
+        _TYPE,
+        "`source` must be a folder, a pattern, a file, a list of",
+    ),
+    code(B, "explain_dataset(explained, folder / 'nothing', folder / 'm')", _VALUE, "Here are no image, Parquet or"),
+    code(B, "explain_dataset(explained, folder / 'absent', folder / 'm')", _VALUE, "or a file that is there"),
+    code(
+        B,
+        "explain_dataset(explained, folder / 'frames', folder / 'thesis')",
+        _VALUE,
+        "`out` must be a new or empty folder",
+    ),
+    code(B, "explain_dataset(explained, folder / 'frames', folder / 'm', engine='rya')", _VALUE, "Did you mean 'ray'"),
+    code(
+        B, "explain_dataset(explained, folder / 'frames', folder / 'm', sink='png')", _VALUE, "`heatmap_dtype='uint8'`"
+    ),
+    code(
+        B,
+        "explain_dataset(explained, folder / 'frames', folder / 'm', workers=-1)",
+        _VALUE,
+        "`workers` must be a number",
+    ),
+    code(
+        B,
+        "explain_dataset(explained, folder / 'frames', folder / 'm', address='auto')",
+        _VALUE,
+        "`address` must be None",
+    ),
+    code(
+        B,
+        "explain_dataset(explained, folder / 'frames', folder / 'm', column='image')",
+        _VALUE,
+        "`column` must be None for",
+    ),
+    code(
+        B,
+        "explain_dataset(explained, folder / 'frames', '/proc/m')",
+        "PathNotWritableError",
+        "`out` must be a folder that can",
+    ),
+    Row(
+        B,
+        "images that can't be read",
+        WORKS,
+        "their rows tell why, in the column `error`",
+        lambda world: world.batch_errors() == ["This is no JPEG, PNG, GIF or BMP image"],
+    ),
+    code(
+        "read_maps", "read_maps(folder / 'frames' / 'absent')", _VALUE, "the folder of a job, or a Parquet file of it"
+    ),
     # requests to a served model
     request(
         "an image of another size",
@@ -417,6 +489,9 @@ ROWS: list[Row] = [
     ),
     command("export model.keras --saved-model m --quantize int8", "`--quantize` must be left out without --tflite"),
     command("export model.keras --tflite m --min-correlation 2", "must be a number from -1 to 1. Received: '2'"),
+    command("batch model.keras nothing --out new", "Here are no image, Parquet or TFRecord files"),
+    command("batch absent.keras frames --out new", "There is no file `absent.keras`"),
+    command("batch model.keras frames --out thesis", "`out` must be a new or empty folder"),
     command("web model.keras", "It can't be loaded: "),
     command("web absent.tflite", "There is no file"),
     command("demo --out good.png", "File exists"),

@@ -24,6 +24,7 @@ from support.option_cases import TAPPED, check_same, expected, images, missing, 
 from support.oracle import assert_close
 from support.public_methods import PUBLIC_METHODS
 from support.public_targets import PUBLIC_TARGETS
+from support.small_cnn import small_cnn
 from visualcnn_tf.export.tflite_interpreter import interpreter
 from visualcnn_tf.pixels.files import with_pixels
 
@@ -279,11 +280,35 @@ def check_export_tflite() -> None:
             np.testing.assert_allclose(served[key], value, atol=1e-5, err_msg=key)
 
 
+def check_batch() -> None:
+    """A job, its report, its files, and the explainer by itself."""
+    pq = pytest.importorskip("pyarrow.parquet")
+    explained = vc.attach(small_cnn())
+    batch = np.random.default_rng(0).integers(0, 256, (5, *explained.model.input_shape[1:])).astype(np.uint8)
+    pngs = [tf.io.encode_png(image).numpy() for image in batch]
+    want = explained(batch.astype(np.float32))
+    with tempfile.TemporaryDirectory() as folder:
+        dataset = tf.data.Dataset.from_tensor_slices(batch)
+        report = vc.explain_dataset(explained, dataset, Path(folder) / "out", workers=0, shard_rows=2)
+        assert isinstance(report, vc.BatchReport)
+        assert (report.rows, report.errors, report.computed) == (5, 0, 5)
+        assert str(report).startswith(f"5 images in {folder}")
+        rows, maps = pq.read_table(Path(folder) / "out" / "data"), vc.read_maps(Path(folder) / "out")
+        columns = vc.BatchExplainer(Path(folder) / "out" / "model")(pngs)
+    np.testing.assert_allclose(np.stack(rows["predictions"].to_numpy()), want["predictions"], atol=1e-5)
+    for name, values in maps.items():
+        np.testing.assert_allclose(values, want[name], atol=1e-5)
+        np.testing.assert_allclose(columns[name], want[name], atol=1e-5)
+
+
 def checks_error(name: str) -> Callable[[], None]:
     return lambda: check_error(getattr(vc, name))
 
 
 PUBLIC: dict[str, Callable[[], None]] = {
+    "BatchError": checks_error("BatchError"),
+    "BatchExplainer": check_batch,
+    "BatchReport": check_batch,
     "BlurByImportance": check_blur_by_importance,
     "COLORMAPS": check_colormaps,
     "Colorize": check_colormaps,
@@ -322,12 +347,14 @@ PUBLIC: dict[str, Callable[[], None]] = {
     "blur_by_importance": check_blur_by_importance,
     "colorize": check_colormaps,
     "errors": check_errors,
+    "explain_dataset": check_batch,
     "export_saved_model": check_export_saved_model,
     "export_tflite": check_export_tflite,
     "methods": lambda: check_module(vc.methods, PUBLIC_METHODS),
     "overlay": check_overlay,
     "plot_heatmaps": check_plot_heatmaps,
     "plot_pages": check_plot_heatmaps,
+    "read_maps": check_batch,
     "read_pixels": check_read_pixels,
     "targets": lambda: check_module(vc.targets, PUBLIC_TARGETS),
 }

@@ -75,6 +75,18 @@ Lite file for phones and browsers, or both. Each is run and compared with the mo
   visualcnn export model.keras --tflite int8.tflite --quantize int8 --calibrate photos --preprocess 0..1
   visualcnn export model.keras --layers last --method gradcam --class input --tflite why.tflite""",
     ),
+    "batch": Help(
+        "write the heatmaps of a whole data set",
+        """\
+Write predictions and heatmaps of all images in a folder, in Parquet or TFRecord files, on this machine or in cloud
+storage, as tables that pandas, Spark and others read. The same command again goes on where the last one ended.
+Of a Keras file the heatmaps are those of the stages, as integers from 0 to 255, unless said otherwise.""",
+        """\
+  visualcnn batch model.keras photos --out heatmaps --preprocess 0..1
+  visualcnn batch export/1 "photos/**/*.jpg" --out heatmaps --workers 4
+  visualcnn batch model.keras photos --out pictures --sink png --layers last --method gradcam
+  visualcnn batch export/1 s3://bucket/photos --out s3://bucket/heatmaps --engine ray --address auto""",
+    ),
     "web": Help(
         "run a TensorFlow Lite file in the browser",
         """\

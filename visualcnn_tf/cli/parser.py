@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from visualcnn_tf._utils.checks import did_you_mean, quoted
 from visualcnn_tf.cli.argument_types import number_from
+from visualcnn_tf.cli.batch_arguments import add_job, add_source
 from visualcnn_tf.cli.help_texts import HELP
 
 # The names that other modules, which import TensorFlow, allow; a test compares them.
@@ -52,6 +53,7 @@ def _parser() -> Parser:
         "show": _add_show,
         "video": _add_video,
         "export": _add_export,
+        "batch": _add_batch,
         "web": _add_web,
     }.items():
         command = commands.add_parser(
@@ -161,6 +163,12 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing TensorFlow Lite file")
     _add_limits(parser)
+
+
+def _add_batch(parser: argparse.ArgumentParser) -> None:
+    add_source(parser)
+    add_job(parser)
+    _add_heatmaps(parser, classes=f"{_CLASS}, top3 and the like")
 
 
 def _add_limits(parser: argparse.ArgumentParser) -> None:

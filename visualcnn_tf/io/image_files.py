@@ -8,8 +8,8 @@ from pathlib import Path
 
 from visualcnn_tf.errors import ImageReadError
 
-# With kinds that can't be read: an error names such a file, where leaving it out would be silent.
-_ENDINGS = (
+#: Of image files; with kinds that can't be read: an error names such a file, where leaving it out would be silent.
+ENDINGS = (
     *(".png", ".jpg", ".jpeg", ".bmp", ".gif"),
     *(".webp", ".heic", ".heif", ".avif", ".tif", ".tiff"),
 )
@@ -42,7 +42,7 @@ def _images_in(folder: Path) -> Iterator[Path]:
             continue
         if entry.is_dir():
             yield from _images_in(entry)
-        elif entry.suffix.lower() in _ENDINGS and entry.is_file():
+        elif entry.suffix.lower() in ENDINGS and entry.is_file():
             yield entry
 
 

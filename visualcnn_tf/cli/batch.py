@@ -1,0 +1,72 @@
+"""``visualcnn batch``: the predictions and heatmaps of all images of a folder or a data set, as data."""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from visualcnn_tf._utils.checks import bad_value
+from visualcnn_tf.data.explain_dataset import explain_dataset
+
+if TYPE_CHECKING:
+    from visualcnn_tf._model import ExplainedModel
+
+# Options of models of Keras, with their defaults: an exported folder has its heatmaps.
+_OF_KERAS = {
+    **{"layers": None, "method": "deviation", "target": "predicted", "labels": None, "output": None},
+    **{"max_channels": None, "size": None, "heatmap_dtype": None, "preprocess": None, "trust_model": False},
+}
+
+
+def run(arguments: Namespace) -> None:
+    """Run the job, or go on with it, and print what was done."""
+    model = _model(arguments)
+    try:
+        report = explain_dataset(
+            model,
+            arguments.source,
+            arguments.out,
+            engine=arguments.engine,
+            workers=arguments.workers,
+            batch_size=arguments.batch_size,
+            shard_rows=arguments.shard_rows,
+            sink=arguments.sink,
+            encoding=arguments.encoding,
+            column=arguments.column,
+            preprocess=arguments.preprocess,
+            address=arguments.address,
+        )
+    except KeyboardInterrupt:
+        print("The same command goes on with what is missing.", file=sys.stderr)
+        raise
+    print(report)
+
+
+def _model(arguments: Namespace) -> ExplainedModel | str:
+    """Return the explained model of a file of Keras, or the folder or address of an exported one."""
+    if "://" not in arguments.model and not os.path.isdir(arguments.model):
+        return _explained(arguments)
+    for name, default in _OF_KERAS.items():
+        if getattr(arguments, name) != default:
+            option = "class" if name == "target" else name.replace("_", "-")
+            raise bad_value(f"--{option}", "left out with an exported folder", getattr(arguments, name))
+    return str(arguments.model)
+
+
+def _explained(arguments: Namespace) -> ExplainedModel:
+    from visualcnn_tf._attach import attach
+    from visualcnn_tf.cli.attach_options import attach_options
+    from visualcnn_tf.cli.files import load_model
+    from visualcnn_tf.cli.labels import check_labels, read_labels
+
+    names = read_labels(arguments.labels)
+    options = attach_options(arguments, names)
+    options["layers"] = options["layers"] or "stages"
+    model = load_model(Path(arguments.model), arguments.trust_model)
+    overlays = "overlay" if arguments.sink == "png" else None
+    explained = attach(model, heatmap_dtype=arguments.heatmap_dtype or "uint8", render=overlays, **options)
+    check_labels(names, arguments.labels, explained)
+    return explained
