@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from visualcnn_tf._utils.worker import is_worker
+from visualcnn_tf._utils.worker import import_tensorflow, is_worker
 from visualcnn_tf.cli.invocation import is_command
 from visualcnn_tf.errors import *  # noqa: F403
 
@@ -67,6 +67,8 @@ __all__ = [  # noqa: F405 - they come with the star imports
 # registered. Two kinds of processes wait until a name is asked for. The command ``visualcnn`` reads its arguments
 # first: TensorFlow takes seconds to import, and ``visualcnn --help`` should answer at once. The workers of batch jobs
 # run exported models, without Keras.
+if is_worker():
+    import_tensorflow()
 if TYPE_CHECKING or not (is_command() or is_worker()):
     from visualcnn_tf._public import *  # noqa: F403
 

@@ -264,7 +264,7 @@ def test_other_models_are_refused(photos: Photos, tmp_path: Path, model: Any, me
     ("options", "message"),
     [
         ({"engine": "rya"}, "`engine` must be one of 'local', 'ray', 'spark', 'dask' or a function. Received: 'rya'"),
-        ({"sink": "parket"}, "Did you mean 'parquet'"),
+        ({"sink": "parquets"}, "Did you mean 'parquet'"),
         ({"encoding": "jpg"}, "`encoding` must be one of 'raw', 'png'"),
         ({"encoding": "png", "sink": "zarr"}, "`encoding` must be 'raw' unless the maps are in the table"),
         ({"batch_size": 0}, "`batch_size` must be a number of at least 1"),
@@ -324,14 +324,14 @@ def test_maps_of_any_type(photos: Photos, few: Path, tmp_path: Path, sink: str) 
     if sink == "zarr":
         pytest.importorskip("zarr")
     explained = vc.attach(small_cnn(), "second", method="gradcam", target="top2", size=None, heatmap_dtype="float16")
-    explain(photos, tmp_path, model=explained, source=few, sink=sink)
-    rows = pq.read_table(tmp_path / "data").to_pydict()
+    explain(photos, tmp_path / "out", model=explained, source=few, sink=sink)
+    rows = pq.read_table(tmp_path / "out" / "data").to_pydict()
     assert rows["explained_class"][1] == [-1, -1]
     image = tf.cast(tf.io.decode_png((few / "a.png").read_bytes()), tf.float32)[None]
     want = explained(image)
     np.testing.assert_array_equal(rows["explained_class"][0], want["explained_class"][0])
     if sink != "tfrecord":
-        maps = vc.read_maps(tmp_path)
+        maps = vc.read_maps(tmp_path / "out")
         assert maps["heatmap_second_top1"].shape == (3, 4, 4)
         for name, values in maps.items():
             np.testing.assert_allclose(values[0], want[name][0], atol=2e-3)
@@ -341,9 +341,10 @@ def test_maps_of_any_type(photos: Photos, few: Path, tmp_path: Path, sink: str) 
 def test_overlays_are_pictures_under_the_names_of_the_images(photos: Photos, few: Path, tmp_path: Path) -> None:
     overlays = vc.Overlay(value_range=(0, 255))
     explained = vc.attach(small_cnn(), "first", render=overlays, heatmap_dtype="uint8")
-    explain(photos, tmp_path, model=explained, source=few, sink="png")
-    made = sorted(path.relative_to(tmp_path / "png").as_posix() for path in (tmp_path / "png").rglob("*.png"))
+    explain(photos, tmp_path / "out", model=explained, source=few, sink="png")
+    folder = tmp_path / "out" / "png"
+    made = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.png"))
     assert made == [f"{kind}_first/{name}.png" for kind in ("heatmap", "overlay") for name in ("a.png", "c.jpg")]
     image = tf.cast(tf.io.decode_png((few / "a.png").read_bytes()), tf.float32)[None]
-    got = tf.io.decode_png((tmp_path / "png" / "overlay_first" / "a.png.png").read_bytes()).numpy()
+    got = tf.io.decode_png((folder / "overlay_first" / "a.png.png").read_bytes()).numpy()
     assert abs(got.astype(int) - explained(image)["overlay_first"].numpy()[0]).max() <= 1

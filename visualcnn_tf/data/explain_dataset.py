@@ -129,6 +129,7 @@ def _checked(
     engine: str | CustomEngine,
 ) -> Options:
     """Return the options; raise for one that is not allowed."""
+    engines.check(engine)
     for name, value in (("batch_size", batch_size), ("shard_rows", shard_rows)):
         if not is_count(value):
             raise bad_value(name, "a number of at least 1", value)

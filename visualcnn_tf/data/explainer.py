@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -112,15 +114,16 @@ def _limit_threads(threads: int) -> None:
 
 
 @lru_cache(maxsize=4)
-def _copied(address: str) -> TemporaryDirectory[str]:
+def _copied(address: str) -> str:
     """Return a copy of a folder in cloud storage, which TensorFlow can't read, until the process ends."""
     from pyarrow.fs import LocalFileSystem, copy_files
 
-    location, copy = locate(address), TemporaryDirectory(prefix="visualcnn-model-")
-    copy_files(location.path, copy.name, source_filesystem=location.files, destination_filesystem=LocalFileSystem())
+    location, copy = locate(address), mkdtemp(prefix="visualcnn-model-")
+    atexit.register(shutil.rmtree, copy, ignore_errors=True)
+    copy_files(location.path, copy, source_filesystem=location.files, destination_filesystem=LocalFileSystem())
     return copy
 
 
 def local_folder(path: str) -> Path:
     """Return a folder on this machine that holds the model."""
-    return Path(_copied(path).name) if "://" in path else Path(path)
+    return Path(_copied(path)) if "://" in path else Path(path)

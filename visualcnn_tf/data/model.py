@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
+from weakref import finalize
 
 import numpy as np
 
@@ -81,7 +83,7 @@ class ModelToExport:
     @property
     def outputs(self) -> dict[str, Output]:
         """What it returns for an image."""
-        return outputs_of(self._exported[1])
+        return outputs_of(self._exported)
 
     def put(self, out: str) -> str:
         """Copy the model into the folder of the job, where workers find it, unless it is there; return the copy."""
@@ -91,24 +93,24 @@ class ModelToExport:
         mark = copy / _MARK
         if not (mark.exists and mark.read().decode() == self.fingerprint):
             copy.make_folder()
-            copy_files(str(self._exported[1]), copy.path, source_filesystem=own, destination_filesystem=copy.files)
+            copy_files(str(self._exported), copy.path, source_filesystem=own, destination_filesystem=copy.files)
             mark.write(self.fingerprint.encode(), copy)
         return f"{out}/{NAME}"
 
     @cached_property
-    def _exported(self) -> tuple[TemporaryDirectory[str], Path]:
+    def _exported(self) -> Path:
         from visualcnn_tf.export.saved_model import export_saved_model
 
-        folder = TemporaryDirectory(prefix="visualcnn-model-")
-        path = export_saved_model(
+        folder = mkdtemp(prefix="visualcnn-model-")
+        finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        return export_saved_model(
             self.explained,
-            Path(folder.name, NAME),
+            Path(folder, NAME),
             signatures=["serving_default", "serving_bytes"],
             preprocess=self.preprocess,
             on_error="blank",
             warmup=False,
         )
-        return folder, path
 
 
 def as_model(model: object, preprocess: Preprocess) -> ExportedFolder | ModelToExport:

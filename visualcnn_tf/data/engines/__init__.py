@@ -28,11 +28,21 @@ CustomEngine: TypeAlias = Callable[[Callable[[str], Outcome], list[str]], Iterab
 Engine: TypeAlias = Callable[[Work], Iterator[Outcome]]
 
 
-def get(engine: str | CustomEngine, workers: int | None, address: str | None) -> Engine:
-    """Return an engine.
+def check(engine: str | CustomEngine) -> None:
+    """Raise for what is no engine.
 
     Raises:
-        InvalidArgumentError: If there is none of this name, or an option would have no effect.
+        InvalidArgumentError: It is neither one of the names nor a function.
+    """
+    if not callable(engine):
+        check_choice("engine", engine, NAMES, also="a function")
+
+
+def get(engine: str | CustomEngine, workers: int | None, address: str | None) -> Engine:
+    """Return an engine, checked before.
+
+    Raises:
+        InvalidArgumentError: If an option would have no effect.
         MissingExtraError: If its package is not installed.
     """
     if callable(engine):
@@ -41,7 +51,6 @@ def get(engine: str | CustomEngine, workers: int | None, address: str | None) ->
                 raise bad_value(name, "None with an engine of your own", value)
         custom = engine
         return lambda work: iter(custom(work.task, work.shards))
-    check_choice("engine", engine, NAMES, also="a function")
     if address is not None and engine == "local":
         raise bad_value("address", "None with `engine='local'`", address)
     _require(engine)
