@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from visualcnn_tf._utils.worker import import_tensorflow, is_worker
 from visualcnn_tf.cli.invocation import is_command
+from visualcnn_tf.cli.quiet import held_standard_error
 from visualcnn_tf.errors import *  # noqa: F403
 
 __version__ = "2.0.0"
@@ -68,7 +69,8 @@ __all__ = [  # noqa: F405 - they come with the star imports
 # first: TensorFlow takes seconds to import, and ``visualcnn --help`` should answer at once. The workers of batch jobs
 # run exported models, without Keras.
 if is_worker():
-    import_tensorflow()
+    with held_standard_error():
+        import_tensorflow()
 if TYPE_CHECKING or not (is_command() or is_worker()):
     from visualcnn_tf._public import *  # noqa: F403
 

@@ -17,6 +17,7 @@ from support.photos import COUNT, SHARD_ROWS, Photos, as_dataset
 from support.small_cnn import small_cnn
 
 import visualcnn_tf as vc
+from visualcnn_tf._utils.worker import WORKER
 from visualcnn_tf.data import work
 from visualcnn_tf.data.engines import NAMES
 from visualcnn_tf.data.sinks import SINKS
@@ -348,3 +349,42 @@ def test_overlays_are_pictures_under_the_names_of_the_images(photos: Photos, few
     image = tf.cast(tf.io.decode_png((few / "a.png").read_bytes()), tf.float32)[None]
     got = tf.io.decode_png((folder / "overlay_first" / "a.png.png").read_bytes()).numpy()
     assert abs(got.astype(int) - explained(image)["overlay_first"].numpy()[0]).max() <= 1
+
+
+# Deaths of workers --------------------------------------------------------------------------------------------------
+
+
+def test_a_shard_with_which_three_workers_have_died_is_named(
+    photos: Photos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the engine; that of the user starts with marks of dead workers here."""
+    monkeypatch.setenv(WORKER, "1")
+
+    def engine(task: Any, shards: list[str]) -> Any:
+        for index, deaths in {2: 2, 4: 3}.items():
+            marks = tmp_path / "_temporary" / f"begun-{index:06d}"
+            marks.mkdir()
+            for number in range(deaths):
+                (marks / f"host-{number}-x").write_bytes(b"")
+        return map(task, shards)
+
+    with pytest.raises(vc.BatchError) as caught:
+        explain(photos, tmp_path, engine=engine, workers=None)
+    assert "1 of 8 shards are not done, first of all shard 4 (rows 100 to 124, from '" in str(caught.value)
+    assert "3 workers have died with it. 175 images are done" in str(caught.value)
+    assert explain(photos, tmp_path).computed == SHARD_ROWS
+
+
+def test_a_fault_that_is_no_shards_own_stops_the_job(
+    photos: Photos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = []
+
+    def fail(job: Any, shard: Any) -> None:
+        tried.append(shard.index)
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(work, "_explain", fail)
+    with pytest.raises(vc.BatchError, match=r"20 of 20 shards are not done, .*the disk is full. 0 images are done"):
+        explain(photos, tmp_path, shard_rows=10)
+    assert len(tried) == 10

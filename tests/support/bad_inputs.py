@@ -337,9 +337,6 @@ ROWS: list[Row] = [
     ),
     code(B, "explain_dataset(explained, folder / 'frames', folder / 'm', engine='rya')", _VALUE, "Did you mean 'ray'"),
     code(
-        B, "explain_dataset(explained, folder / 'frames', folder / 'm', sink='png')", _VALUE, "`heatmap_dtype='uint8'`"
-    ),
-    code(
         B,
         "explain_dataset(explained, folder / 'frames', folder / 'm', workers=-1)",
         _VALUE,
@@ -356,12 +353,6 @@ ROWS: list[Row] = [
         "explain_dataset(explained, folder / 'frames', folder / 'm', column='image')",
         _VALUE,
         "`column` must be None for",
-    ),
-    code(
-        B,
-        "explain_dataset(explained, folder / 'frames', '/proc/m')",
-        "PathNotWritableError",
-        "`out` must be a folder that can",
     ),
     Row(
         B,

@@ -10,6 +10,7 @@ import inspect
 import json
 import tempfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -280,6 +281,7 @@ def check_export_tflite() -> None:
             np.testing.assert_allclose(served[key], value, atol=1e-5, err_msg=key)
 
 
+@cache
 def check_batch() -> None:
     """A job, its report, its files, and the explainer by itself."""
     pq = pytest.importorskip("pyarrow.parquet")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NoReturn
 
@@ -12,6 +11,7 @@ from visualcnn_tf._utils.checks import did_you_mean, quoted
 from visualcnn_tf.cli.argument_types import number_from
 from visualcnn_tf.cli.batch_arguments import add_job, add_source
 from visualcnn_tf.cli.help_texts import HELP
+from visualcnn_tf.cli.version import installed_version
 
 # The names that other modules, which import TensorFlow, allow; a test compares them.
 COLORMAPS = ("turbo", "viridis", "inferno", "cividis", "gray", "jet", "heat")
@@ -44,7 +44,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
 
 def _parser() -> Parser:
     parser = Parser(prog="visualcnn", description="Heatmaps of what the layers of a CNN respond to.")
-    parser.add_argument("--version", action="version", version=f"visualcnn-tf {_version()}")
+    parser.add_argument("--version", action="version", version=f"visualcnn-tf {installed_version()}")
     _add_verbose(parser, default=False)
     commands = parser.add_subparsers(dest="command", required=True, metavar=f"{{{','.join(HELP)}}}")
     for name, add_arguments in {
@@ -295,10 +295,3 @@ def _number_or_text(text: str) -> str | int:
         return int(text)
     except ValueError:
         return text
-
-
-def _version() -> str:
-    try:
-        return version("visualcnn-tf")
-    except PackageNotFoundError:
-        return "of a source checkout"

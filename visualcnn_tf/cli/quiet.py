@@ -28,12 +28,12 @@ def quiet_import(verbose: bool = False) -> Iterator[None]:
         return
     os.environ[_LEVEL] = "3"
     # A few libraries inside TensorFlow ignore this level while they are loaded.
-    with _held_standard_error():
+    with held_standard_error():
         yield
 
 
 @contextmanager
-def _held_standard_error() -> Iterator[None]:
+def held_standard_error() -> Iterator[None]:
     """Hold back what anything, also code in C++, writes to the standard error; show it only after an exception."""
     try:
         shown = os.dup(2)

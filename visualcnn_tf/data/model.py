@@ -19,7 +19,7 @@ import numpy as np
 from visualcnn_tf._utils.checks import as_path, bad_value
 from visualcnn_tf.data.explainer import local_folder
 from visualcnn_tf.data.files import locate
-from visualcnn_tf.data.saved_model import Output, fingerprint, outputs_of
+from visualcnn_tf.data.saved_model import Output, asks_for, fingerprint, outputs_of
 from visualcnn_tf.errors import IncompatibleModelError
 
 if TYPE_CHECKING:
@@ -126,12 +126,16 @@ def as_model(model: object, preprocess: Preprocess) -> ExportedFolder | ModelToE
         text = os.fspath(model)
         return ExportedFolder(text if "://" in text else os.path.abspath(as_path("model", text)))
     from visualcnn_tf._model import ExplainedModel
+    from visualcnn_tf.export.signatures import class_index_of
 
     if not isinstance(model, ExplainedModel):
         raise IncompatibleModelError(
             "`model` must be an explained model or an exported folder. Received: "
             f"{type(model).__name__}. Make one with `attach(model)`."
         )
+    class_index = class_index_of(model)
+    if class_index is not None:
+        raise asks_for(model.name, class_index)
     return ModelToExport(model, preprocess)
 
 

@@ -51,7 +51,7 @@ def outputs_of(folder: Path) -> dict[str, Output]:
     signature = signatures[SIGNATURE]
     others = sorted(set(signature.inputs) - {IMAGES})
     if others:
-        raise _refused(folder, f"It asks for {others[0]!r} with each image: attach with another `target`.")
+        raise asks_for(folder, others[0])
     if VALID not in signature.outputs:
         raise bad_value("model", "exported with `on_error='blank'`, so that no image stops a job", str(folder), _WRITE)
     found = {name: _output(info) for name, info in signature.outputs.items() if name != VALID}
@@ -98,7 +98,12 @@ def _check_batch(folder: Path, signature: Message) -> None:
             raise _refused(folder, f"It takes batches of {batch} images only: export a model with an open batch size.")
 
 
-def _refused(folder: Path, advice: str) -> IncompatibleModelError:
+def asks_for(model: object, name: str) -> IncompatibleModelError:
+    """Return the error for a model with an input beside the image."""
+    return _refused(model, f"It asks for {name!r} with each image: attach with another `target`.")
+
+
+def _refused(folder: object, advice: str) -> IncompatibleModelError:
     return IncompatibleModelError(
         f"`model` must be an explained model of single images, or an exported folder. Received: {str(folder)!r}. "
         f"{advice}"

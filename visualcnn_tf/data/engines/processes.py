@@ -15,7 +15,7 @@ from types import ModuleType
 
 from visualcnn_tf._utils.worker import WORKER
 
-_ENVIRONMENT = {WORKER: "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+_ENVIRONMENT = {WORKER: "1", "TF_CPP_MIN_LOG_LEVEL": "3"}  # and a log as quiet as that of the command
 
 
 class _Process(SpawnProcess):
