@@ -184,7 +184,7 @@ def test_ray_loses_one_of_two_nodes(photos: Photos, tmp_path: Path) -> None:
     ray_start("--head", "--node-ip-address=127.0.0.1", "--port=6399", "--include-dashboard=false")
     first = raylets()
     try:
-        ray_start("--address=127.0.0.1:6399")
+        ray_start("--node-ip-address=127.0.0.1", "--address=127.0.0.1:6399")
         [second] = set(raylets()) - set(first)
         with driver(photos, out, engine="ray", address="127.0.0.1:6399") as process:
             wait_for(lambda: list(out.glob("data/*.parquet")), process, log)
