@@ -52,6 +52,7 @@ def check(outputs: dict[str, Any], truth: dict[str, np.ndarray], dtype: str, tol
             assert_close(heatmap, truth[key], tolerance + STEP[dtype])
 
 
+@pytest.mark.sweep(cases=8)
 @pytest.mark.parametrize(("builder", "options"), CASES)
 def test_mixed_precision(policy: str, builder: str, options: dict[str, Any]) -> None:
     model, batch = tiny_model(), images(3)

@@ -20,6 +20,7 @@ def test_cnn(tmp_path: Path) -> None:
     assert_openvino_equals_keras(folder, explained, {"image": x}, x)
 
 
+@pytest.mark.sweep(cases=2)
 @pytest.mark.parametrize("method", ACTIVATION_METHODS)
 def test_methods(method: str, tmp_path: Path) -> None:
     explained = vc.attach(seeded_cnn(), method=method)

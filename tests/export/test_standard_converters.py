@@ -58,6 +58,7 @@ def run_tflite(content: bytes, *tensors: np.ndarray) -> dict[str, np.ndarray]:
     return dict(runner(**dict(zip(names, tensors, strict=True))))
 
 
+@pytest.mark.sweep(cases=2)
 @pytest.mark.parametrize("options", OPTIONS)
 def test_from_keras_model(options: str) -> None:
     explained = vc.attach(cnn(), **OPTIONS[options])
@@ -85,6 +86,7 @@ def test_from_keras_model_names_the_right_call_where_it_can_not() -> None:
         tf.lite.TFLiteConverter.from_keras_model(explained).convert()
 
 
+@pytest.mark.sweep(cases=2)
 @pytest.mark.parametrize("options", OPTIONS)
 def test_tf_saved_model_save(options: str, tmp_path: Path) -> None:
     explained = vc.attach(cnn(L.RandomFlip()), **OPTIONS[options])
@@ -121,6 +123,7 @@ def by_name(results: Any, explained: vc.ExplainedModel) -> dict[str, np.ndarray]
     return {(port.names & known).pop(): value for port, value in results.items()}
 
 
+@pytest.mark.sweep(cases=2)
 @pytest.mark.parametrize("options", OPTIONS)
 def test_openvino_convert_model(options: str) -> None:
     openvino = pytest.importorskip("openvino")

@@ -95,6 +95,7 @@ def test_an_int8_file_that_is_blank_on_one_dark_photo_is_refused(spots: Any, tmp
     assert bright.outputs["heatmap_conv"].correlation_min > 0.99
 
 
+@pytest.mark.sweep(cases=4)
 @pytest.mark.parametrize(("options", "calls"), [({}, 60), ({"batch_size": 4}, 15), ({"max_examples": 18}, 18)])
 @pytest.mark.parametrize("quantize", [None, "float16", "dynamic"])
 def test_a_flipped_map_of_one_example_is_refused(

@@ -79,6 +79,7 @@ CASES: dict[str, tuple[tuple[int, ...], Any, Any]] = {
 }
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("draw", DRAWS)
 @pytest.mark.parametrize("padding", ["SAME", "VALID"])
 @pytest.mark.parametrize("name", CASES)
@@ -90,6 +91,7 @@ def test_the_first_maximum_gets_the_gradient(name: str, padding: str, draw: str)
     assert relative(got, pooling_gradient(x, dy, kernel, strides, padding, "max")) <= TOLERANCE
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("padding", ["SAME", "VALID"])
 @pytest.mark.parametrize("name", CASES)
 def test_an_average_shares_the_gradient(name: str, padding: str) -> None:

@@ -11,6 +11,7 @@ from support.method_objects import ACTIVATION_METHODS, GRADIENT_METHODS
 import visualcnn_tf as vc
 
 
+@pytest.mark.sweep(cases=5)
 @pytest.mark.parametrize("method", [*ACTIVATION_METHODS, *GRADIENT_METHODS])
 def test_gradients_of_the_layer_against_differences(method: str) -> None:
     generator = np.random.default_rng(4)

@@ -26,6 +26,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.sweep(cases=5)
 @pytest.mark.parametrize("name", MODELS)
 def test_finds_each_layer_of_a_model_loaded_after_others_were_made(saved: Path, name: str) -> None:
     reloaded_models.make_others()
@@ -43,6 +44,7 @@ def test_finds_each_layer_in_a_fresh_process(saved: Path) -> None:
     assert set(run.stdout.split()) == set(MODELS)
 
 
+@pytest.mark.sweep(cases=6)
 @pytest.mark.parametrize("name", MODELS)
 def test_leads_back_to_the_layer_in_the_model_itself(name: str) -> None:
     model = MODELS[name]()

@@ -68,12 +68,14 @@ PREDICTIONS: dict[str, list[Any]] = {
 }
 
 
+@pytest.mark.sweep(cases=6)
 @pytest.mark.parametrize("name", FEATURES)
 def test_the_end_of_a_feature_extractor_is_its_last_map(name: str) -> None:
     tail, expected = FEATURES[name]
     assert paths(headless(*tail), "last") == [expected]
 
 
+@pytest.mark.sweep(cases=6)
 @pytest.mark.parametrize("name", PREDICTIONS)
 def test_what_makes_predictions_is_no_feature_map(name: str) -> None:
     model = headless(*PREDICTIONS[name])
@@ -175,6 +177,7 @@ def detector(kind: str) -> keras.Model:
     return keras.Model(image, {"classes": L.Activation("sigmoid")(rows(21, "cls")), "boxes": rows(4, "box")})
 
 
+@pytest.mark.sweep(cases=5)
 @pytest.mark.parametrize("kind", ["shared", "shared_but_for_normalizations", "of_their_own"])
 @pytest.mark.parametrize("output", [None, "classes", "boxes"])
 def test_detectors_have_their_pyramid_as_feature_maps(kind: str, output: Any) -> None:

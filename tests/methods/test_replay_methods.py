@@ -149,6 +149,7 @@ def attached(model: Any, taps: dict[str, tuple[str, int]], **options: Any) -> An
     return vc.attach(model, layers, size=None, normalize=None, **options)
 
 
+@pytest.mark.sweep(cases=6)
 @pytest.mark.parametrize("name", CASES)
 def test_equals_the_naive_loop(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     keras.utils.set_random_seed(1)

@@ -50,6 +50,7 @@ def test_outputs_are_a_flat_dict_in_graph_order(model: Any, x: np.ndarray) -> No
     assert list(tf.function(explained)(x)) == keys
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("method", ACTIVATION_METHODS)
 @pytest.mark.parametrize("size", ["input", None, (5, 31)])
 def test_every_fusion_and_size_equals_the_oracle(model: Any, x: np.ndarray, method: str, size: Any) -> None:
@@ -61,6 +62,7 @@ def test_every_fusion_and_size_equals_the_oracle(model: Any, x: np.ndarray, meth
         np.testing.assert_allclose(outputs[f"heatmap_{name}"], want, atol=2e-5, err_msg=name)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("interpolation", ["bilinear", "nearest", "bicubic", "area"])
 @pytest.mark.parametrize("normalize", ["minmax", "max", ("range", 0.1, 0.5), None])
 def test_every_interpolation_and_normalization(model: Any, x: np.ndarray, interpolation: str, normalize: Any) -> None:

@@ -144,6 +144,7 @@ def expected(
     return maps.reshape(*x.shape[:2], *maps.shape[1:])
 
 
+@pytest.mark.sweep(cases=8)
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("size", ["input", None, (7, 9)])
 def test_one_heatmap_for_each_view(name: str, size: Any) -> None:

@@ -105,6 +105,7 @@ CROPS: dict[str, tuple[Callable[[], Any], Any]] = {
 }
 
 
+@pytest.mark.sweep(cases=10)
 @pytest.mark.parametrize("name", CROPS)
 def test_a_map_of_single_pixels_shows_them_where_they_are(name: str) -> None:
     first, box = CROPS[name]

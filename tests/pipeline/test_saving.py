@@ -44,6 +44,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.sweep(cases=5)
 @pytest.mark.parametrize("name", MODELS)
 def test_loaded_in_the_same_session_after_others_were_made(saved: Path, name: str) -> None:
     make_others()

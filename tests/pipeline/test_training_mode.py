@@ -119,6 +119,7 @@ LOOKING = {
 }
 
 
+@pytest.mark.sweep(cases=5)
 @pytest.mark.parametrize("way", LOOKING)
 def test_a_hundred_looks_change_nothing(way: str) -> None:
     model = augmented(Noisy())

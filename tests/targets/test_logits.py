@@ -109,6 +109,7 @@ def gradients_and_scores(model: Any, x: Any, target: Any, class_index: Any = Non
     return found["kind"], *(each.numpy() for each in outputs)
 
 
+@pytest.mark.sweep(cases=8)
 @pytest.mark.parametrize("end", ENDS)
 def test_the_score_is_the_logit(end: str) -> None:
     keras.utils.set_random_seed(3)
@@ -197,6 +198,7 @@ SELECTIONS: dict[str, tuple[Callable[[Any], Any], list[int]]] = {
 }
 
 
+@pytest.mark.sweep(cases=8)
 @pytest.mark.parametrize("selection", SELECTIONS)
 @pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
 def test_the_logits_are_selected_as_the_probabilities_are(activation: str, selection: str) -> None:
@@ -220,6 +222,7 @@ def test_the_logits_are_selected_as_the_probabilities_are(activation: str, selec
     np.testing.assert_allclose(found, logits, atol=1e-5)
 
 
+@pytest.mark.sweep(cases=5)
 @pytest.mark.parametrize("selection", SELECTIONS)
 def test_a_sure_class_has_its_map(selection: str) -> None:
     select, units = SELECTIONS[selection]

@@ -216,6 +216,7 @@ def test_the_only_output_may_be_named(model: Any) -> None:
 # --- saturation ---
 
 
+@pytest.mark.sweep(cases=4)
 @pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
 @pytest.mark.parametrize("method", ["gradcam", "layercam", "gradcam++", "reciprocam", "ablationcam"])
 def test_a_saturated_head_gives_a_map(activation: str, method: str) -> None:
