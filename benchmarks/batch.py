@@ -109,7 +109,7 @@ _ENGINES = {"local": "concurrent.futures", "ray": "ray", "spark": "pyspark", "da
 def prepare(size: Size, folder: Path) -> None:
     """Write the photos, the bare model and the exported one."""
     model, _ = size.subject.make()
-    explained = vc.attach(model, "stages", size=(56, 56), heatmap_dtype="uint8")
+    explained = vc.attach(model, "stages", size=(56, 56), heatmap_dtype="uint8", pixels="0..255")
     model.save(folder / "bare.keras")
     vc.export_saved_model(explained, folder / "exported", on_error="blank", warmup=False)
     (folder / "photos").mkdir()

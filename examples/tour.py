@@ -65,7 +65,9 @@ watched = images[np.unique(labels, return_index=True)[1][[2, 3, 6, 9]]]
 
 # HiResCAM, not Grad-CAM, which averages gradients over positions: the head of this network weighs every position
 # differently.
-watch = vc.HeatmapCallback(watched, layers="last", method="hirescam", log_dir=OUT / "logs", png_dir=OUT / "training")
+watch = vc.HeatmapCallback(
+    watched, layers="last", method="hirescam", pixels="0..1", log_dir=OUT / "logs", png_dir=OUT / "training"
+)
 model = build_cnn()
 model.compile(keras.optimizers.Adam(2e-3), "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
 shifted = shift(digits.train_images, np.random.default_rng(0))
@@ -125,8 +127,8 @@ keep("blurred.png", vc.overlay(vc.blur_by_importance(large, heatmaps), heatmaps,
 
 # %%
 print("5. Export a SavedModel, and serve it")
-shown = vc.attach(model, layers="last", method="hirescam", render="overlay")
-folder = vc.export_saved_model(shown, OUT / "served" / "1", preprocess="0..1", png=True, overwrite=True)
+shown = vc.attach(model, layers="last", method="hirescam", render="overlay", pixels="0..1")
+folder = vc.export_saved_model(shown, OUT / "served" / "1", png=True, overwrite=True)
 print(f"  wrote {folder}")
 
 SERVER = """

@@ -17,6 +17,7 @@ from visualcnn_tf.introspect.find_inputs import model_inputs, shaped_inputs, sym
 from visualcnn_tf.ops.normalize import Normalization
 from visualcnn_tf.pipeline.make_plan import make_plan
 from visualcnn_tf.pipeline.options import DEFAULT_METHOD, LayerSelector, MethodChoice, Options
+from visualcnn_tf.pixels.registry import PixelsLike
 from visualcnn_tf.render.layers import Overlay
 from visualcnn_tf.targets.registry import TargetLike
 
@@ -36,6 +37,7 @@ def attach(
     combine: str | Combination | None = None,
     combine_weights: Mapping[str, float] | Sequence[float] | None = None,
     render: str | Overlay | None = None,
+    pixels: PixelsLike | None = None,
     jit_compile: bool = False,
     compile_fused_blocks: bool = False,
     check_numerics: bool = False,
@@ -86,8 +88,12 @@ def attach(
         combine_weights: weight of each layer in it: a dict from layer patterns to numbers (others weigh 1), or one
             number for each heatmap.
         render: ``"overlay"`` adds the output ``"overlay_<layer path>"``, ``(B, H, W, 3)`` uint8, for each heatmap: the
-            image with the heatmap laid over it in color. For images whose values are not in [0, 1], and for other
-            colors or opacity, give an ``Overlay(alpha, colormap, value_range=(black, white))`` instead.
+            image with the heatmap laid over it in color. For other colors or opacity give an ``Overlay(alpha,
+            colormap)``. Needs ``pixels`` unless they are found in the model.
+        pixels: what the model takes where a photo has pixels of 0 to 255: ``"0..255"``, ``"0..1"``, ``"-1..1"``,
+            ``"caffe"``, ``"torch"``, the name of a module of ``keras.applications`` such as ``"mobilenet_v2"``, a
+            function of TensorFlow operations, or a ``Pixels`` object, which also says how photos are fitted. Left out,
+            it is found where the model preprocesses its images itself; see ``explained.pixels``.
         jit_compile: whether XLA compiles what makes heatmaps (not the model): several times faster after the first
             call, which takes about 0.2 seconds more for each new shape of feature maps. Exported files hold the
             plain operations. To compile all of the model, use ``tf.function(explained, jit_compile=True)``.
@@ -111,11 +117,12 @@ def attach(
         LayerNotFoundError: for a layer that is not in the model; the message offers near misses.
         NoFeatureMapError: for a layer without spatial output, or that runs in a loop, or a model without any.
         InputShapeError: when ``size="input"`` but no input has the layer's spatial axes.
-        InvalidArgumentError: for an option that is not allowed, or that would have no effect.
+        InvalidArgumentError: for an option that is not allowed, or that would have no effect. For ``pixels``
+            also where the model preprocesses its images itself, so that they would be preprocessed twice.
         InvalidTypeError: for a layer selector, method or target of the wrong type.
         NoGradientError: when no path leads from a layer to the score that is to be explained.
     """
-    _check_bare(model)
+    flags = {"jit_compile": jit_compile, "compile_fused_blocks": compile_fused_blocks, "check_numerics": check_numerics}
     options = Options(
         layers=layers,
         after_activation=after_activation,
@@ -129,15 +136,15 @@ def attach(
         combine=combine,
         combine_weights=combine_weights,
         render=render,
-        jit_compile=jit_compile,
-        compile_fused_blocks=compile_fused_blocks,
-        check_numerics=check_numerics,
+        pixels=pixels,
+        **flags,
     )
-    return _explained(model, options, input_shape, name or f"{model.name}_explained")
+    return _explained(model, options, input_shape, name)
 
 
-def _explained(model: keras.Model, options: Options, input_shape: Any, name: str) -> ExplainedModel:
+def _explained(model: keras.Model, options: Options, input_shape: Any, name: str | None) -> ExplainedModel:
     """Return the explained model, without a plan if the model's inputs are only known at its first call."""
+    _check_bare(model)
     inputs = model_inputs(model) if input_shape is None else shaped_inputs(model, input_shape)
     try:
         plan = None if inputs is None else make_plan(model, inputs, options)
@@ -146,7 +153,7 @@ def _explained(model: keras.Model, options: Options, input_shape: Any, name: str
             raise
         # A subclassed model keeps the shapes of its inputs, not their types: its next call tells them.
         plan = None
-    return ExplainedModel(model, options, plan, name=name)
+    return ExplainedModel(model, options, plan, name=name or f"{model.name}_explained")
 
 
 def _check_bare(model: object) -> None:

@@ -14,6 +14,7 @@ from visualcnn_tf.errors import InvalidArgumentError, NotBuiltError
 from visualcnn_tf.introspect.inputs import ModelInputs, check_arrays
 from visualcnn_tf.introspect.tasks import preprocesses
 from visualcnn_tf.methods.custom import Custom
+from visualcnn_tf.ops.layout import to_channels_last
 from visualcnn_tf.pipeline.batches import (
     batch_size,
     blank_example,
@@ -31,9 +32,8 @@ from visualcnn_tf.pipeline.predict import check_predict, preprocessed
 from visualcnn_tf.pipeline.run import Pipeline, naming_the_layer
 from visualcnn_tf.pipeline.saved_taps import save_taps
 from visualcnn_tf.pipeline.tap import Tap
-from visualcnn_tf.render.value_range import check_values
-
-_RANGE_ADVICE = "Say which values are black and white: attach with `render=Overlay(value_range=(0, 255))` or the like."
+from visualcnn_tf.pixels.pixels import Pixels
+from visualcnn_tf.render.value_range import check_brightness
 
 
 @keras.saving.register_keras_serializable(package="visualcnn_tf")
@@ -92,6 +92,14 @@ class ExplainedModel(ConvertibleModel):
     def explanation_names(self) -> list[str]:
         """The keys of all that the model itself does not return: explained classes, heatmaps, overlays."""
         return self._known().names("classes", "heatmap", "combined", "overlay")
+
+    @property
+    def pixels(self) -> Pixels | None:
+        """How a photo becomes what the model takes, see :class:`visualcnn_tf.Pixels`; None if that is not known.
+
+        It was given to ``attach`` or else found in the model. A function is kept in saved models if it is registered.
+        """
+        return self.options.given_pixels if self.plan is None else self.plan.pixels
 
     @property
     def outputs(self) -> list[keras.KerasTensor]:
@@ -200,15 +208,15 @@ class ExplainedModel(ConvertibleModel):
         return inputs
 
     def _check_pixel_values(self, inputs: Any) -> None:
-        """Raise if eager image values fall outside the overlay's ``value_range``; NaNs do not count."""
-        if self.options.overlay is None:
-            return
+        """Raise if eager images that overlays are drawn on are darker than black or brighter than white."""
         plan = self._known()
+        if self.options.overlay is None or plan.pixels is None:
+            return
         flat = plan.inputs.flatten(plan.split(inputs)[0])
-        for index in {tap.reference_input or 0 for tap in plan.taps}:
+        for index, data_format in {(tap.reference_input or 0, tap.data_format) for tap in plan.taps}:
             images = flat[index]
             if isinstance(images, np.ndarray) or (tf.is_tensor(images) and tf.executing_eagerly()):
-                check_values(images, self.options.overlay.value_range, _RANGE_ADVICE, allow_nan=True)
+                check_brightness(to_channels_last(tf.convert_to_tensor(images), data_format), plan.pixels)
 
     def _adopt(self, plan: Plan) -> None:
         self.plan = plan
@@ -232,6 +240,7 @@ class ExplainedModel(ConvertibleModel):
             "inputs": plan.inputs.get_config(),
             "taps": save_taps(self.model, plan.taps),
             "weights": plan.weights,
+            "pixels": keras.saving.serialize_keras_object(plan.pixels),
         }
 
     @classmethod
@@ -244,7 +253,8 @@ class ExplainedModel(ConvertibleModel):
                 "version. Load the bare model and `attach` again."
             )
         model = keras.saving.deserialize_keras_object(config["model"], custom_objects=custom_objects)
-        options = Options.from_config(config["options"])
+        pixels = keras.saving.deserialize_keras_object(config["pixels"])
+        options = Options.from_config({**config["options"], "pixels": pixels})
         inputs = ModelInputs.from_config(config["inputs"])
         plan = restore_plan(model, inputs, options, config["taps"], config["weights"])
         return cls(model, options, plan, name=config["name"], trainable=config["trainable"])

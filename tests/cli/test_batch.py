@@ -23,7 +23,8 @@ pq = pytest.importorskip("pyarrow.parquet")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("batch")
     small_cnn().save(folder / "model.keras")
-    vc.export_saved_model(vc.attach(small_cnn(), "last"), folder / "exported", on_error="blank", verify=False)
+    explained = vc.attach(small_cnn(), "last", pixels="0..255")
+    vc.export_saved_model(explained, folder / "exported", on_error="blank", verify=False)
     (folder / "photos").mkdir()
     for name in ("good.png", "good.jpg", "truncated.png"):
         (folder / "photos" / name).write_bytes(IMAGES[name])

@@ -13,14 +13,15 @@ from support.small_cnn import small_cnn
 import visualcnn_tf.cli.main
 from visualcnn_tf import methods
 from visualcnn_tf._attach import attach
+from visualcnn_tf._model import ExplainedModel
 from visualcnn_tf.cli import parser
 from visualcnn_tf.cli import show as show_command
 from visualcnn_tf.cli.help_texts import HELP
 from visualcnn_tf.cli.main import main
-from visualcnn_tf.export.preprocess import PREPROCESS
 from visualcnn_tf.export.tflite_options import QUANTIZATIONS
-from visualcnn_tf.io.images import read_images
 from visualcnn_tf.ops.normalize import DTYPES
+from visualcnn_tf.pixels.photos import read_photos
+from visualcnn_tf.pixels.pixels import Pixels
 from visualcnn_tf.render.colormaps import COLORMAPS, DEFAULT_COLORMAP
 from visualcnn_tf.viz.gallery import BACKGROUNDS
 
@@ -133,7 +134,7 @@ def test_show_draws_what_attach_returns(folder, tmp_path, plotted, capsys):
         np.testing.assert_allclose(outputs[key], values, atol=1e-5)
     assert [tap.path for tap in options["taps"]] == ["first", "pool", "second"]
     said = capsys.readouterr().out
-    assert "Pixel values: 0..1" in said
+    assert "Pixels: 0..1, assumed, because the model does not tell; --pixels" in said
     assert f"Wrote {tmp_path / 'out.png'}" in said
 
 
@@ -162,25 +163,22 @@ def test_show_at_native_size_with_a_preset(folder, tmp_path, plotted):
 @pytest.mark.parametrize(
     ("words", "model", "factor", "offset"),
     [
-        (["--scale", "none"], "model.keras", 1, 0),
-        (["--scale", "0..1"], "model.keras", 255, 0),
-        (["--scale", "-1..1"], "model.keras", 127.5, 1),
-        (["--scale=-1..1"], "model.keras", 127.5, 1),
-        (["--preprocess", "mobilenet_v2"], "model.keras", 127.5, 1),
+        (["--pixels", "0..255"], "model.keras", 1, 0),
+        (["--pixels", "0..1"], "model.keras", 255, 0),
+        (["--pixels", "-1..1"], "model.keras", 127.5, 1),
+        (["--pixels=-1..1"], "model.keras", 127.5, 1),
+        (["--pixels", "mobilenet_v2"], "model.keras", 127.5, 1),
         ([], "rescales.keras", 1, 0),
     ],
 )
 def test_show_scales_pixels(folder, tmp_path, plotted, monkeypatch, words, model, factor, offset):
-    seen = []
+    seen, predict = [], ExplainedModel.predict
 
-    class Explained:
-        taps, plan = (), None
+    def record(self, images, **options):
+        seen.append(images)
+        return predict(self, images, **options)
 
-        def predict(self, images, **_):
-            seen.append(images)
-            return {"heatmap_x": np.zeros((1, 4, 4))}
-
-    monkeypatch.setattr(show_command, "attach", lambda *_, **__: Explained())
+    monkeypatch.setattr(ExplainedModel, "predict", record)
     show(folder, tmp_path, *words, model=model)
     pixels = tf.io.decode_image((folder / "a.png").read_bytes()).numpy()[None]
     np.testing.assert_allclose(seen[0], pixels / factor - offset, atol=1e-6)
@@ -303,7 +301,7 @@ def test_show_explains_one_of_several_outputs(folder, tmp_path, plotted):
 
 def test_images_are_read_as_0_to_255(folder):
     pixels = tf.io.decode_image((folder / "b.png").read_bytes()).numpy()
-    images = read_images([folder / "b.png"], (None, None, None, 3))
+    images = read_photos([folder / "b.png"], (None, None, None, 3), Pixels())
     assert images.dtype == np.float32
     np.testing.assert_array_equal(images[0], pixels)
 
@@ -311,7 +309,7 @@ def test_images_are_read_as_0_to_255(folder):
 def test_jpeg_files_are_read(tmp_path):
     smooth = np.broadcast_to(np.linspace(0, 255, 16)[:, None, None], (16, 16, 3)).astype(np.uint8)
     tf.io.write_file(str(tmp_path / "a.jpg"), tf.io.encode_jpeg(smooth, quality=100))
-    images = read_images([tmp_path / "a.jpg"], (None, 16, 16, 3))
+    images = read_photos([tmp_path / "a.jpg"], (None, 16, 16, 3), Pixels())
     np.testing.assert_allclose(images[0], smooth, atol=6)
 
 
@@ -364,7 +362,6 @@ def test_jpeg_files_are_read(tmp_path):
         (["show", "model.keras", "a.png", "--method", "scorecam", "--max-channels", "0"], "`max_channels` must be"),
         (["show", "model.keras", "a.png", "--size", "0", "5"], "`--size` must be 'native' or a height"),
         (["show", "model.keras", "a.png", "--size", "big"], "Received: 'big'"),
-        (["show", "model.keras", "a.png", "--preprocess", "mobilnet_v2"], "Did you mean 'mobilenet_v2'"),
         (
             ["show", "model.keras", "a.png", "--labels", "two.txt"],
             "must name 3 classes, one a line. Received: 2",
@@ -390,13 +387,13 @@ def test_a_mistake_is_one_line_on_stderr_and_exit_code_2(folder, monkeypatch, ca
         ([], "required"),
         (["draw"], "invalid choice: 'draw'"),
         (["show", "model.keras"], "IMAGE"),
-        (["show", "model.keras", "a.png", "--scale", "0..255"], "argument --scale"),
+        (["show", "model.keras", "a.png", "--pixels", "mobilnet_v2"], "Did you mean 'mobilenet_v2'"),
+        (["show", "model.keras", "a.png", "--fit", "croped"], "argument --fit: must be one of 'squeeze', 'crop'"),
         (
             ["video", "m", "f", "-o", "o.gif", "--colormap", "hot"],
             "argument --colormap: must be one of 'turbo'",
         ),
         (["show", "model.keras", "a.png", "--max-channels", "few"], "argument --max-channels"),
-        (["show", "m", "i", "--scale", "none", "--preprocess", "vgg16"], "not allowed with"),
         (["show", "m", "i", "--method", "devation"], "Did you mean 'deviation'"),
         (["demo", "--seed", "x"], "argument --seed"),
     ],
@@ -419,7 +416,6 @@ def test_a_wrong_command_line_exits_with_2(capsys, words, message):
         (parser.BACKGROUNDS, BACKGROUNDS),
         (parser.DTYPES, DTYPES),
         (parser.METHODS, methods.NAMES),
-        (parser.PREPROCESS, [name for name in PREPROCESS if name]),
         (parser.QUANTIZE, [name for name in QUANTIZATIONS if name]),
     ],
 )

@@ -42,7 +42,7 @@ def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def explained_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("models") / "explained.keras"
-    attach(small_cnn(), combine="mean", render="overlay").save(path)
+    attach(small_cnn(), combine="mean", render="overlay", pixels="0..1").save(path)
     return path
 
 

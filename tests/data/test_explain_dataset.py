@@ -223,7 +223,7 @@ def test_an_explained_model_is_exported_first(photos: Photos, tmp_path: Path) ->
     assert explain(photos, out, model=keras.models.load_model(path)).computed == 0
     assert state(out / "model") == exported
     with pytest.raises(vc.InvalidArgumentError, match="`model` must be that of the plan"):
-        explain(photos, out, model=photos.explained, preprocess="0..1")
+        explain(photos, out, model=photos.explained, pixels=vc.Pixels(fit="crop"))
     shutil.rmtree(out / "model")
     (out / "data" / "part-000000.parquet").unlink()
     assert explain(photos, out, model=photos.explained).computed == SHARD_ROWS
@@ -274,7 +274,7 @@ def test_other_models_are_refused(photos: Photos, tmp_path: Path, model: Any, me
         ({"workers": 0, "engine": "ray"}, "`workers` must be"),
         ({"address": "auto"}, "`address` must be None with `engine='local'`"),
         ({"engine": map, "workers": 2}, "`workers` must be None with an engine of your own"),
-        ({"preprocess": "0..1"}, "`preprocess` must be None for an exported folder"),
+        ({"pixels": "0..1"}, "`pixels` must be None for an exported folder"),
         ({"column": "jpg"}, "`column` must be None for image files"),
     ],
 )
@@ -288,7 +288,7 @@ def test_options_are_checked_before_any_work(
 
 
 def test_floats_are_no_pictures(photos: Photos, few: Path, tmp_path: Path) -> None:
-    floats = vc.attach(small_cnn(), "first")
+    floats = vc.attach(small_cnn(), "first", pixels="0..255")
     for options in ({"sink": "png"}, {"encoding": "png"}):
         with pytest.raises(vc.InvalidArgumentError, match="attach with `heatmap_dtype='uint8'`"):
             explain(photos, tmp_path / "out", model=floats, source=few, **options)
@@ -324,7 +324,8 @@ def test_a_missing_zarr_is_named(photos: Photos, tmp_path: Path, monkeypatch: py
 def test_maps_of_any_type(photos: Photos, few: Path, tmp_path: Path, sink: str) -> None:
     if sink == "zarr":
         pytest.importorskip("zarr")
-    explained = vc.attach(small_cnn(), "second", method="gradcam", target="top2", size=None, heatmap_dtype="float16")
+    options = {"method": "gradcam", "target": "top2", "size": None, "heatmap_dtype": "float16"}
+    explained = vc.attach(small_cnn(), "second", pixels="0..255", **options)
     explain(photos, tmp_path / "out", model=explained, source=few, sink=sink)
     rows = pq.read_table(tmp_path / "out" / "data").to_pydict()
     assert rows["explained_class"][1] == [-1, -1]
@@ -340,8 +341,7 @@ def test_maps_of_any_type(photos: Photos, few: Path, tmp_path: Path, sink: str) 
 
 
 def test_overlays_are_pictures_under_the_names_of_the_images(photos: Photos, few: Path, tmp_path: Path) -> None:
-    overlays = vc.Overlay(value_range=(0, 255))
-    explained = vc.attach(small_cnn(), "first", render=overlays, heatmap_dtype="uint8")
+    explained = vc.attach(small_cnn(), "first", render="overlay", heatmap_dtype="uint8", pixels="0..255")
     explain(photos, tmp_path / "out", model=explained, source=few, sink="png")
     folder = tmp_path / "out" / "png"
     made = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.png"))

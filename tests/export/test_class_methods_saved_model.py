@@ -23,7 +23,7 @@ OPTIONS: dict[str, Any] = {"method": METHODS, "target": "input"}
 def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
     explained = vc.attach(seeded_cnn(), "conv_b", **OPTIONS)
     folder = tmp_path_factory.mktemp("export") / "cnn"
-    return explained, vc.export_saved_model(explained, folder, preprocess="0..1", on_error="blank")
+    return explained, vc.export_saved_model(explained, folder, pixels="0..1", on_error="blank")
 
 
 @pytest.fixture(scope="module")

@@ -194,7 +194,7 @@ def test_both_formats_equal_keras(name: str, tmp_path: Path) -> None:
 def test_verification_passes_for_real_architectures(name: str, tmp_path: Path) -> None:
     model, inputs = make(name)
     explained = vc.attach(model, "stages", heatmap_dtype="uint8")
-    vc.export_saved_model(explained, tmp_path / "served", preprocess=None if name == "EfficientNetB0" else "0..1")
+    vc.export_saved_model(explained, tmp_path / "served", pixels=None if name == "EfficientNetB0" else "0..1")
     for quantize in (None, "float16", "dynamic"):
         # Not on noise from 0 to 1: to this EfficientNetB0 it is nearly black, and gives activations of 400,000.
         report = vc.export_tflite(

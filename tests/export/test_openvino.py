@@ -15,7 +15,7 @@ import visualcnn_tf as vc
 
 def test_cnn(tmp_path: Path) -> None:
     explained = vc.attach(seeded_cnn(), combine="mean")
-    folder = vc.export_saved_model(explained, tmp_path / "m", preprocess="0..1")
+    folder = vc.export_saved_model(explained, tmp_path / "m", pixels="0..1")
     x = images(3, 12, 12, 1)
     assert_openvino_equals_keras(folder, explained, {"image": x}, x)
 

@@ -16,7 +16,7 @@ from support.model_kinds import KINDS, images, small_cnn_layers
 import visualcnn_tf as vc
 from visualcnn_tf.errors import ExportVerificationError, InputShapeError
 from visualcnn_tf.export import saved_model, saved_model_verification
-from visualcnn_tf.export.preprocess import PREPROCESS, as_pixels
+from visualcnn_tf.pixels.names import VALUES
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def cnn() -> Any:
 def test_every_signature_is_compared_on_the_first_examples(cnn: Any, tmp_path: Path, tried: Any) -> None:
     explained = vc.attach(cnn, "conv", method="gradcam", target="input")
     x = np.random.default_rng(0).integers(0, 256, (5, 12, 12, 3)).astype(np.float32) / 255
-    vc.export_saved_model(explained, tmp_path / "m", preprocess="0..1", representative_data=iter(x), max_examples=3)
+    vc.export_saved_model(explained, tmp_path / "m", pixels="0..1", representative_data=iter(x), max_examples=3)
     assert list(tried) == ["serving_default", "serving_bytes", "predict"]
     for name in ("serving_default", "predict"):
         np.testing.assert_array_equal(tried[name]["image"], x[:3])
@@ -54,19 +54,19 @@ def test_every_signature_is_compared_on_the_first_examples(cnn: Any, tmp_path: P
     assert list(tried["predict"]) == ["image"]
 
 
-def test_noise_is_used_where_a_callable_preprocessing_cannot_be_inverted(cnn: Any, tmp_path: Path, tried: Any) -> None:
+def test_noise_is_used_where_a_function_cannot_be_inverted(cnn: Any, tmp_path: Path, tried: Any) -> None:
     vc.export_saved_model(
-        vc.attach(cnn), tmp_path / "m", preprocess=lambda x: x / 255, representative_data=[images(2, 12, 12, 3)]
+        vc.attach(cnn), tmp_path / "m", pixels=lambda x: x / 255, representative_data=[images(2, 12, 12, 3)]
     )
     shapes = [tf.io.decode_png(one).shape for one in tried["serving_bytes"]["image_bytes"]]
     assert shapes == [(12, 12, 3), (15, 18, 3)]
 
 
-@pytest.mark.parametrize("preprocess", PREPROCESS)
-def test_pixels_are_recovered_from_preprocessed_images(preprocess: str | None) -> None:
-    pixels = np.random.default_rng(0).integers(0, 256, (2, 5, 4, 3)).astype(np.uint8)
-    prepared = np.asarray(PREPROCESS[preprocess].forward(tf.cast(pixels, tf.float32)))
-    np.testing.assert_array_equal(as_pixels(prepared, preprocess), pixels)
+@pytest.mark.parametrize("values", VALUES)
+def test_pixels_are_recovered_from_preprocessed_images(values: str) -> None:
+    photos = np.random.default_rng(0).integers(0, 256, (2, 5, 4, 3)).astype(np.uint8)
+    pixels = vc.Pixels(values)
+    np.testing.assert_array_equal(saved_model._as_bytes(pixels.unscale(pixels.scale(photos))), photos)
 
 
 def test_several_inputs_are_matched_by_name(tmp_path: Path, tried: Any) -> None:
@@ -142,9 +142,9 @@ def test_encoded_images_may_differ_by_rounding_once_they_are_decoded(
         return {"predictions": model(pixels / 255 * (1 + factor)).numpy()}
 
     monkeypatch.setattr(saved_model_verification, "_session", rounded)
-    x = images(2, 8, 8, 3)
+    x = np.random.default_rng(0).random((2, 8, 8, 3)).astype(np.float32)
     factor = 2.0**-22
-    vc.export_saved_model(model, tmp_path / "m", preprocess="0..1", representative_data=x)
+    vc.export_saved_model(model, tmp_path / "m", pixels="0..1", representative_data=x)
     factor = 2.0**-15
     with pytest.raises(ExportVerificationError, match="'serving_bytes', output 'predictions'"):
-        vc.export_saved_model(model, tmp_path / "n", preprocess="0..1", representative_data=x)
+        vc.export_saved_model(model, tmp_path / "n", pixels="0..1", representative_data=x)

@@ -22,7 +22,6 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 import visualcnn_tf as vc
 from visualcnn_tf.errors import ExportVerificationError, InvalidArgumentError, PathNotWritableError
-from visualcnn_tf.export.preprocess import PREPROCESS
 from visualcnn_tf.io.decode import MAX_PIXELS, claimed_pixels
 
 LOADER = Path(__file__).parents[1] / "support" / "c_loader.py"
@@ -72,7 +71,7 @@ def cnn() -> Any:
 @pytest.fixture(scope="module")
 def exported(cnn: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     explained = vc.attach(cnn, combine="mean")
-    folder = vc.export_saved_model(explained, tmp_path_factory.mktemp("export") / "cnn", preprocess="-1..1")
+    folder = vc.export_saved_model(explained, tmp_path_factory.mktemp("export") / "cnn", pixels="-1..1")
     return explained, folder
 
 
@@ -135,7 +134,7 @@ def test_signatures_have_open_batches_and_the_names_of_the_outputs(exported: Any
 
 def test_one_bad_image_does_not_fail_the_others(cnn: Any, tmp_path: Path) -> None:
     explained = vc.attach(cnn, "pool", heatmap_dtype="uint8")
-    folder = vc.export_saved_model(explained, tmp_path / "m", preprocess="0..1", on_error="blank")
+    folder = vc.export_saved_model(explained, tmp_path / "m", pixels="0..1", on_error="blank")
     good = np.random.default_rng(0).integers(0, 256, (12, 12, 1)).astype("uint8")
     [picture] = encoded(good)
     huge = picture[:16] + (20_000).to_bytes(4, "big") * 2 + picture[24:]
@@ -160,14 +159,6 @@ def picture_header(kind: str, width: int, height: int) -> bytes:
 def test_claimed_pixels_are_read_from_the_header(kind: str) -> None:
     assert int(claimed_pixels(picture_header(kind, 300, 7))) == 2100
     assert MAX_PIXELS < 20_000**2
-
-
-def test_preprocessing_equals_that_of_keras_applications() -> None:
-    pixels = np.random.default_rng(0).uniform(0, 255, (2, 4, 4, 3)).astype("float32")
-    for name, module in (("caffe", "vgg16"), ("-1..1", "mobilenet_v2")):
-        want = getattr(keras.applications, module).preprocess_input(pixels.copy())
-        np.testing.assert_allclose(PREPROCESS[name].forward(tf.constant(pixels)), want, atol=1e-4)
-    np.testing.assert_allclose(PREPROCESS["0..1"].forward(pixels), pixels / 255, atol=1e-7)
 
 
 @pytest.mark.sweep(cases=3)
@@ -298,14 +289,15 @@ def test_verification_notices_a_wrong_model(
 BAD = [
     ({"signatures": ["predict"]}, r"`signatures`.*with 'serving_default'"),
     ({"signatures": "serving_default"}, r"`signatures` must be a list"),
-    ({"preprocess": "imagenet"}, r"`preprocess` must be one of None, '0..1'"),
-    ({"preprocess": lambda x: np.asarray(x) / 255}, r"`preprocess` must be made of TensorFlow operations"),
-    ({"preprocess": lambda x: x[:, ::2]}, r"`preprocess` must be one that returns images of shape"),
+    ({"pixels": "imagenet"}, r"`pixels` must be one of '0..255', '0..1'"),
+    ({"pixels": lambda x: np.asarray(x) / 255}, r"`pixels` must be a name, or a function of TensorFlow operations"),
+    ({"pixels": lambda x: x[:, ::2]}, r"`pixels` must be a function that returns images of shape"),
     (
-        {"preprocess": "caffe"},
-        r"`preprocess` must be one that returns images of shape \(None, 12, 12, 1\)\. Received: 'caffe'",
+        {"pixels": "caffe"},
+        r"`pixels` must be .* or a function for gray images. Received: 'caffe'",
     ),
-    ({"preprocess": "0..1", "signatures": ["serving_default"]}, r"None without the signature 'serving_bytes'"),
+    ({"signatures": ["serving_default", "serving_bytes"]}, r"`pixels` must be given for the signature 'serving_bytes'"),
+    ({"on_error": "blank"}, r"`pixels` must be given for the signature 'serving_bytes'"),
     ({"on_error": "blank", "signatures": ["serving_default"]}, r"`on_error` must be 'raise' without the signature"),
     ({"representative_data": [], "verify": False}, r"`representative_data` must be None with `verify=False`, which"),
     ({"on_error": "ignore"}, r"`on_error` must be one of 'raise', 'blank'"),

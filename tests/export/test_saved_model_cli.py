@@ -20,7 +20,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
 def test_show(exported: tuple[Any, Path]) -> None:
     _, folder = exported
     listed = saved_model_cli("show", "--dir", folder, "--tag_set", "serve")
-    for signature in ("serving_default", "serving_bytes", "predict"):
+    for signature in ("serving_default", "serving_bytes", "predict", "pixels"):
         assert f'SignatureDef key: "{signature}"' in listed
     shown = saved_model_cli("show", "--dir", folder, "--tag_set", "serve", "--signature_def", "serving_default")
     outputs = shown.partition("output(s)")[2]

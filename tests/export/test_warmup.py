@@ -16,7 +16,7 @@ import visualcnn_tf as vc
 
 def test_one_request_is_written_for_each_signature(tmp_path: Path) -> None:
     pytest.importorskip("tensorflow_serving.apis", reason=NO_SERVING)
-    folder = vc.export_saved_model(vc.attach(seeded_cnn(), "pool"), tmp_path / "m", verify=False)
+    folder = vc.export_saved_model(vc.attach(seeded_cnn(), "pool"), tmp_path / "m", pixels="0..1", verify=False)
     requests = warmup_requests(folder)
     assert set(requests) == {"serving_default", "predict", "serving_bytes"}
     for name, request in requests.items():

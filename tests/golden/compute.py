@@ -35,10 +35,19 @@ def attach_case(model: Any, case: Case) -> Any:
         combine_weights=case.combine_weights,
         target=case.target,
         output=case.output,
-        render=vc.Overlay(**case.render) if isinstance(case.render, dict) else case.render,
+        **rendering(case.render),
         jit_compile=case.jit is not None,
         compile_fused_blocks=case.jit == "activation",
     )
+
+
+def rendering(render: Any) -> dict[str, Any]:
+    """The overlays of a case: 1.0.0 took black and white for an option of the layer."""
+    if not isinstance(render, dict):
+        return {"render": render, "pixels": render and "0..1"}
+    options = dict(render)
+    low = options.pop("value_range", (0.0, 1.0))[0]
+    return {"render": vc.Overlay(**options), "pixels": "-1..1" if low else "0..1"}
 
 
 def with_options(method: Any, options: Mapping[str, Any]) -> Any:

@@ -9,7 +9,8 @@ import pytest
 
 from visualcnn_tf.errors import ImageReadError
 from visualcnn_tf.io.image_files import image_files
-from visualcnn_tf.io.images import read_images
+from visualcnn_tf.pixels.photos import read_photos
+from visualcnn_tf.pixels.pixels import Pixels
 
 
 def made(folder: Path, *names: str) -> Path:
@@ -55,4 +56,4 @@ def test_a_folder_without_images_is_named(tmp_path: Path) -> None:
 def test_an_image_that_cannot_be_read_is_named_and_not_left_out(name: str, tmp_path: Path) -> None:
     made(tmp_path, f"cat/{name}")
     with pytest.raises(ImageReadError, match=rf"`.*cat/{name}` can't be read as an image"):
-        read_images(image_files([tmp_path]), (None, 8, 8, 3))
+        read_photos(image_files([tmp_path]), (None, 8, 8, 3), Pixels())

@@ -30,7 +30,9 @@ def identity_model(channels: int) -> Any:
 def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Any]]:
     model = identity_model(request.param)
     model.get_layer("same").kernel.assign(np.eye(request.param)[None, None])
-    folder = vc.export_saved_model(vc.attach(model), tmp_path_factory.mktemp("export") / "m", on_error="blank")
+    folder = vc.export_saved_model(
+        vc.attach(model), tmp_path_factory.mktemp("export") / "m", pixels="0..255", on_error="blank"
+    )
     with ServedModel(folder) as runtime:
         yield request.param, runtime
 

@@ -15,7 +15,8 @@ from PIL import Image, ImageOps
 from support.served_model import ServedModel
 
 import visualcnn_tf as vc
-from visualcnn_tf.io.images import read_image, read_images
+from visualcnn_tf.io.images import read_image
+from visualcnn_tf.pixels.photos import read_photos
 from visualcnn_tf.video.frames import open_frames
 
 HEIGHT, WIDTH = 16, 24
@@ -135,7 +136,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedModel]:
     same = keras.layers.Conv2D(3, 1, use_bias=False, name="same")
     model = keras.Model(image, keras.layers.Flatten()(same(image)))
     same.kernel.assign(np.eye(3)[None, None])
-    folder = vc.export_saved_model(vc.attach(model), tmp_path_factory.mktemp("export") / "m")
+    folder = vc.export_saved_model(vc.attach(model), tmp_path_factory.mktemp("export") / "m", pixels="0..255")
     with ServedModel(folder) as runtime:
         yield runtime
 
@@ -152,7 +153,7 @@ def test_a_server_turns_photos_too(orientation: int, served: ServedModel) -> Non
 def test_images_for_a_model_and_frames_of_a_film_are_upright(tmp_path: Path) -> None:
     content = jpeg(exif(6))
     (tmp_path / "1.jpg").write_bytes(content)
-    images = read_images([tmp_path / "1.jpg"], (None, WIDTH, HEIGHT, 3))
+    images = read_photos([tmp_path / "1.jpg"], (None, WIDTH, HEIGHT, 3), vc.Pixels())
     np.testing.assert_allclose(images[0], upright(content), atol=TOLERANCE)
     (frame,) = open_frames(tmp_path)
     np.testing.assert_allclose(frame.astype(int), upright(content), atol=TOLERANCE)

@@ -226,7 +226,7 @@ def test_a_scalar_of_a_model_that_was_never_built() -> None:
 @pytest.mark.parametrize("method", ["deviation", "gradcam", "scorecam"])
 def test_gray_images_in_every_rank(method: str) -> None:
     gray = RNG.random((2, 12, 12)).astype("float32")
-    explained = vc.attach(small_cnn(12, 12, 1), "conv", method=method, render="overlay")
+    explained = vc.attach(small_cnn(12, 12, 1), "conv", method=method, render="overlay", pixels="0..1")
     want = explained.predict(gray[..., np.newaxis], verbose=0)
     for given in (gray, {"image": gray}, [gray]):
         assert_same(explained.predict(given, verbose=0), want)

@@ -166,6 +166,6 @@ def test_overlays_show_the_image_of_the_layer_in_any_order() -> None:
     dark, bright = np.zeros((1, 24, 24, 1), "float32"), np.ones((1, 24, 24, 1), "float32")
     for inputs in ({"scan": dark, "mask": bright}, {"mask": bright, "scan": dark}):
         overlay = vc.Overlay(alpha=0.0)
-        outputs = vc.attach(model, ["scan_conv", "mask_conv"], render=overlay).predict(inputs, verbose=0)
+        outputs = vc.attach(model, ["scan_conv", "mask_conv"], render=overlay, pixels="0..1").predict(inputs, verbose=0)
         assert outputs["overlay_scan_conv"].max() == 0
         assert outputs["overlay_mask_conv"].min() == 255

@@ -420,7 +420,7 @@ def test_compiled(cropped: Any) -> None:
 
 
 def test_overlays_leave_alone_what_the_model_does_not_see(cropped: Any) -> None:
-    explained = vc.attach(cropped, "conv", method="gradcam", render="overlay", combine="mean")
+    explained = vc.attach(cropped, "conv", method="gradcam", render="overlay", pixels="0..1", combine="mean")
     outputs = explained.predict(X, verbose=0)
     assert not outputs["heatmap"][:, :, :8].any()
     painted = vc.overlay(X, np.zeros((2, HEIGHT, WIDTH), "float32"))

@@ -171,7 +171,7 @@ def test_a_video_changes_nothing(tmp_path: Path) -> None:
         picture = tf.io.encode_png(np.full((16, 16, 3), 40 * index, np.uint8)).numpy()
         (folder / f"{index}.png").write_bytes(picture)
     for name in ("a", "b"):
-        heatmap_video(model, open_frames(folder), tmp_path / name, layer="conv", prepare=lambda x: x / 255)
+        heatmap_video(model, open_frames(folder), tmp_path / name, layer="conv", pixels="0..1")
     assert_same_state(model, before)
     pictures = [[file.read_bytes() for file in sorted((tmp_path / name).iterdir())] for name in ("a", "b")]
     assert pictures[0] == pictures[1]
@@ -180,7 +180,7 @@ def test_a_video_changes_nothing(tmp_path: Path) -> None:
 def test_the_callback_changes_nothing(tmp_path: Path) -> None:
     model = augmented(Noisy())
     before = state(model)
-    callback = HeatmapCallback(X, "conv", png_dir=tmp_path)
+    callback = HeatmapCallback(X, "conv", png_dir=tmp_path, pixels="0..1")
     callback.set_model(model)
     callback.set_params({})
     callback.on_train_begin()

@@ -45,6 +45,8 @@ class World:
         write_all(folder)
         self.folder = folder
         model = small_cnn()
+        rescales = small_cnn(before=[keras.layers.Rescaling(1 / 255, name="to_unit")])
+        rescales.save(folder / "rescales.keras")
         explained = vc.attach(model)
         images = np.random.default_rng(0).random((2, 12, 12, 3)).astype("float32")
         visualizer = vc.Visualizer(model, small_layers=True)
@@ -58,12 +60,14 @@ class World:
             **models_of_elements(),
             "beside_a_table": _beside_a_table(),
             "explained": explained,
+            "told": vc.attach(model, pixels="0..1"),
+            "rescales": rescales,
             "asked": vc.attach(model, "last", method="gradcam", target="input"),
             "images": images,
             "visualizer": visualizer,
             "outputs": explained.predict(images, verbose=0),
         }
-        self.server = ServedModel(vc.export_saved_model(explained, folder / "served", verify=False))
+        self.server = ServedModel(vc.export_saved_model(explained, folder / "served", pixels="0..255", verify=False))
         self.capsys: Any = None
 
     def command(self, words: list[str]) -> bool:
@@ -84,7 +88,7 @@ class World:
         import pyarrow.parquet as pq
 
         out = self.folder / "job"
-        vc.explain_dataset(self.names["explained"], self.folder / "broken", out, workers=0)
+        vc.explain_dataset(self.names["told"], self.folder / "broken", out, workers=0)
         return pq.read_table(out / "data")["error"].to_pylist()
 
     def request(self, name: str) -> None:

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with an explained model, and a model with layers of the package."""
     folder = tmp_path_factory.mktemp("saved")
-    vc.attach(small_cnn(), combine="mean", render="overlay").save(folder / "explained.keras")
+    vc.attach(small_cnn(), combine="mean", render="overlay", pixels="0..1").save(folder / "explained.keras")
     import keras
 
     image = keras.Input((12, 12, 3))

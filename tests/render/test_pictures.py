@@ -23,7 +23,7 @@ OVERLAYS = {"overlay_conv_a": "heatmap_conv_a", "overlay_pool": "heatmap_pool", 
 
 @pytest.fixture(scope="module")
 def explained() -> Any:
-    return vc.attach(seeded_cnn(), method="gradcam", combine="mean", render="overlay")
+    return vc.attach(seeded_cnn(), method="gradcam", combine="mean", render="overlay", pixels="0..1")
 
 
 def blended(images: np.ndarray, heatmap: Any, alpha: float = 0.5, colormap: str = "turbo") -> np.ndarray:
@@ -66,7 +66,7 @@ def test_equal_to_numpy_in_litert(explained: Any, tmp_path: Path) -> None:
 
 
 def test_equal_to_numpy_in_the_c_loader_and_in_png_files(explained: Any, tmp_path: Path) -> None:
-    folder = vc.export_saved_model(explained, tmp_path / "m", png=True, preprocess="0..1")
+    folder = vc.export_saved_model(explained, tmp_path / "m", png=True, pixels="0..1")
     pixels = np.round(255 * IMAGES).astype(np.uint8)
     files = np.array([tf.io.encode_png(image).numpy() for image in pixels], object)
     with ServedModel(folder) as served:
@@ -81,7 +81,7 @@ def test_equal_to_numpy_in_the_c_loader_and_in_png_files(explained: Any, tmp_pat
 
 
 def test_png_of_an_image_that_cannot_be_read_is_black(explained: Any, tmp_path: Path) -> None:
-    folder = vc.export_saved_model(explained, tmp_path / "m", png=True, preprocess="0..1", on_error="blank")
+    folder = vc.export_saved_model(explained, tmp_path / "m", png=True, pixels="0..1", on_error="blank")
     good = tf.io.encode_png(np.full((12, 12, 1), 128, np.uint8)).numpy()
     with ServedModel(folder) as served:
         answer = served.predict("serving_bytes", {"image_bytes": np.array([good, b"no image"], object)})
@@ -91,9 +91,9 @@ def test_png_of_an_image_that_cannot_be_read_is_black(explained: Any, tmp_path: 
     assert answer["valid"].tolist() == [True, False]
 
 
-def test_a_layer_sets_colors_opacity_and_range(tmp_path: Path) -> None:
-    overlay = vc.Overlay(0.25, "viridis", value_range=(0, 255))
-    explained = vc.attach(seeded_cnn(), combine="max", render=overlay, method="mean")
+def test_a_layer_sets_colors_and_opacity(tmp_path: Path) -> None:
+    overlay = vc.Overlay(0.25, "viridis")
+    explained = vc.attach(seeded_cnn(), combine="max", render=overlay, method="mean", pixels="0..255")
     outputs = explained.predict(255 * IMAGES, verbose=0)
     check(outputs, alpha=0.25, colormap="viridis")
     explained.save(tmp_path / "m.keras")
@@ -105,7 +105,7 @@ def test_a_layer_sets_colors_opacity_and_range(tmp_path: Path) -> None:
 def test_uint8_heatmaps_and_color_images() -> None:
     images = np.random.default_rng(1).uniform(size=(2, 12, 12, 3)).astype("float32")
     model = keras.Sequential([keras.Input((12, 12, 3)), L.Conv2D(4, 3, activation="relu", name="conv")])
-    outputs = vc.attach(model, heatmap_dtype="uint8", render="overlay").predict(images, verbose=0)
+    outputs = vc.attach(model, heatmap_dtype="uint8", render="overlay", pixels="0..1").predict(images, verbose=0)
     truth = blended(images, outputs["heatmap_conv"] / 255)
     # The heatmap was rounded before it is compared, and the colors were taken before.
     assert np.abs(outputs["overlay_conv"] - truth).mean() <= 1
@@ -116,6 +116,9 @@ def test_uint8_heatmaps_and_color_images() -> None:
     [
         ({"render": "color"}, "`render` must be None, 'overlay' or an `Overlay` layer. Received: 'color'"),
         ({"render": True}, "`render` must be"),
+        ({"render": "overlay"}, "`pixels` must be given for overlays"),
+        ({"render": "overlay", "pixels": tf.sqrt}, "`pixels` must be given for overlays, by name"),
+        ({"render": vc.Overlay(value_range=(0, 255))}, "`render` must be an `Overlay` without `value_range`"),
         ({"render": "overlay", "size": None}, "`render` must be None unless `size` is 'input'"),
         ({"render": "overlay", "normalize": None}, "`render` must be None unless .* `normalize` is set"),
     ],
@@ -134,16 +137,16 @@ def test_inputs_that_are_no_pictures_are_refused() -> None:
 @pytest.mark.parametrize("method", ["deviation", "gradcam"])
 @pytest.mark.parametrize("way", ["call", "predict", "tensor"])
 def test_values_that_would_all_be_white_are_refused(method: str, way: str) -> None:
-    explained = vc.attach(seeded_cnn(), method=method, render="overlay")
+    explained = vc.attach(seeded_cnn(), method=method, render="overlay", pixels="0..1")
     run = {
         "call": explained,
         "predict": lambda images: explained.predict(images, verbose=0),
         "tensor": lambda images: explained(tf.constant(images)),
     }[way]
-    message = r"^`image` must be of values from 0 to 1. Received: .* to 25\d.*render=Overlay\(value_range=\(0, 255\)\)`"
+    message = r"^`image` must be of values from 0 to 1. Received: .* to 25\d.*attach with `pixels='0..255'`"
     with pytest.raises(InvalidArgumentError, match=message):
         run(255 * IMAGES)
-    bytes_model = vc.attach(seeded_cnn(), method=method, render=vc.Overlay(value_range=(0, 255)))
+    bytes_model = vc.attach(seeded_cnn(), method=method, render="overlay", pixels="0..255")
     assert bytes_model.predict(255 * IMAGES, verbose=0)["overlay_conv_a"].std() > 10
 
 
@@ -155,9 +158,7 @@ def test_a_nan_is_no_wrong_range(explained: Any) -> None:
         np.testing.assert_allclose(outputs[name][1:], picture[1:], atol=1e-6)
 
 
-def test_png_needs_pictures_and_the_range_that_preprocess_gives(explained: Any, tmp_path: Path) -> None:
+def test_png_needs_pictures(tmp_path: Path) -> None:
     with pytest.raises(InvalidArgumentError, match=r"`png` must be False without .*render='overlay'"):
-        vc.export_saved_model(vc.attach(seeded_cnn()), tmp_path / "m", png=True)
-    with pytest.raises(InvalidArgumentError, match=r"Attach with `render=Overlay\(value_range=\(0, 255\)\)`"):
-        vc.export_saved_model(explained, tmp_path / "m", png=True)
+        vc.export_saved_model(vc.attach(seeded_cnn()), tmp_path / "m", pixels="0..1", png=True)
     assert not (tmp_path / "m").exists()

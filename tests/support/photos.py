@@ -15,7 +15,7 @@ import visualcnn_tf as vc
 from support.hostile_files import IMAGES, encoded
 from support.small_cnn import small_cnn
 from visualcnn_tf.errors import ImageReadError
-from visualcnn_tf.io.images import read_images
+from visualcnn_tf.pixels.photos import read_photos
 
 COUNT, SHARD_ROWS = 200, 25
 MAPS = ("heatmap_first", "heatmap_second")
@@ -71,14 +71,14 @@ def make_photos(folder: Path) -> Photos:
         (place / f"{number}.{ending}").write_bytes(encoded(pixels[..., 0] if channels == 1 else pixels, kind))
     names = sorted(path.relative_to(photos).as_posix() for path in photos.rglob("*") if path.is_file())
     assert len(names) == COUNT
-    explained = vc.attach(small_cnn(), ["first", "second"], heatmap_dtype="uint8")
+    explained = vc.attach(small_cnn(), ["first", "second"], heatmap_dtype="uint8", pixels="0..255")
     exported = vc.export_saved_model(explained, folder / "exported", on_error="blank", verify=False)
     return Photos(photos, names, explained, exported, [_truth(explained, photos / name) for name in names])
 
 
 def _truth(explained: vc.ExplainedModel, path: Path) -> dict[str, np.ndarray] | None:
     try:
-        images = read_images([path], (None, 12, 12, 3))
+        images = read_photos([path], (None, 12, 12, 3), vc.Pixels())
     except ImageReadError:
         return None
     return {name: value.numpy()[0] for name, value in explained(images).items()}

@@ -27,7 +27,6 @@ from support.public_methods import PUBLIC_METHODS
 from support.public_targets import PUBLIC_TARGETS
 from support.small_cnn import small_cnn
 from visualcnn_tf.export.tflite_interpreter import interpreter
-from visualcnn_tf.pixels.files import with_pixels
 
 # --- the parameters of ``attach`` that are no choice among names ---
 
@@ -57,8 +56,14 @@ def check_render() -> None:
     image = keras.Input((8, 8, 1))
     model = keras.Model(image, keras.layers.Conv2D(2, 3, padding="same", name="conv")(image))
     batch = np.random.default_rng(0).random((2, 8, 8, 1)).astype(np.float32)
-    outputs = vc.attach(model, "conv", render="overlay")(batch)
+    outputs = vc.attach(model, "conv", render="overlay", pixels="0..1")(batch)
     np.testing.assert_array_equal(outputs["overlay_conv"], vc.overlay(batch, outputs["heatmap_conv"]))
+
+
+def check_pixels_of_attach() -> None:
+    model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(2, 3, name="conv")])
+    assert vc.attach(model).pixels is None
+    assert vc.attach(model, pixels="0..1").pixels == vc.Pixels("0..1")
 
 
 def check_check_numerics() -> None:
@@ -97,6 +102,7 @@ PARAMETERS: dict[str, Callable[[], None]] = {
     "after_activation": check_after_activation,
     "output": check_output,
     "render": check_render,
+    "pixels": check_pixels_of_attach,
     "jit_compile": check_jit_compile,
     "compile_fused_blocks": check_compile_fused_blocks,
     "check_numerics": check_check_numerics,
@@ -157,12 +163,13 @@ def check_pixels() -> None:
 
 
 def check_read_pixels() -> None:
-    pixels = vc.Pixels("caffe", "crop")
+    pixels = vc.Pixels("-1..1", "crop")
+    model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(2, 3, name="conv")])
     with tempfile.TemporaryDirectory() as folder:
-        path = vc.export_tflite(vc.attach(tiny_model(), "last"), Path(folder, "model.tflite")).path
-        assert vc.read_pixels(path) is None
-        path.write_bytes(with_pixels(path.read_bytes(), pixels))
-        assert vc.read_pixels(path) == pixels
+        for known in (None, pixels):
+            explained = vc.attach(model, pixels=known)
+            path = vc.export_tflite(explained, Path(folder, "model.tflite"), overwrite=True).path
+            assert vc.read_pixels(path) == known
 
 
 def check_module(module: Any, checks: dict[str, Callable[[], None]]) -> None:
@@ -247,7 +254,7 @@ def check_heatmap_callback() -> None:
     model.compile("sgd", "mse", run_eagerly=True)
     batch = np.random.default_rng(0).random((3, 8, 8, 1)).astype(np.float32)
     with tempfile.TemporaryDirectory() as folder:
-        callback = vc.HeatmapCallback(batch, method="mean", max_images=2, png_dir=folder)
+        callback = vc.HeatmapCallback(batch, method="mean", max_images=2, png_dir=folder, pixels="0..1")
         model.fit(batch, np.zeros((3, 6, 6, 2)), callbacks=[callback], verbose=0)
         [file] = Path(folder).iterdir()
         assert file.name == "heatmap_conv_epoch_0001.png"
@@ -285,7 +292,7 @@ def check_export_tflite() -> None:
 def check_batch() -> None:
     """A job, its report, its files, and the explainer by itself."""
     pq = pytest.importorskip("pyarrow.parquet")
-    explained = vc.attach(small_cnn())
+    explained = vc.attach(small_cnn(), pixels="0..255")
     batch = np.random.default_rng(0).integers(0, 256, (5, *explained.model.input_shape[1:])).astype(np.uint8)
     pngs = [tf.io.encode_png(image).numpy() for image in batch]
     want = explained(batch.astype(np.float32))

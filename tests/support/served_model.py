@@ -87,7 +87,7 @@ def seeded_cnn() -> Any:
 def export(folder: Path, **options: Any) -> tuple[Any, Path]:
     """The explained model of these tests, and the SavedModel of it that was written to ``folder/1``."""
     explained = vc.attach(seeded_cnn(), combine="mean", heatmap_dtype="uint8")
-    return explained, vc.export_saved_model(explained, folder, version=1, preprocess="0..1", **options)
+    return explained, vc.export_saved_model(explained, folder, version=1, pixels="0..1", **options)
 
 
 if __name__ == "__main__":

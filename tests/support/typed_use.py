@@ -35,7 +35,7 @@ assert_type(vc.targets.get(7), vc.targets.Target)
 heatmap = vc.FeatureMapFusion("l2", size="input")
 assert_type(heatmap.method, vc.methods.Method)
 
-folder = vc.export_saved_model(explained, Path("models/explained"), version="next", preprocess="0..1")
+folder = vc.export_saved_model(explained, Path("models/explained"), version="next", pixels="0..1")
 assert_type(folder, Path)
 report = vc.export_tflite(explained, "explained.tflite", quantize="int8", representative_data=[images])
 assert_type(report.builtin_only, bool)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from visualcnn_tf.errors import InvalidArgumentError, MissingExtraError, NoFeatu
 from visualcnn_tf.training import callback as callback_module
 
 layers = keras.layers
+Callback = partial(vc.HeatmapCallback, pixels="0..1")
 RNG = np.random.default_rng(0)
 X = RNG.random((16, 12, 10, 3)).astype(np.float32)
 Y = RNG.integers(0, 3, 16)
@@ -125,7 +127,7 @@ def texts(monkeypatch: Any) -> list[tuple[str, list[str]]]:
 @pytest.mark.parametrize("kind", RANDOM)
 def test_the_training_is_the_same(kind: str, tmp_path: Path) -> None:
     alone, history = fitted(RANDOM[kind], validation_split=0.25)
-    callback = vc.HeatmapCallback(X, ["conv1", "conv2"], log_dir=tmp_path / "logs", png_dir=tmp_path / "png")
+    callback = Callback(X, ["conv1", "conv2"], log_dir=tmp_path / "logs", png_dir=tmp_path / "png")
     watched, watched_history = fitted(RANDOM[kind], [callback], validation_split=0.25)
     assert watched_history.history == history.history
     states = [model.weights + model.optimizer.variables for model in (alone, watched)]
@@ -140,7 +142,7 @@ def test_the_training_is_the_same(kind: str, tmp_path: Path) -> None:
 
 def test_the_model_is_saved_as_before(tmp_path: Path) -> None:
     checkpoint = keras.callbacks.ModelCheckpoint(tmp_path / "model.keras")
-    model, _ = fitted(callbacks=[vc.HeatmapCallback(X, png_dir=tmp_path / "png"), checkpoint], epochs=1)
+    model, _ = fitted(callbacks=[Callback(X, png_dir=tmp_path / "png"), checkpoint], epochs=1)
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(loaded.predict(X, verbose=0), model.predict(X, verbose=0))
 
@@ -150,7 +152,7 @@ def test_the_model_is_saved_as_before(tmp_path: Path) -> None:
 
 def test_pictures_are_the_overlays_of_the_weights_of_that_epoch(tmp_path: Path) -> None:
     look = {"alpha": 0.7, "colormap": "viridis", "weighted": True}
-    callback = vc.HeatmapCallback(X, max_images=2, log_dir=tmp_path, png_dir=tmp_path / "png", **look)
+    callback = Callback(X, max_images=2, log_dir=tmp_path, png_dir=tmp_path / "png", **look)
     model, _ = fitted(callbacks=[callback])
     factor = 10  # 12×10 pixels, enlarged to at least 112
     explained = vc.attach(model, "last", method="gradcam", size=(12 * factor, 10 * factor))
@@ -167,14 +169,14 @@ def test_pictures_are_the_overlays_of_the_weights_of_that_epoch(tmp_path: Path) 
 
 
 def test_every_and_max_images(tmp_path: Path) -> None:
-    fitted(callbacks=[vc.HeatmapCallback(X, "last", "gradcam", tmp_path, every=2)], epochs=5)
+    fitted(callbacks=[Callback(X, "last", "gradcam", tmp_path, every=2)], epochs=5)
     written = events(tmp_path)
     assert list(written) == [(HEAD, 2), (HEAD, 4)]
     assert [len(pictures) for pictures in written.values()] == [8, 8]
 
 
 def test_several_layers_methods_and_classes(tmp_path: Path) -> None:
-    fitted(callbacks=[vc.HeatmapCallback(X[:1], "conv", "layercam", target=[0, 2], png_dir=tmp_path)], epochs=1)
+    fitted(callbacks=[Callback(X[:1], "conv", "layercam", target=[0, 2], png_dir=tmp_path)], epochs=1)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         f"heatmap_conv{layer}_class{target}_epoch_0001.png" for layer in (1, 2) for target in (0, 2)
     ]
@@ -191,7 +193,7 @@ def test_images_of_bytes(tmp_path: Path) -> None:
 def test_pictures_tell_the_epoch_and_the_classes(tmp_path: Path, texts: Any) -> None:
     names = ["cat", "dog", "newt"]
     options = {"method": ["deviation", "gradcam"], "target": "newt", "class_names": names, "png_dir": tmp_path}
-    model, _ = fitted(callbacks=[vc.HeatmapCallback(X[:3], "last", **options)])
+    model, _ = fitted(callbacks=[Callback(X[:3], "last", **options)])
     assert [heading for heading, _ in texts] == [
         f"conv2, {method}, epoch {epoch}" for epoch in (1, 2) for method in ("deviation", "gradcam")
     ]
@@ -203,7 +205,7 @@ def test_pictures_tell_the_epoch_and_the_classes(tmp_path: Path, texts: Any) -> 
 
 
 def test_pictures_of_the_predicted_class_and_of_no_classes(tmp_path: Path, texts: Any) -> None:
-    fitted(callbacks=[vc.HeatmapCallback(X[:2], png_dir=tmp_path)], epochs=1)
+    fitted(callbacks=[Callback(X[:2], png_dir=tmp_path)], epochs=1)
     for text in texts[0][1]:
         predicted, explained = text.split("\n")
         assert explained == f"for {predicted.rsplit(maxsplit=1)[0]}"
@@ -211,7 +213,7 @@ def test_pictures_of_the_predicted_class_and_of_no_classes(tmp_path: Path, texts
 
 def test_several_classes_by_name_and_index(tmp_path: Path) -> None:
     options = {"target": ["newt", 0], "class_names": ["cat", "dog", "newt"], "png_dir": tmp_path}
-    fitted(callbacks=[vc.HeatmapCallback(X[:1], **options)], epochs=1)
+    fitted(callbacks=[Callback(X[:1], **options)], epochs=1)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         f"heatmap_conv2_class{index}_epoch_0001.png" for index in (0, 2)
     ]
@@ -221,7 +223,7 @@ def test_it_attaches_once_and_goes_on_in_a_second_fit(tmp_path: Path, monkeypatc
     attached = []
     original = callback_module.attach
     monkeypatch.setattr(callback_module, "attach", lambda *a, **k: attached.append(1) or original(*a, **k))
-    callback = vc.HeatmapCallback(X[:1], png_dir=tmp_path)
+    callback = Callback(X[:1], png_dir=tmp_path)
     model, _ = fitted(callbacks=[callback], epochs=2)
     model.fit(X, Y, verbose=0, initial_epoch=2, epochs=3, callbacks=[callback])
     assert [path.name[-8:] for path in sorted(tmp_path.iterdir())] == ["0001.png", "0002.png", "0003.png"]
@@ -235,7 +237,7 @@ def test_it_attaches_once_and_goes_on_in_a_second_fit(tmp_path: Path, monkeypatc
 def test_the_cost_is_told(tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
     clock = iter(range(100))
     monkeypatch.setattr("visualcnn_tf.training.callback.time.perf_counter", lambda: float(next(clock)))
-    callback = vc.HeatmapCallback(X[:1], png_dir=tmp_path, every=2)
+    callback = Callback(X[:1], png_dir=tmp_path, every=2)
     _, history = fitted(callbacks=[callback], epochs=4, verbose=2, validation_split=0.25)
     assert callback.seconds == 3  # one to attach, one for each of two epochs
     assert "Heatmaps of 2 epochs took 3.0 s, 50% of the training.\n" in capsys.readouterr().out
@@ -257,8 +259,10 @@ def test_the_cost_is_told(tmp_path: Path, monkeypatch: Any, capsys: Any) -> None
         ({"target": "input"}, "`target` must be what all images share"),
         ({"alpha": 2}, "`alpha` must be a number from 0"),
         ({"colormap": "tubro"}, "Did you mean 'turbo'"),
-        ({"value_range": (0, 0.5)}, "`image` must be of values from 0 to 0.5"),
-        ({"images": 255 * X}, "`image` must be of values from 0 to 1.*value_range"),
+        ({"pixels": "0..2"}, "`pixels` must be one of"),
+        ({"pixels": tf.sqrt}, "`pixels` must be given by name: the images are drawn"),
+        ({"images": X[..., :1], "pixels": "caffe"}, "for gray images"),
+        ({"images": 255 * X}, "`images` must be of values from 0 to 1. Received: .* to 2.*attach with `pixels="),
         ({"target": "cta", "class_names": ["cat", "dog", "newt"]}, "`target` must be the name of a class.*mean .cat."),
         ({"target": "cat"}, "`target` must be .predicted."),
         ({"images": X[0]}, r"`images` must be \(N, H, W, 1\)"),
@@ -268,12 +272,19 @@ def test_the_cost_is_told(tmp_path: Path, monkeypatch: Any, capsys: Any) -> None
 )
 def test_bad_options_are_refused_before_the_training(options: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidArgumentError, match=message):
-        vc.HeatmapCallback(**{"images": X, "png_dir": "pictures", **options})
+        Callback(**{"images": X, "png_dir": "pictures", **options})
+
+
+@pytest.mark.parametrize("build", [plain, Subclassed])
+def test_images_that_nobody_knows_the_values_of_are_refused(build: Any, tmp_path: Path) -> None:
+    with pytest.raises(InvalidArgumentError, match="`pixels` must be given for images of floats and a model that"):
+        fitted(build, [vc.HeatmapCallback(X[:1], png_dir=tmp_path)], epochs=1)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("build", [plain, Subclassed])
 def test_too_few_class_names_are_refused(build: Any, tmp_path: Path) -> None:
-    callback = vc.HeatmapCallback(X[:1], class_names=["cat", "dog"], png_dir=tmp_path)
+    callback = Callback(X[:1], class_names=["cat", "dog"], png_dir=tmp_path)
     with pytest.raises(InvalidArgumentError, match=r"`class_names` must be one for each class \(3\)"):
         fitted(build, [callback], epochs=1)
     assert not list(tmp_path.iterdir())
@@ -282,8 +293,8 @@ def test_too_few_class_names_are_refused(build: Any, tmp_path: Path) -> None:
 def test_png_files_need_matplotlib_and_tensorboard_does_not(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(MissingExtraError, match=r"visualcnn-tf\[plot\]"):
-        vc.HeatmapCallback(X[:1], png_dir=tmp_path)
-    fitted(callbacks=[vc.HeatmapCallback(X[:1], log_dir=tmp_path)], epochs=1)
+        Callback(X[:1], png_dir=tmp_path)
+    fitted(callbacks=[Callback(X[:1], log_dir=tmp_path)], epochs=1)
     assert list(events(tmp_path)) == [(HEAD, 1)]
 
 
@@ -291,13 +302,11 @@ def test_a_model_without_maps_is_refused_at_the_beginning(tmp_path: Path) -> Non
     model = keras.Sequential([keras.Input((4,)), layers.Dense(2)])
     model.compile("sgd", "mse")
     with pytest.raises(NoFeatureMapError):
-        model.fit(
-            X[:, 0, 0, :1].repeat(4, 1), X[:, 0, 0, :2], verbose=0, callbacks=[vc.HeatmapCallback(X, png_dir=tmp_path)]
-        )
+        model.fit(X[:, 0, 0, :1].repeat(4, 1), X[:, 0, 0, :2], verbose=0, callbacks=[Callback(X, png_dir=tmp_path)])
 
 
 @pytest.mark.parametrize("kind", ["png_dir", "log_dir"])
 def test_a_folder_that_cannot_be_written_is_named(kind: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(PathNotWritableError, match=r"file.*inside"):
-        fitted(callbacks=[vc.HeatmapCallback(X, **{kind: tmp_path / "file" / "inside"})], epochs=1)
+        fitted(callbacks=[Callback(X, **{kind: tmp_path / "file" / "inside"})], epochs=1)

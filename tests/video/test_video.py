@@ -47,7 +47,7 @@ def folder(tmp_path_factory: Any) -> Path:
 
 def film(folder: Path, out: Path, source: str = "frames", **options: Any) -> tuple[float, float]:
     model = keras.saving.load_model(folder / "digits.keras")
-    options = {"prepare": lambda images: images / 255, "layer": "conv3", "method": "deviation", **options}
+    options = {"pixels": "0..1", "layer": "conv3", "method": "deviation", **options}
     return heatmap_video(model, open_frames(folder / source), out, **options)
 
 
@@ -153,7 +153,9 @@ def test_frames_of_other_sizes_and_kinds(folder: Path, tmp_path: Path) -> None:
         encode = tf.io.encode_png if number < 2 else tf.io.encode_jpeg
         tf.io.write_file(str(tmp_path / "frames" / f"{number}.{'png' if number < 2 else 'JPG'}"), encode(image))
     model = keras.saving.load_model(folder / "digits.keras")
-    heatmap_video(model, open_frames(tmp_path / "frames"), tmp_path / "out", layer="conv1", method="mean")
+    heatmap_video(
+        model, open_frames(tmp_path / "frames"), tmp_path / "out", layer="conv1", method="mean", pixels="0..255"
+    )
     assert pngs(tmp_path / "out").shape == (3, 200, 300, 3)
 
 
@@ -164,7 +166,7 @@ def test_a_model_of_any_size_and_colors(tmp_path: Path) -> None:
     (tmp_path / "frames").mkdir()
     for number, shape in enumerate([(240, 250, 3), (20, 20, 3)]):
         Image.fromarray(np.full(shape, 90, np.uint8)).save(tmp_path / "frames" / f"{number}.png")
-    heatmap_video(model, open_frames(tmp_path / "frames"), tmp_path / "out", scale=(0, 1000))
+    heatmap_video(model, open_frames(tmp_path / "frames"), tmp_path / "out", scale=(0, 1000), pixels="0..255")
     pictures = pngs(tmp_path / "out")
     assert pictures.shape == (2, 240, 250, 3)
     np.testing.assert_array_equal(pictures[0], pictures[1])  # resized to the first one's size
@@ -232,7 +234,7 @@ def test_options_that_are_not_allowed(folder: Path, tmp_path: Path, out: str, op
 def test_an_existing_folder_is_an_error_before_any_frame_is_explained(folder: Path, tmp_path: Path) -> None:
     explained: list[Any] = []
     with pytest.raises(vc.errors.InvalidArgumentError, match="`path` must be a path that does not exist yet"):
-        film(folder, tmp_path, prepare=lambda images: explained.append(images) or images)
+        film(folder, tmp_path, pixels=lambda images: explained.append(images) or images)
     assert explained == []
 
 
@@ -263,7 +265,7 @@ def test_gifs_need_pillow_and_pictures_do_not(folder: Path, tmp_path: Path, monk
         ):
             with pytest.raises(vc.errors.MissingExtraError, match=r"visualcnn-tf\[plot\]"):
                 call()
-        heatmap_video(model, frames, tmp_path / "out", layer="pool", method="mean")
+        heatmap_video(model, frames, tmp_path / "out", layer="pool", method="mean", pixels="0..1")
     assert len(pngs(tmp_path / "out")) == COUNT
 
 
@@ -275,7 +277,7 @@ def test_the_command(folder: Path, tmp_path: Path, capsys: Any) -> None:
     words += ["--layer", "conv3", "--method", "deviation", "--alpha", "0.8", "--colormap", "viridis", "--weighted"]
     assert main(words) == 0
     said = capsys.readouterr()
-    assert "Pixel values: 0..1" in said.out
+    assert "Pixels: 0..1, assumed" in said.out
     assert f"Wrote {tmp_path / 'out'} (frames: {COUNT}, scale: --range " in said.out
     assert said.err == ""  # it is no terminal
     scale = said.out.split("--range ")[1].rstrip(").\n").split()

@@ -252,7 +252,7 @@ def test_the_page_works_by_keyboard(report: dict[str, Any]):
     assert max(report["byKeyboard"]["input"]) > 0.5
     assert report["opacity"] == {"text": "0 %", "changed": True, "back": True}
     controls = ["pad", "clear", "image", "camera", *["predictions"] * 5]
-    controls += ["heatmap", "class", "opacity", "colormap", "preprocess", "model"]
+    controls += ["heatmap", "class", "opacity", "colormap", "pixels", "model"]
     assert [name for name, _ in report["tabs"]] == controls
     assert all(outline != "none" for _, outline in report["tabs"])  # the focus is visible
 

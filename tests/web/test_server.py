@@ -75,7 +75,7 @@ def ask(port: int, path: str, method: str = "GET", **headers: str) -> tuple[http
     ("path", "content_type"),
     [
         ("/", "text/html; charset=utf-8"),
-        ("/index.html?preprocess=-1..1", "text/html; charset=utf-8"),
+        ("/index.html?pixels=-1..1", "text/html; charset=utf-8"),
         ("/main.js", "text/javascript; charset=utf-8"),
         ("/style.css", "text/css; charset=utf-8"),
         ("/icon.svg", "image/svg+xml"),
@@ -258,10 +258,10 @@ def test_the_command_opens_the_page_until_it_is_ended(
 
     monkeypatch.setattr("socketserver.BaseServer.serve_forever", interrupted)
     words = ["web", str(model_file), "--modules", str(modules), "--port", "0"]
-    assert main([*words, "--preprocess", "-1..1"]) == 0
+    assert main([*words, "--pixels", "-1..1"]) == 0
     said = capsys.readouterr().out
     [address] = opened
-    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/\?preprocess=-1\.\.1", address)
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/\?pixels=-1\.\.1", address)
     assert f"Serving {model_file} at {address} (Ctrl-C ends it)." in said
     assert ("open the address yourself" in said) != opens
     assert main([*words, "--no-browser"]) == 0

@@ -38,7 +38,7 @@ def clients(requests: int) -> dict[str, str]:
 
     explained = attached(cnn())
     with tempfile.TemporaryDirectory() as folder:
-        path = vc.export_saved_model(explained, Path(folder, "m"), preprocess="0..1")
+        path = vc.export_saved_model(explained, Path(folder, "m"), pixels="0..1")
         with ServedModel(path) as model, grpc_double(model) as address:
             jobs = [_client(number, requests, explained, address) for number in range(CLIENTS)]
             run_together(jobs, seconds=900)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # Options of models of Keras, with their defaults: an exported folder has its heatmaps.
 _OF_KERAS = {
     **{"layers": None, "method": "deviation", "target": "predicted", "labels": None, "output": None},
-    **{"max_channels": None, "size": None, "heatmap_dtype": None, "preprocess": None, "trust_model": False},
+    **{"max_channels": None, "size": None, "heatmap_dtype": None, "pixels": None, "fit": None, "trust_model": False},
 }
 
 
@@ -36,7 +36,6 @@ def run(arguments: Namespace) -> None:
             sink=arguments.sink,
             encoding=arguments.encoding,
             column=arguments.column,
-            preprocess=arguments.preprocess,
             address=arguments.address,
         )
     except KeyboardInterrupt:
@@ -59,13 +58,17 @@ def _model(arguments: Namespace) -> ExplainedModel | str:
 def _explained(arguments: Namespace) -> ExplainedModel:
     from visualcnn_tf._attach import attach
     from visualcnn_tf.cli.attach_options import attach_options
-    from visualcnn_tf.cli.files import load_model
+    from visualcnn_tf.cli.files import load_with_pixels
     from visualcnn_tf.cli.labels import check_labels, read_labels
+    from visualcnn_tf.cli.pixels import chosen_pixels, pixels_of
+    from visualcnn_tf.introspect.find_inputs import image_inputs
 
     names = read_labels(arguments.labels)
     options = attach_options(arguments, names)
     options["layers"] = options["layers"] or "stages"
-    model = load_model(Path(arguments.model), arguments.trust_model)
+    model, kept = load_with_pixels(Path(arguments.model), arguments.trust_model)
+    known = pixels_of(model, image_inputs(model), arguments.pixels or kept)
+    options["pixels"] = chosen_pixels(arguments, model, known, kept)
     overlays = "overlay" if arguments.sink == "png" else None
     explained = attach(model, heatmap_dtype=arguments.heatmap_dtype or "uint8", render=overlays, **options)
     check_labels(names, arguments.labels, explained)

@@ -27,7 +27,6 @@ def add_job(parser: argparse.ArgumentParser) -> None:
         choices=("float32", "float16", "uint8"),
         help="of the heatmaps of a Keras file; default: uint8",
     )
-    parser.add_argument("--preprocess", choices=("0..1", "-1..1", "caffe"), help="of the images; default: none")
     parser.add_argument("--engine", choices=ENGINES, default="local", help="what runs it; default: %(default)s")
     parser.add_argument("--address", metavar="A", help="of the cluster; default: one on this machine")
     parser.add_argument(

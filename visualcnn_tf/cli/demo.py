@@ -49,7 +49,7 @@ def run(arguments: Namespace) -> None:
     out.mkdir(parents=True, exist_ok=True)
     digits = load_digits()
     model = _trained(digits, arguments.seed)
-    explained = attach(model)
+    explained = attach(model, pixels="0..1")
     print(f"Attached heatmaps to {', '.join(tap.path for tap in explained.taps)}.")
     outputs = explained.predict(digits.test_images, batch_size=64, verbose=0)
     _print_accuracy(outputs["predictions"], digits.test_labels)

@@ -14,17 +14,20 @@ from visualcnn_tf._attach import attach
 from visualcnn_tf._model import ExplainedModel
 from visualcnn_tf._utils.checks import bad_value
 from visualcnn_tf.cli.attach_options import attach_options
-from visualcnn_tf.cli.files import load_model
+from visualcnn_tf.cli.files import load_with_pixels
 from visualcnn_tf.cli.labels import check_labels, read_labels
+from visualcnn_tf.cli.pixels import chosen_pixels
 from visualcnn_tf.errors import ExportVerificationError
-from visualcnn_tf.export.preprocess import preprocess_function
+from visualcnn_tf.export.pixels import image_specs
 from visualcnn_tf.export.saved_model import export_saved_model
+from visualcnn_tf.export.signatures import exported_inputs, without_class_index
 from visualcnn_tf.export.tflite import export_tflite
 from visualcnn_tf.export.verification_examples import MAX_EXAMPLES, spread
 from visualcnn_tf.introspect.find_inputs import image_inputs
 from visualcnn_tf.io.atomic import check_free
 from visualcnn_tf.io.image_files import image_files
-from visualcnn_tf.io.images import read_images
+from visualcnn_tf.pixels.photos import read_photos
+from visualcnn_tf.pixels.pixels import Pixels
 
 _MOST = 500  # calibration images: more take memory and time, and change next to nothing
 
@@ -33,25 +36,28 @@ def run(arguments: Namespace) -> None:
     """Write a SavedModel, a TensorFlow Lite file, or both."""
     if arguments.tflite is not None:
         check_free(arguments.tflite, arguments.overwrite, "--tflite", "Add `--overwrite`")
-    explained = _explained(arguments)
+    explained, pixels = _explained(arguments)
     files = _calibration_files(arguments)
-    images = _images(explained.model, files, arguments.preprocess) if files else None
+    images = _images(explained.model, files, pixels) if files else None
     if arguments.saved_model is not None:
-        _write_saved_model(explained, arguments, files, images)
+        _write_saved_model(explained, arguments, pixels, files, images)
     if arguments.tflite is not None:
-        _write_tflite(explained, arguments, files, images)
+        _write_tflite(explained, arguments, pixels, files, images)
 
 
-def _explained(arguments: Namespace) -> ExplainedModel:
-    """Return the model with the heatmaps that the arguments ask for."""
+def _explained(arguments: Namespace) -> tuple[ExplainedModel, Pixels | None]:
+    """Return the model with the heatmaps that the arguments ask for, and what its images are, if it takes one."""
     names = read_labels(arguments.labels)
     options = attach_options(arguments, names)
     if names is not None and options["target"] == arguments.target:
         raise bad_value("--labels", "left out unless --class is the name of a class", str(arguments.labels))
-    model = load_model(arguments.model, arguments.trust_model)
-    explained = attach(model, heatmap_dtype=arguments.heatmap_dtype, **options)
+    model, kept = load_with_pixels(arguments.model, arguments.trust_model)
+    pixels = arguments.pixels or kept
+    explained = attach(model, heatmap_dtype=arguments.heatmap_dtype, pixels=pixels, **options)
     check_labels(names, arguments.labels, explained)
-    return explained
+    inputs = exported_inputs(explained)
+    takes_image = len(image_specs(without_class_index(explained, inputs).specs)) == 1
+    return explained, chosen_pixels(arguments, model, explained.pixels, kept) if takes_image else None
 
 
 def _calibration_files(arguments: Namespace) -> list[Path]:
@@ -65,14 +71,19 @@ def _calibration_files(arguments: Namespace) -> list[Path]:
     return chosen
 
 
-def _images(model: keras.Model, files: Sequence[Path], preprocess: str | None) -> np.ndarray:
+def _images(model: keras.Model, files: Sequence[Path], pixels: Pixels | None) -> np.ndarray:
     """Return images as the model takes them."""
     spec = image_inputs(model).specs[0]
-    return np.asarray(preprocess_function(preprocess, spec)(read_images(files, spec.shape)))
+    known = pixels or Pixels()
+    return np.asarray(known.scale(read_photos(files, spec.shape, known), spec.dtype))
 
 
 def _write_saved_model(
-    explained: ExplainedModel, arguments: Namespace, files: Sequence[Path], images: np.ndarray | None
+    explained: ExplainedModel,
+    arguments: Namespace,
+    pixels: Pixels | None,
+    files: Sequence[Path],
+    images: np.ndarray | None,
 ) -> None:
     chosen = spread(len(files), MAX_EXAMPLES)
     with _naming_the_image([files[index] for index in chosen]):
@@ -80,7 +91,7 @@ def _write_saved_model(
             explained,
             arguments.saved_model,
             version="next",
-            preprocess=arguments.preprocess,
+            pixels=pixels,
             representative_data=None if images is None else [images[chosen]],
         )
     compared = f"{len(chosen)} images" if files else "noise, for want of --calibrate"
@@ -88,13 +99,18 @@ def _write_saved_model(
 
 
 def _write_tflite(
-    explained: ExplainedModel, arguments: Namespace, files: Sequence[Path], images: np.ndarray | None
+    explained: ExplainedModel,
+    arguments: Namespace,
+    pixels: Pixels | None,
+    files: Sequence[Path],
+    images: np.ndarray | None,
 ) -> None:
     with _naming_the_image(files):
         report = export_tflite(
             explained,
             arguments.tflite,
             quantize=arguments.quantize,
+            pixels=pixels,
             representative_data=None if images is None else [images],
             overwrite=arguments.overwrite,
             min_correlation=arguments.min_correlation,

@@ -25,8 +25,6 @@ def check_export(arguments: Namespace) -> None:
         given = getattr(arguments, name)
         if given is not None and given is not False and arguments.tflite is None:
             raise bad_value(f"--{name.replace('_', '-')}", "left out without --tflite", given)
-    if arguments.preprocess is not None and arguments.saved_model is None and arguments.calibrate is None:
-        raise bad_value("--preprocess", "left out without --saved-model and --calibrate", arguments.preprocess)
     if arguments.calibrate is not None:
         _check_folder(arguments.calibrate)
     elif arguments.quantize == "int8":

@@ -11,13 +11,19 @@ import visualcnn_tf._public  # noqa: F401 - registers all classes of the package
 from visualcnn_tf._model import ExplainedModel
 from visualcnn_tf.cli.load_errors import why_not_loaded
 from visualcnn_tf.errors import IncompatibleModelError, InvalidArgumentError
+from visualcnn_tf.pixels.pixels import Pixels
 
 _HDF5 = (".h5", ".hdf5")
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
 def load_model(path: Path, trusted: bool = False) -> keras.Model:
-    """Load a model; of an explained model, the model inside.
+    """Load a model; of an explained model, the model inside. See :func:`load_with_pixels`."""
+    return load_with_pixels(path, trusted)[0]
+
+
+def load_with_pixels(path: Path, trusted: bool = False) -> tuple[keras.Model, Pixels | None]:
+    """Load a model and, of an explained model, the model inside and its pixels.
 
     Args:
         path: A ``.keras`` or ``.h5`` file.
@@ -32,7 +38,7 @@ def load_model(path: Path, trusted: bool = False) -> keras.Model:
         model = keras.saving.load_model(path, compile=False, safe_mode=not trusted)
     except Exception as error:  # Keras has no error class for a broken file
         raise IncompatibleModelError(f"`{path}` can't be loaded: {why_not_loaded(path, error)}") from error
-    return model.model if isinstance(model, ExplainedModel) else model
+    return (model.model, model.pixels) if isinstance(model, ExplainedModel) else (model, None)
 
 
 def _check_model_file(path: Path) -> None:

@@ -50,7 +50,7 @@ stands for all images in it and in its folders.""",
   visualcnn show model.keras photos --layers last --method gradcam --class dog --labels names.txt
   visualcnn show model.keras cat.jpg --layers stages --method eigen -o cat_eigen.png
   visualcnn show model.keras cat.jpg --layers "block_*_project" out_relu --combine
-  visualcnn show mobilenet.keras cat.jpg --layers stages --preprocess mobilenet_v2 --labels imagenet.txt""",
+  visualcnn show mobilenet.keras cat.jpg --layers stages --pixels mobilenet_v2 --labels imagenet.txt""",
     ),
     "video": Help(
         "overlay a film with heatmaps",
@@ -69,10 +69,10 @@ it is calibrated on the first frames, or given with --range.""",
 Write a model with its heatmaps as files for other programs: a SavedModel for TensorFlow Serving, a TensorFlow
 Lite file for phones and browsers, or both. Each is run and compared with the model before it is kept.""",
         """\
-  visualcnn export model.keras --saved-model export --preprocess 0..1
+  visualcnn export model.keras --saved-model export --pixels 0..1
   visualcnn export model.keras --layers stages --heatmap-dtype uint8 --tflite model.tflite
   visualcnn export model.keras --layers last --tflite small.tflite --quantize dynamic
-  visualcnn export model.keras --tflite int8.tflite --quantize int8 --calibrate photos --preprocess 0..1
+  visualcnn export model.keras --tflite int8.tflite --quantize int8 --calibrate photos --pixels 0..1
   visualcnn export model.keras --layers last --method gradcam --class input --tflite why.tflite""",
     ),
     "batch": Help(
@@ -82,7 +82,7 @@ Write predictions and heatmaps of all images in a folder, in Parquet or TFRecord
 storage, as tables that pandas, Spark and others read. The same command again goes on where the last one ended.
 Of a Keras file the heatmaps are those of the stages, as integers from 0 to 255, unless said otherwise.""",
         """\
-  visualcnn batch model.keras photos --out heatmaps --preprocess 0..1
+  visualcnn batch model.keras photos --out heatmaps --pixels 0..1
   visualcnn batch export/1 "photos/**/*.jpg" --out heatmaps --workers 4
   visualcnn batch model.keras photos --out pictures --sink png --layers last --method gradcam
   visualcnn batch export/1 s3://bucket/photos --out s3://bucket/heatmaps --engine ray --address auto""",
@@ -95,7 +95,7 @@ an image or use the camera, and see the heatmaps. It needs LiteRT.js, from npm:
   npm install --prefix . @litertjs/core@2.5.3""",
         """\
   visualcnn web explained.tflite
-  visualcnn web mobilenet.tflite --preprocess -1..1 --port 0 --no-browser""",
+  visualcnn web mobilenet.tflite --pixels -1..1 --port 0 --no-browser""",
     ),
 }
 """The help of each command, by its name."""

@@ -12,6 +12,7 @@ from visualcnn_tf.cli.argument_types import number_from
 from visualcnn_tf.cli.batch_arguments import add_job, add_source
 from visualcnn_tf.cli.help_texts import HELP
 from visualcnn_tf.cli.version import installed_version
+from visualcnn_tf.pixels.names import FITS, MODULES, VALUES
 
 # The names that other modules, which import TensorFlow, allow; a test compares them.
 COLORMAPS = ("turbo", "viridis", "inferno", "cividis", "gray", "jet", "heat")
@@ -23,7 +24,6 @@ METHODS = (
     *("gradcam", "gradcam++", "hirescam", "layercam", "xgradcam", "eigengradcam"),
     *("reciprocam", "scorecam", "ablationcam"),
 )
-PREPROCESS = ("0..1", "-1..1", "caffe")
 QUANTIZE = ("float16", "dynamic", "int8")
 _CLASS = "a class (its index or, with --labels, its name)"
 
@@ -145,12 +145,6 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--saved-model", type=_path, metavar="DIR", help="write a SavedModel to the next free number in this folder"
     )
-    parser.add_argument(
-        "--preprocess",
-        type=_one_of(PREPROCESS),
-        metavar="P",
-        help=f"of encoded and calibration images: {_listed(PREPROCESS)}; default: none",
-    )
     parser.add_argument("--tflite", type=_path, metavar="FILE", help="write a TensorFlow Lite file")
     parser.add_argument(
         "--quantize", type=_one_of(QUANTIZE), metavar="Q", help=f"of the TensorFlow Lite file: {_listed(QUANTIZE)}"
@@ -159,16 +153,18 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
         "--calibrate",
         type=_path,
         metavar="DIR",
-        help="images, also in folders, to compare with, as --preprocess says; int8 needs 100",
+        help="images, also in folders, to compare with; int8 needs 100",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing TensorFlow Lite file")
     _add_limits(parser)
+    _add_pixels(parser)
 
 
 def _add_batch(parser: argparse.ArgumentParser) -> None:
     add_source(parser)
     add_job(parser)
     _add_heatmaps(parser, classes=f"{_CLASS}, top3 and the like")
+    _add_pixels(parser)
 
 
 def _add_limits(parser: argparse.ArgumentParser) -> None:
@@ -188,17 +184,22 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_pixels(parser: argparse.ArgumentParser) -> None:
-    pixels = parser.add_mutually_exclusive_group()
-    pixels.add_argument(
-        "--scale",
-        choices=("none", "0..1", "-1..1"),
-        help="range of the pixel values that the model takes; default: none (0..255) for a model that "
-        "rescales them itself, 0..1 for others",
+    _add_values(parser, default="found in the model or, where it does not tell, assumed, and printed")
+    parser.add_argument(
+        "--fit",
+        type=_one_of(FITS),
+        metavar="F",
+        help=f"how images of another shape are fitted to the model's input: {_listed(FITS)}; default: squeeze",
     )
-    pixels.add_argument(
-        "--preprocess",
-        metavar="NAME",
-        help="preprocess as this module of keras.applications does, e.g. mobilenet_v2",
+
+
+def _add_values(parser: argparse.ArgumentParser, default: str) -> None:
+    parser.add_argument(
+        "--pixels",
+        type=_one_of((*VALUES, *MODULES)),
+        metavar="P",
+        help=f"what the model takes where an image has pixels of 0 to 255: {', '.join(VALUES)}, or the name of a "
+        f"module of keras.applications, e.g. mobilenet_v2; default: {default}",
     )
 
 
@@ -245,9 +246,7 @@ def _add_method(parser: argparse.ArgumentParser, default: str) -> None:
 def _add_web(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=_path, metavar="MODEL", help="a .tflite file with heatmaps")
     parser.add_argument("--port", type=int, default=8000, metavar="N", help="0 for any; default: %(default)s")
-    parser.add_argument(
-        "--preprocess", choices=("0..1", "-1..1", "0..255"), help="pixel values that the page starts with"
-    )
+    _add_values(parser, default="as the file says")
     parser.add_argument("--no-browser", action="store_true", help="don't open the page")
     parser.add_argument(
         "--modules",
@@ -259,10 +258,8 @@ def _add_web(parser: argparse.ArgumentParser) -> None:
 
 
 def _joined(words: Sequence[str]) -> list[str]:
-    """Return the words with ``--scale -1..1`` as one, because argparse takes ``-1..1`` for an option."""
-    text = "\0".join(words)
-    for option in ("--scale", "--preprocess"):
-        text = text.replace(f"{option}\0-1..1", f"{option}=-1..1")
+    """Return the words with ``--pixels -1..1`` as one, because argparse takes ``-1..1`` for an option."""
+    text = "\0".join(words).replace("--pixels\0-1..1", "--pixels=-1..1")
     return text.split("\0") if words else []
 
 

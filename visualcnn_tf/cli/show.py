@@ -14,13 +14,14 @@ import numpy as np
 from visualcnn_tf._attach import attach
 from visualcnn_tf._utils.checks import bad_value
 from visualcnn_tf.cli.attach_options import attach_options
-from visualcnn_tf.cli.files import load_model
+from visualcnn_tf.cli.files import load_with_pixels
 from visualcnn_tf.cli.labels import check_labels, read_labels
-from visualcnn_tf.cli.pixels import preprocessing
+from visualcnn_tf.cli.pixels import chosen_pixels
 from visualcnn_tf.introspect.find_inputs import image_inputs
 from visualcnn_tf.io.atomic import write_file
 from visualcnn_tf.io.image_files import image_files
-from visualcnn_tf.io.images import read_images
+from visualcnn_tf.pipeline.predict import for_predict
+from visualcnn_tf.pixels.photos import read_photos
 from visualcnn_tf.viz.figures import plot_pages
 from visualcnn_tf.viz.gallery import require_matplotlib
 
@@ -37,13 +38,15 @@ def run(arguments: Namespace) -> None:
     files = image_files(arguments.images)
     _check_out(arguments.out, files)
     names = read_labels(arguments.labels)
-    model = load_model(arguments.model, arguments.trust_model)
-    images = read_images(files, image_inputs(model).specs[0].shape)
+    model, kept = load_with_pixels(arguments.model, arguments.trust_model)
+    taken = image_inputs(model).specs[0]
     options = attach_options(arguments, names)
-    explained = attach(model, combine="mean" if arguments.combine else None, **options)
+    options |= {"combine": "mean" if arguments.combine else None, "pixels": arguments.pixels or kept}
+    explained = attach(model, **options)
     check_labels(names, arguments.labels, explained)
-    prepare = preprocessing(model, arguments.scale, arguments.preprocess)
-    outputs = explained.predict(prepare(images), verbose=0)
+    pixels = chosen_pixels(arguments, model, explained.pixels, kept)
+    images = read_photos(files, taken.shape, pixels)
+    outputs = explained.predict(for_predict(model, images, pixels, taken.dtype), verbose=0)
     figures = plot_pages(
         np.round(images).astype(np.uint8),
         outputs,

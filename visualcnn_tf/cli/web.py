@@ -13,6 +13,6 @@ def run(arguments: Namespace) -> None:
         arguments.model,
         modules=arguments.modules,
         port=arguments.port,
-        preprocess=arguments.preprocess,
+        pixels=arguments.pixels,
         browser=not arguments.no_browser,
     )

@@ -28,6 +28,7 @@ from visualcnn_tf.io.atomic import write_file
 from visualcnn_tf.ops.normalize import normalize_maps
 from visualcnn_tf.ops.place import place
 from visualcnn_tf.pipeline.tap import Tap
+from visualcnn_tf.pixels.registry import PixelsLike
 from visualcnn_tf.render.blur import blur_levels, pick_blur
 from visualcnn_tf.render.overlay import colorize
 from visualcnn_tf.viz.short_paths import short_paths
@@ -59,6 +60,8 @@ class Visualizer:
         model: A Keras model.
         small_layers: Whether layers under 14×14 are shown, too. Otherwise they are left out, with a
             :class:`~visualcnn_tf.errors.SmallConvolutionWarning`.
+        pixels: What the model takes where a photo has pixels of 0 to 255, as in ``attach``: :meth:`show_blurmap` shows
+            images as they were. By default it is found in the model.
 
     Raises:
         IncompatibleModelError: Not a Keras model, or one without any Conv2D or MaxPooling2D layer.
@@ -70,10 +73,12 @@ class Visualizer:
         [(28, 28)]
     """
 
-    def __init__(self, model: keras.Model, small_layers: bool = False) -> None:
+    def __init__(self, model: keras.Model, small_layers: bool = False, pixels: PixelsLike | None = None) -> None:
         self.small_layers = small_layers
         # The layers' own sizes decide which ones are small, so the maps come raw and are enlarged afterwards.
-        self._explained = attach(model, layers=shown_layers(model), size=None, normalize=None, check_numerics=True)
+        self._explained = attach(
+            model, layers=shown_layers(model), size=None, normalize=None, pixels=pixels, check_numerics=True
+        )
         self._heatmaps: dict[str, Array] | None = None
         self._blurmaps: dict[str, Array] | None = None
 
@@ -186,7 +191,8 @@ class Visualizer:
 
         Where no window can be opened, the picture goes to a temporary file, and its path is printed.
 
-        Images other than uint8 are shown from 0 to 1, or from minimum to maximum if they leave that range.
+        Where it is not known what values the model takes, images other than uint8 are shown from 0 to 1, or from
+        minimum to maximum if they leave that range.
 
         Args:
             resize: Width of each blurmap in pixels, at least 100; None shows the image's own size.
@@ -199,7 +205,7 @@ class Visualizer:
         """
         resize = check_width(resize)
         tiles = _tiles(_required(self._blurmaps, "blurmap"))
-        show([Tile(title, as_rgb(image)) for title, image in tiles], resize, path)
+        show([Tile(title, self._as_rgb(image)) for title, image in tiles], resize, path)
 
     def show_layers(self) -> list[str]:
         """Print the layers that are shown, numbered as the files of :meth:`save_heatmaps`.
@@ -216,6 +222,11 @@ class Visualizer:
         for number, tap in enumerate(taps, start=1):
             print(f"{number}. {tap.path} {'×'.join(str(n or '?') for n in tap.shape[1:])}")
         return [tap.path for tap in taps]
+
+    def _as_rgb(self, image: Array) -> npt.NDArray[np.uint8]:
+        pixels = self._explained.pixels
+        photo = None if pixels is None or image.shape[-1] not in (1, 3) else pixels.unscale(image)
+        return as_rgb(image if photo is None else np.clip(np.round(photo), 0, 255).astype(np.uint8))
 
     def _as_batch(self, image: npt.ArrayLike) -> Array:
         plan = self._explained.plan

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from visualcnn_tf._model import ExplainedModel
     from visualcnn_tf.data.engines import CustomEngine
     from visualcnn_tf.data.sources.listing import Files
-    from visualcnn_tf.export.preprocess import Preprocess
+    from visualcnn_tf.pixels.registry import PixelsLike
 
 SUCCESS = "_SUCCESS"
 _MOST_PROBLEMS = 10  # shards: after so many, something is wrong that is no shard's own fault
@@ -47,7 +47,7 @@ def explain_dataset(
     sink: str = "parquet",
     encoding: str = RAW,
     column: str | None = None,
-    preprocess: Preprocess = None,
+    pixels: PixelsLike | None = None,
     address: str | None = None,
 ) -> BatchReport:
     """Write the predictions and heatmaps of all images of a source, on one machine or a cluster.
@@ -80,7 +80,8 @@ def explain_dataset(
         encoding: How a table holds maps: ``"raw"``, or ``"png"``, which is smaller and slower.
         column: The column of Parquet files, the feature of TFRecord files or the key of a dataset that holds the
             images; None where only one can.
-        preprocess: From pixels of 0 to 255 to what an explained model takes; see :func:`export_saved_model`.
+        pixels: What an explained model takes where a photo has pixels of 0 to 255, as in ``attach``; by default
+            ``explained.pixels``. Needed unless that is known.
         address: Of the cluster; None to use this machine as one.
 
     Returns:
@@ -99,7 +100,7 @@ def explain_dataset(
     folder = _address(out)
     options = _checked(workers, batch_size, shard_rows, sink, encoding, column, engine)
     run = engines.get(engine, workers, address)
-    job, shards = prepare(as_model(model, preprocess), source, folder, options)
+    job, shards = prepare(as_model(model, pixels), source, folder, options)
     parts = Parts(job.folder, SINKS[sink])
     parts.refresh()
     before, missing = parts.rows, [shard for shard in shards if shard.index not in parts.counts]

@@ -24,7 +24,7 @@ from visualcnn_tf.errors import IncompatibleModelError
 
 if TYPE_CHECKING:
     from visualcnn_tf._model import ExplainedModel
-    from visualcnn_tf.export.preprocess import Preprocess
+    from visualcnn_tf.pixels.registry import PixelsLike
 
 NAME = "model"
 # A file of the copy, the last to be written.
@@ -63,18 +63,18 @@ class ModelToExport:
 
     Args:
         explained: The model.
-        preprocess: From pixels of 0 to 255 to what it takes.
+        pixels: What it takes where a photo has pixels of 0 to 255; None for `explained.pixels`.
     """
 
-    def __init__(self, explained: ExplainedModel, preprocess: Preprocess) -> None:
-        self.explained, self.preprocess = explained, preprocess
+    def __init__(self, explained: ExplainedModel, pixels: PixelsLike | None) -> None:
+        self.explained, self.pixels = explained, pixels
 
     @cached_property
     def fingerprint(self) -> str:
         """A number for what the model is: the same for each export, whose files differ."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # whether it could be loaded does not matter
-            config = {**self.explained.get_config(), "name": "", "preprocess": _text(self.preprocess)}
+            config = {**self.explained.get_config(), "name": "", "given": _text(self.pixels)}
         found = sha256(json.dumps(_without_training(config), sort_keys=True, default=_text).encode())
         for weight in self.explained.model.weights:
             found.update(np.ascontiguousarray(weight.numpy()).tobytes())
@@ -107,22 +107,22 @@ class ModelToExport:
             self.explained,
             Path(folder, NAME),
             signatures=["serving_default", "serving_bytes"],
-            preprocess=self.preprocess,
+            pixels=self.pixels,
             on_error="blank",
             warmup=False,
         )
 
 
-def as_model(model: object, preprocess: Preprocess) -> ExportedFolder | ModelToExport:
+def as_model(model: object, pixels: PixelsLike | None) -> ExportedFolder | ModelToExport:
     """Return the model that the user means.
 
     Raises:
         IncompatibleModelError: If it is neither an explained model nor an exported folder.
-        InvalidArgumentError: If ``preprocess`` would have no effect, or the model does not take one image.
+        InvalidArgumentError: If ``pixels`` would have no effect, or the model does not take one image.
     """
     if isinstance(model, (str, os.PathLike)):
-        if preprocess is not None:
-            raise bad_value("preprocess", "None for an exported folder, which has its own", preprocess)
+        if pixels is not None:
+            raise bad_value("pixels", "None for an exported folder, which has its own", pixels)
         text = os.fspath(model)
         return ExportedFolder(text if "://" in text else os.path.abspath(as_path("model", text)))
     from visualcnn_tf._model import ExplainedModel
@@ -136,7 +136,7 @@ def as_model(model: object, preprocess: Preprocess) -> ExportedFolder | ModelToE
     class_index = class_index_of(model)
     if class_index is not None:
         raise asks_for(model.name, class_index)
-    return ModelToExport(model, preprocess)
+    return ModelToExport(model, pixels)
 
 
 def _text(value: object) -> str:

@@ -8,28 +8,28 @@ outputs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import tensorflow as tf
 
 from visualcnn_tf.introspect.inputs import ModelInput
 from visualcnn_tf.io.decode import decode_checked
+from visualcnn_tf.pixels.pixels import Pixels
 
 
 @dataclass(frozen=True)
 class ImageDecoder:
     """Decodes a batch of JPEG, PNG, GIF (first frame) or BMP files into the image input of a model.
 
-    The images may have different sizes: each is resized to the size of the input, bilinear and anti-aliased.
+    The images may have different sizes: each is fitted to the size of the input, bilinear and anti-aliased.
 
     Attributes:
         spec: The model's input, ``(B, H, W, 1)`` or ``(B, H, W, 3)`` with known height and width.
-        preprocess: From float32 pixels of 0 to 255 to what the model takes.
+        pixels: What the model takes.
     """
 
     spec: ModelInput
-    preprocess: Callable[[tf.Tensor], tf.Tensor]
+    pixels: Pixels
 
     def __call__(self, image_bytes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Decode and preprocess images.
@@ -48,7 +48,7 @@ class ImageDecoder:
             image_bytes,
             fn_output_signature=(tf.TensorSpec(shape, tf.float32), tf.TensorSpec((), tf.bool)),
         )
-        return tf.cast(self.preprocess(images), self.spec.dtype), valid
+        return self.pixels.scale(images, self.spec.dtype), valid
 
     def _decode_or_blank(self, encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         blank = tf.data.Dataset.from_tensors((tf.zeros(self.spec.shape[1:]), False))
@@ -61,4 +61,4 @@ class ImageDecoder:
     def _decode(self, encoded: tf.Tensor) -> tuple[tf.Tensor, bool]:
         height, width, channels = self.spec.shape[1:]
         image = decode_checked(encoded, channels or 3)
-        return tf.image.resize(tf.cast(image, tf.float32), (height, width), antialias=True), True
+        return self.pixels.fitted(image, (height, width)), True

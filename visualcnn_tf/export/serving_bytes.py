@@ -16,7 +16,6 @@ import tensorflow as tf
 from visualcnn_tf._utils.checks import bad_value
 from visualcnn_tf.errors import InvalidArgumentError
 from visualcnn_tf.export.image_decoder import ImageDecoder
-from visualcnn_tf.export.preprocess import PREPROCESS, Preprocess
 from visualcnn_tf.export.types import Signature
 from visualcnn_tf.introspect.inputs import ModelInput
 
@@ -70,38 +69,26 @@ class ServingBytes:
         return {**{name: value for name, value in outputs.items() if name not in self.pictures}, **files}
 
 
-def check_no_options(preprocess: Preprocess, on_error: str, png: bool) -> None:
+def check_no_options(on_error: str, png: bool) -> None:
     """Raise for options of ``serving_bytes`` that are given without that signature.
 
     Raises:
         InvalidArgumentError: If one of them is not the default.
     """
-    if preprocess is not None:
-        raise bad_value("preprocess", "None without the signature 'serving_bytes'", preprocess)
     if on_error != "raise":
         raise bad_value("on_error", "'raise' without the signature 'serving_bytes'", on_error)
     if png:
         raise _no_pictures()
 
 
-def check_pictures(explained: keras.Model, preprocess: Preprocess) -> None:
-    """Raise unless a model has overlays, drawn on images in the range that ``preprocess`` makes.
+def check_pictures(explained: keras.Model) -> None:
+    """Raise unless a model has overlays.
 
     Raises:
-        InvalidArgumentError: If there are no overlays, or their ``value_range`` is another one.
+        InvalidArgumentError: If there are none.
     """
     if not getattr(explained, "overlay_names", []):
         raise _no_pictures()
-    made = None if callable(preprocess) else PREPROCESS[preprocess].limits
-    assumed = explained.options.overlay.value_range or (0, 1)
-    takes_floats = "float" in explained.plan.inputs.specs[0].dtype
-    if made is not None and takes_floats and tuple(assumed) != made:
-        raise bad_value(
-            "png",
-            f"False for overlays of images from {assumed[0]} to {assumed[1]} where `preprocess` gives {made}",
-            True,
-            f"Attach with `render=Overlay(value_range={made})`.",
-        )
 
 
 def _no_pictures() -> InvalidArgumentError:

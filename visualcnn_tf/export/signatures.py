@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from visualcnn_tf._model import ExplainedModel
 from visualcnn_tf._utils.checks import bad_value, quoted
+from visualcnn_tf.errors import InvalidArgumentError
 from visualcnn_tf.export.serving_bytes import ServingBytes
 from visualcnn_tf.export.types import Signature
 from visualcnn_tf.introspect.find_inputs import model_inputs
@@ -20,24 +21,38 @@ from visualcnn_tf.introspect.inputs import ModelInput, ModelInputs
 from visualcnn_tf.introspect.outputs import flat_outputs, prediction_names
 from visualcnn_tf.introspect.trace import trace_model
 from visualcnn_tf.ops.exporting import exporting
+from visualcnn_tf.pixels.pixels import Pixels
 
 SIGNATURES = ("serving_default", "serving_bytes", "predict")
+_WITHOUT_PHOTOS = ("serving_default", "predict")
 
 
-def chosen_signatures(names: Sequence[str] | None, image: ModelInput | None) -> tuple[str, ...]:
+def chosen_signatures(
+    names: Sequence[str] | None, image: ModelInput | None, pixels: Pixels | None, decodes: bool
+) -> tuple[str, ...]:
     """Return the names of the signatures to export: by default all that the model can serve.
 
     Args:
         names: The user's choice, or None.
         image: The model's image input, if it has one that encoded images can be resized to; see :func:`image_input`.
+        pixels: What it takes, if that is known.
+        decodes: Whether the user gives options of ``serving_bytes``.
 
     Raises:
         InvalidArgumentError: If a name is unknown, ``serving_default`` is missing, or ``serving_bytes`` is chosen for
-            a model that does not take one image of a known size.
+            a model that does not take one image of a known size, or of which nobody knows what it takes.
     """
-    possible = tuple(name for name in SIGNATURES if image is not None or name != "serving_bytes")
-    if names is None:
-        return possible
+    possible = SIGNATURES if image is not None else _WITHOUT_PHOTOS
+    if names is not None:
+        _check_signatures(names, possible)
+    wants_photos = decodes and image is not None if names is None else "serving_bytes" in names
+    if wants_photos and pixels is None:
+        raise _unknown_pixels()
+    return tuple(names or (possible if pixels is not None else _WITHOUT_PHOTOS))
+
+
+def _check_signatures(names: Sequence[str], possible: Sequence[str]) -> None:
+    """Raise unless the user's choice is a list of signatures, the default one among them, that a model can serve."""
     if not _are_signatures(names) or "serving_default" not in names:
         raise bad_value("signatures", f"a list of {quoted(SIGNATURES)}, with 'serving_default'", names)
     if not set(names) <= set(possible):
@@ -47,7 +62,16 @@ def chosen_signatures(names: Sequence[str] | None, image: ModelInput | None) -> 
             names,
             "Attach with `input_shape=(height, width, channels)` where the model leaves its size open.",
         )
-    return tuple(names)
+
+
+def _unknown_pixels() -> InvalidArgumentError:
+    """Return the error for a model that is to be served on photos, and does not tell what it takes."""
+    return bad_value(
+        "pixels",
+        "given for the signature 'serving_bytes', which decodes photos: what the model takes can't be found out",
+        None,
+        "Say what it takes where a photo has pixels of 0 to 255, such as `pixels='0..1'`.",
+    )
 
 
 def _are_signatures(names: object) -> bool:

@@ -16,6 +16,7 @@ from visualcnn_tf._utils.checks import as_path, bad_value, quoted
 from visualcnn_tf.errors import UnsupportedOperationError
 from visualcnn_tf.export.float32_copy import computes_in_half_precision, float32_copy
 from visualcnn_tf.export.limits import Demands
+from visualcnn_tf.export.pixels import check_examples, exported_pixels
 from visualcnn_tf.export.report import ExportReport
 from visualcnn_tf.export.representative_data import RepresentativeData
 from visualcnn_tf.export.signatures import class_index_of, exported_inputs, tflite_signatures, without_class_index
@@ -29,6 +30,9 @@ from visualcnn_tf.introspect.inputs import ModelInputs
 from visualcnn_tf.io.atomic import check_free, write_file
 from visualcnn_tf.ops.exporting import frozen_weights
 from visualcnn_tf.pipeline.replay import AT_ONCE
+from visualcnn_tf.pixels.files import with_pixels
+from visualcnn_tf.pixels.pixels import Pixels
+from visualcnn_tf.pixels.registry import PixelsLike
 
 
 def export_tflite(
@@ -40,6 +44,7 @@ def export_tflite(
     representative_data: RepresentativeData | None = None,
     io_dtype: str | None = None,
     full_integer: bool = False,
+    pixels: PixelsLike | None = None,
     overwrite: bool = False,
     verify: bool = True,
     max_examples: int = MAX_EXAMPLES,
@@ -69,13 +74,16 @@ def export_tflite(
             TensorFlow Lite takes: arrays (of several inputs dicts by name or lists), or an iterable of batches or
             single examples, which may be tuples such as ``(x, y)``. ``"int8"`` needs about 100 of them to find the
             ranges of the activations. Every file is compared with the model on ``max_examples`` of them, and
-            otherwise on noise from 0 to 1. Of an iterator these are used up.
+            otherwise on noise. Of an iterator these are used up.
         io_dtype: For ``"int8"``, the type of float inputs and outputs: ``"float32"`` (default), ``"int8"`` or
             ``"uint8"``.
         full_integer: For ``"int8"``, whether to compute the heatmaps in integers, too, for devices without
             floating-point arithmetic. The heatmaps are coarser then. Not possible with ``eigen``, class-discriminative
             methods, callables, uint8 or float16 heatmaps, and ``normalize="minmax"``, which divides by ranges that
             round to zero.
+        pixels: What the model takes where a photo has pixels of 0 to 255, as in ``attach``; by default
+            ``explained.pixels``, which a name must not contradict. Where it is known it is written into the file:
+            ``read_pixels`` returns it, and so the page of ``visualcnn web`` knows it.
         overwrite: Whether to replace an existing file.
         verify: Whether to run the file in the TensorFlow Lite interpreter and compare it with the model.
         max_examples: On how many examples of ``representative_data`` it is compared at most: the first ones, or with
@@ -105,11 +113,14 @@ def export_tflite(
     path = as_path("path", path)
     check_free(path, overwrite)
     _warn_that_check_is_lost(explained)
+    user_inputs = without_class_index(explained, exported_inputs(explained))
+    known = exported_pixels(explained, pixels, user_inputs)
     inputs = with_batch_size(exported_inputs(explained), batch_size)
     if quantize == "int8":
         int8 = int8.read(inputs, class_index_of(explained))
-    examples = _verification_examples(explained, inputs, int8, max_examples)
+    examples = _verification_examples(explained, inputs, int8, max_examples, known)
     content, original = _converted(explained, inputs, quantize, int8)
+    content = content if known is None else with_pixels(content, known)
     ops = count_ops(content)
     if foreign_ops(ops):
         raise UnsupportedOperationError(f"The file would hold operations that devices lack: {foreign_ops(ops)}.")
@@ -150,14 +161,18 @@ def _warn_that_check_is_lost(explained: keras.Model) -> None:
 
 
 def _verification_examples(
-    explained: keras.Model, inputs: ModelInputs, int8: Int8Options, max_examples: int
+    explained: keras.Model, inputs: ModelInputs, int8: Int8Options, max_examples: int, pixels: Pixels | None
 ) -> Examples:
-    """Return the inputs on which the file is compared with the model."""
+    """Return the inputs on which the file is compared with the model, once all of the user's are checked."""
+    user_inputs = without_class_index(explained, inputs)
     if int8.examples is not None:
+        check_examples(int8.examples, user_inputs, pixels)
         return spread_examples(int8.examples, max_examples)
     if int8.representative_data is None:
-        return noise(inputs, without_class_index(explained, inputs))
-    return first_examples(int8.representative_data, inputs, max_examples, class_index_of(explained))
+        return noise(inputs, user_inputs, pixels)
+    examples = first_examples(int8.representative_data, inputs, max_examples, class_index_of(explained))
+    check_examples(examples.arrays, user_inputs, pixels)
+    return examples
 
 
 def _int8_content(model: keras.Model, functions: Mapping[str, Signature], int8: Int8Options) -> bytes:

@@ -11,6 +11,7 @@ from visualcnn_tf.export.examples import example_inputs
 from visualcnn_tf.export.representative_data import RepresentativeData, read_examples
 from visualcnn_tf.export.types import Arrays
 from visualcnn_tf.introspect.inputs import ModelInputs
+from visualcnn_tf.pixels.pixels import Pixels
 
 #: How many of the user's examples are compared, unless they say otherwise.
 MAX_EXAMPLES = 64
@@ -44,9 +45,9 @@ def check_max_examples(max_examples: int, data: RepresentativeData | None, verif
         raise bad_value("max_examples", "left out without `representative_data` and `verify`", max_examples)
 
 
-def noise(inputs: ModelInputs, user_inputs: ModelInputs) -> Examples:
-    """Return a batch of noise from 0 to 1, for want of the user's examples."""
-    return Examples(example_inputs("serving_default", inputs, user_inputs))
+def noise(inputs: ModelInputs, user_inputs: ModelInputs, pixels: Pixels | None) -> Examples:
+    """Return a batch of noise, for want of the user's examples."""
+    return Examples(example_inputs("serving_default", inputs, user_inputs, pixels))
 
 
 def first_examples(data: RepresentativeData, inputs: ModelInputs, count: int, class_index: str | None) -> Examples:

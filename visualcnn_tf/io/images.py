@@ -1,37 +1,13 @@
-"""Read images from files, decoded by TensorFlow."""
+"""Read an image from a file, decoded by TensorFlow."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
 from visualcnn_tf.errors import ImageReadError
 from visualcnn_tf.io.decode import MAX_PIXELS, decode_checked
-
-
-def read_images(paths: Sequence[Path], shape: tuple[int | None, ...]) -> NDArray[np.float32]:
-    """Read JPEG, PNG, BMP and GIF files, and resize them to a model's input.
-
-    Args:
-        paths: The files.
-        shape: The shape of the input, ``(B, H, W, C)``. Where a size is None, that of the first image is used; where
-            the number of channels is None, 3.
-
-    Returns:
-        The images, ``(N, H, W, C)``, from 0 to 255.
-
-    Raises:
-        ImageReadError: If a file is missing, or is not an image that can be read.
-    """
-    _, height, width, channels = shape
-    images = [read_image(path, channels or 3) for path in paths]
-    size = (height or images[0].shape[0], width or images[0].shape[1])
-    resized = [tf.image.resize(image, size, antialias=True).numpy() for image in images]
-    return np.stack(resized)
 
 
 def read_image(path: Path, channels: int) -> tf.Tensor:

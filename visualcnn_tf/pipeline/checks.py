@@ -29,6 +29,7 @@ from visualcnn_tf.methods.base import Method
 from visualcnn_tf.pipeline.masking import check_masking
 from visualcnn_tf.pipeline.tap import Tap
 from visualcnn_tf.pipeline.tap_requests import TapRequest
+from visualcnn_tf.pixels.pixels import Pixels
 from visualcnn_tf.targets.base import Target
 from visualcnn_tf.targets.graph_scores import Scores
 from visualcnn_tf.targets.logits import find_logits, probability_behind
@@ -83,6 +84,21 @@ def check_requests(
     for request, tap in zip(requests, taps, strict=True):
         if request.method.needs_replay:
             _warn_of_cost(trace, tap, request.call, output)
+
+
+def check_overlay_pixels(pixels: Pixels | None) -> None:
+    """Raise unless it is known which values of a model's input are black and white, which overlays have to know.
+
+    Raises:
+        InvalidArgumentError: if nothing or only a function is known.
+    """
+    if pixels is None or pixels.scaling is None:
+        raise bad_value(
+            "pixels",
+            "given for overlays, by name: what the model takes can't be found out",
+            None if pixels is None else pixels.values,
+            "Say what it takes where a photo has pixels of 0 to 255, such as `pixels='0..1'`.",
+        )
 
 
 def gradient_fallbacks(

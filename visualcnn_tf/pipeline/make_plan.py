@@ -18,13 +18,19 @@ from visualcnn_tf.introspect.reference_input import Positions
 from visualcnn_tf.introspect.reusable_calls import reusable_calls
 from visualcnn_tf.introspect.select import Selector, uses_presets
 from visualcnn_tf.introspect.trace import trace_model
-from visualcnn_tf.pipeline.checks import check_requests, gradient_fallbacks, warn_of_unknown_positions
+from visualcnn_tf.pipeline.checks import (
+    check_overlay_pixels,
+    check_requests,
+    gradient_fallbacks,
+    warn_of_unknown_positions,
+)
 from visualcnn_tf.pipeline.options import Options
 from visualcnn_tf.pipeline.outputs import CLASS_INDEX, EXPLAINED_CLASS, OutputSpec, unique
 from visualcnn_tf.pipeline.plan import Plan
 from visualcnn_tf.pipeline.plan_outputs import classes_output, explanation_outputs, model_outputs
 from visualcnn_tf.pipeline.saved_taps import restored_taps
 from visualcnn_tf.pipeline.tap_requests import TapRequest, requested_taps, with_unique_keys
+from visualcnn_tf.pixels.resolve import resolve_pixels
 from visualcnn_tf.targets.predicted import Predicted
 
 
@@ -42,6 +48,7 @@ def make_plan(model: keras.Model, inputs: ModelInputs, options: Options) -> Plan
         check_choice("output", options.output, names)
         selector.output_index = names.index(options.output)
     calls = selector.select(options.layers, options.after_activation)
+    pixels = resolve_pixels(options.given_pixels, trace)
     requests = requested_taps(calls, options)
     _check_effect(requests, names, options)
     classes = _classes(requests, names, options)
@@ -49,6 +56,9 @@ def make_plan(model: keras.Model, inputs: ModelInputs, options: Options) -> Plan
     weights = resolve_weights(options.combine_weights, options.combine, [request.call.path for request in requests])
     positions = Positions(trace)
     plan = _plan(positions, inputs, options, [*predictions, *classes], requests, weights)
+    plan = replace(plan, pixels=pixels)
+    if options.overlay is not None:
+        check_overlay_pixels(pixels)
     if plan.output_index is not None:
         explained_output, target = names[plan.output_index], options.resolved_target
         check_requests(positions, inputs, requests, plan.taps, plan.output_index, explained_output, target)
@@ -90,7 +100,8 @@ def restore_plan(
     requests = restored_taps(model, trace, saved_taps)
     classes = _classes(requests, [output.name for output in predictions], options)
     weights = None if weights is None else tuple(weights)
-    return _plan(Positions(trace), inputs, options, [*predictions, *classes], requests, weights)
+    plan = _plan(Positions(trace), inputs, options, [*predictions, *classes], requests, weights)
+    return replace(plan, pixels=options.given_pixels)
 
 
 def _classes(requests: Sequence[TapRequest], names: Sequence[str], options: Options) -> list[OutputSpec]:

@@ -19,6 +19,9 @@ from visualcnn_tf.methods.registry import MethodLike
 from visualcnn_tf.methods.registry import get as get_method
 from visualcnn_tf.ops.normalize import Normalization, check_heatmap_dtype, check_normalize
 from visualcnn_tf.ops.resize import INTERPOLATIONS
+from visualcnn_tf.pixels.pixels import Pixels
+from visualcnn_tf.pixels.registry import PixelsLike
+from visualcnn_tf.pixels.registry import get as get_pixels
 from visualcnn_tf.render.layers import Overlay
 from visualcnn_tf.targets.base import Target
 from visualcnn_tf.targets.registry import TargetLike
@@ -34,8 +37,8 @@ MethodChoice: TypeAlias = Methods | Mapping[str, Methods]
 
 DEFAULT_METHOD = "deviation"
 _BOOLEANS = ("after_activation", "check_numerics", "jit_compile", "compile_fused_blocks")
-# What these ask for is saved resolved: as taps and their weights.
-_RESOLVED = ("layers", "after_activation", "method", "combine_weights")
+# What these ask for is saved resolved: as taps and their weights, and as the pixels of the plan.
+_RESOLVED = ("layers", "after_activation", "method", "combine_weights", "pixels")
 _SERIALIZED = ("combine", "target", "render")
 
 
@@ -55,6 +58,7 @@ class Options:
     combine: str | Combination | None = None
     combine_weights: Mapping[str, float] | Sequence[float] | None = None
     render: str | Overlay | None = None
+    pixels: PixelsLike | None = None
     jit_compile: bool = False
     compile_fused_blocks: bool = False
     check_numerics: bool = False
@@ -67,6 +71,7 @@ class Options:
         self._set("method", _resolved_methods(self.method))
         self._set("target", get_target(self.target))
         self._set("render", _checked_overlay(self.render))
+        self._set("pixels", None if self.pixels is None else get_pixels(self.pixels))
         self._set("size", check_size(self.size))
         self._set("normalize", check_normalize(self.normalize))
         self._set("heatmap_dtype", check_heatmap_dtype(self.heatmap_dtype, self.normalize))
@@ -80,6 +85,11 @@ class Options:
     def resolved_target(self) -> Target:
         """The target, as an object."""
         return get_target(self.target)
+
+    @property
+    def given_pixels(self) -> Pixels | None:
+        """The pixels that were asked for, as an object."""
+        return None if self.pixels is None else get_pixels(self.pixels)
 
     @property
     def overlay(self) -> Overlay | None:
@@ -142,6 +152,13 @@ def _resolved_methods(choice: MethodChoice) -> Any:
 
 def _checked_overlay(render: object) -> Overlay | None:
     """Return the layer that lays heatmaps over images, or None."""
+    if isinstance(render, Overlay) and render.value_range is not None:
+        raise bad_value(
+            "render",
+            "an `Overlay` without `value_range`",
+            f"one of {render.value_range}",
+            "Which values are black and white is said by `pixels`, such as `attach(model, pixels='0..255')`.",
+        )
     if render is None or isinstance(render, Overlay):
         return render
     if isinstance(render, str) and render == "overlay":

@@ -11,6 +11,7 @@ import keras
 from visualcnn_tf.introspect.inputs import ModelInputs
 from visualcnn_tf.pipeline.outputs import OutputKind, OutputSpec
 from visualcnn_tf.pipeline.tap import Tap
+from visualcnn_tf.pixels.pixels import Pixels
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Plan:
         fused_blocks: the paths of layers that lead to a tap and are compiled as one, see ``introspect.fused_blocks``.
         reusable_calls: path and index of each call of a layer that a replay may take the outputs of, see
             ``introspect.reusable_calls``.
+        pixels: what the model's image input takes, or None if that is not known.
     """
 
     inputs: ModelInputs
@@ -40,6 +42,7 @@ class Plan:
     fallbacks: tuple[tuple[str, str], ...] = ()
     fused_blocks: tuple[tuple[str, ...], ...] = ()
     reusable_calls: frozenset[tuple[str, int]] = frozenset()
+    pixels: Pixels | None = None
 
     def names(self, *kinds: OutputKind) -> list[str]:
         """Return the keys of the outputs of some kinds, in order."""

@@ -9,8 +9,10 @@ import tensorflow as tf
 
 from visualcnn_tf._utils.checks import quoted
 from visualcnn_tf.errors import IncompatibleModelError, InvalidTypeError
+from visualcnn_tf.introspect.tasks import preprocesses
 from visualcnn_tf.pipeline.batches import example_spec, one_for_each_image
 from visualcnn_tf.pipeline.plan import Plan
+from visualcnn_tf.pixels.pixels import Pixels
 
 _METHODS = ("predict", "predict_step", "make_predict_function")
 _KERAS_BATCH_SIZE = 32
@@ -65,3 +67,15 @@ def preprocessed(model: keras.Model, plan: Plan, x: Any, batch_size: int | None)
 
 def _is_overridden(model: keras.Model, name: str) -> bool:
     return name in vars(model) or getattr(type(model), name) is not getattr(keras.Model, name)
+
+
+def for_predict(model: keras.Model, photos: Any, pixels: Pixels, dtype: str) -> Any:
+    """Return what to pass to ``predict`` for photos that are fitted to a model's input.
+
+    Args:
+        model: the user's model.
+        photos: ``(B, H, W, C)``, from 0 to 255.
+        pixels: what the model takes in a call.
+        dtype: the type of its input.
+    """
+    return photos if preprocesses(model) else pixels.scale(photos, dtype).numpy()

@@ -29,6 +29,7 @@ from visualcnn_tf.pipeline.options import Options
 from visualcnn_tf.pipeline.plan import Plan
 from visualcnn_tf.pipeline.replay import ModelReplay
 from visualcnn_tf.pipeline.tap import Tap
+from visualcnn_tf.render.layers import Overlay
 from visualcnn_tf.targets.graph_scores import Scores
 
 # Stands before the layer's name in the error of a failed numerics check.
@@ -81,6 +82,7 @@ class Pipeline:
         self.fusions = [options.fusion(tap.method, tap.data_format, tap.key) for tap in plan.taps]
         layers = named_layers(model) if plan.fused_blocks else {}
         self.fused_blocks = [FusedBlock([layers[path] for path in paths]) for paths in plan.fused_blocks]
+        self.overlay = None if options.overlay is None else _of_pixels(options.overlay)
         self.in_graph = tf.function(self.__call__, autograph=False, reduce_retracing=True)
 
     def __call__(self, inputs: Any, training: bool) -> dict[str, tf.Tensor]:
@@ -169,13 +171,18 @@ class Pipeline:
 
     def _overlays(self, heatmaps: Sequence[tf.Tensor], images: Sequence[tf.Tensor]) -> dict[str, tf.Tensor]:
         """Return the images with each heatmap laid over, the combined one, last, over that of the first tap."""
-        overlay = self.options.overlay
-        if overlay is None:
+        if self.overlay is None or self.plan.pixels is None:
             return {}
-        shown = [to_channels_last(images[tap.reference_input or 0], tap.data_format) for tap in self.plan.taps]
+        seen = [to_channels_last(images[tap.reference_input or 0], tap.data_format) for tap in self.plan.taps]
+        shown = [self.plan.pixels.unscale(image) for image in seen]
         shown += shown[: len(heatmaps) - len(shown)]
-        pictures = [overlay(image, heatmap) for image, heatmap in zip(shown, heatmaps, strict=True)]
+        pictures = [self.overlay(image, heatmap) for image, heatmap in zip(shown, heatmaps, strict=True)]
         return dict(zip(self.plan.names("overlay"), pictures, strict=True))
+
+
+def _of_pixels(overlay: Overlay) -> Overlay:
+    """Return the same layer for images from 0 to 255."""
+    return type(overlay).from_config({**overlay.get_config(), "value_range": (0, 255)})  # type: ignore[no-any-return]
 
 
 def _gradients(run: ModelRun[OutputRecorder], taps: Sequence[Tap], scores: Scores) -> Gradients:

@@ -126,7 +126,7 @@ def _checked_values(values: object) -> Values:
 
 def _name_of(function: Callable[..., Any]) -> str | None:
     """Return what ``preprocess_input`` of a module in ``keras.applications`` makes, None of any other function."""
-    package, _, module = getattr(function, "__module__", "").rpartition(".")
+    package, _, module = (getattr(function, "__module__", None) or "").rpartition(".")
     is_of_keras = package.startswith("keras.") and getattr(function, "__name__", "") == "preprocess_input"
     return MODULES.get(module) if is_of_keras else None
 

@@ -10,8 +10,10 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from visualcnn_tf._utils.checks import as_tensor, bad_value
+from visualcnn_tf.pixels.pixels import Pixels
 
 _OVERSHOOT = 0.1  # of the range: bicubic resizing overshoots by so much at most, images of another range by more
+_ADVICE = "Preprocess images as the model takes them, or say what that is: attach with `pixels='0..255'` or the like."
 
 
 def check_value_range(value_range: Sequence[float] | None) -> tuple[float, float] | None:
@@ -40,6 +42,7 @@ def check_values(
     value_range: Sequence[float] | None,
     advice: str = "Say which values are black and white, e.g. value_range=(0, 255).",
     allow_nan: bool = False,
+    argument: str = "image",
 ) -> None:
     """Raise where the values of an image are clearly outside its range.
 
@@ -48,6 +51,7 @@ def check_values(
         value_range: Black and white; None for the default of the image's dtype.
         advice: The last sentence of the error.
         allow_nan: Whether an image that holds NaN is accepted.
+        argument: What the error calls it.
 
     Raises:
         InvalidArgumentError: A value is beyond the range by more than a tenth of it.
@@ -61,4 +65,24 @@ def check_values(
     fits = low - slack <= darkest <= brightest <= high + slack
     if fits or (allow_nan and isnan(darkest + brightest)):
         return
-    raise bad_value("image", f"of values from {low:g} to {high:g}", f"values from {darkest:g} to {brightest:g}", advice)
+    raise bad_value(
+        argument, f"of values from {low:g} to {high:g}", f"values from {darkest:g} to {brightest:g}", advice
+    )
+
+
+def check_brightness(images: npt.ArrayLike | tf.Tensor, pixels: Pixels, argument: str = "image") -> None:
+    """Raise where images are clearly darker than black or brighter than white; NaN is accepted.
+
+    Args:
+        images: What a model takes, ``(..., C)``.
+        pixels: What that is; by a function it may be anything.
+        argument: What an error calls the images.
+
+    Raises:
+        InvalidArgumentError: A value is beyond the range by more than a tenth of it.
+    """
+    if pixels.scaling is None:
+        return
+    # Of channels that differ there is no range but that of the pixels they were made of.
+    values, limits = (images, pixels.limits) if pixels.limits else (pixels.unscale(images), (0, 255))
+    check_values(values, limits, _ADVICE, allow_nan=True, argument=argument)

@@ -20,8 +20,13 @@ from visualcnn_tf._utils.checks import bad_value, is_count
 from visualcnn_tf.io.atomic import write_file
 from visualcnn_tf.pipeline.options import LayerSelector, MethodChoice
 from visualcnn_tf.pipeline.tap import Tap
+from visualcnn_tf.pixels.pixels import Pixels
+from visualcnn_tf.pixels.registry import PixelsLike
+from visualcnn_tf.pixels.registry import get as get_pixels
+from visualcnn_tf.pixels.resolve import check_images
 from visualcnn_tf.render.colormaps import DEFAULT_COLORMAP
 from visualcnn_tf.render.overlay import overlay
+from visualcnn_tf.render.value_range import check_brightness
 from visualcnn_tf.targets.class_names import named_target
 from visualcnn_tf.targets.registry import TargetLike
 from visualcnn_tf.targets.registry import get as get_target
@@ -62,8 +67,8 @@ class HeatmapCallback(keras.callbacks.Callback):
         alpha: Opacity of the colors; this and the following as in ``overlay``.
         colormap: Name of the color map.
         weighted: Whether the opacity is proportional to the heatmap.
-        value_range: The images' black and white, e.g. ``(-1, 1)``; by default (0, 1) for floats, (0, 255) for
-            integers.
+        pixels: What the model takes where a photo has pixels of 0 to 255, as in ``attach``: the images are drawn from
+            it. By default it is found in the model; images of integers are pixels from 0 to 255.
         class_names: The names of the classes, in the order of their indices.
 
     Attributes:
@@ -71,8 +76,9 @@ class HeatmapCallback(keras.callbacks.Callback):
             ``verbose=0``.
 
     Raises:
-        InvalidArgumentError: An option is not allowed, or images go beyond ``value_range``. What ``attach`` raises
-            comes at the beginning of ``fit``, or after its first epoch for a model whose inputs are unknown before.
+        InvalidArgumentError: An option is not allowed, or the images are not as ``pixels`` says. What ``attach``
+            raises, and that ``pixels`` is missing, comes at the beginning of ``fit``, or after its first epoch for a
+            model whose inputs are unknown before.
         MissingExtraError: Matplotlib, which draws the PNG files, is not installed.
         PathNotWritableError: During ``fit``: a folder can't be written.
     """
@@ -91,7 +97,7 @@ class HeatmapCallback(keras.callbacks.Callback):
         alpha: float = 0.5,
         colormap: str = DEFAULT_COLORMAP,
         weighted: bool = False,
-        value_range: Sequence[float] | None = None,
+        pixels: PixelsLike | None = None,
         class_names: Sequence[str] | None = None,
     ) -> None:
         super().__init__()
@@ -102,27 +108,30 @@ class HeatmapCallback(keras.callbacks.Callback):
         target = target if class_names is None else named_target(target, class_names)
         if get_target(target).takes_class_index:
             raise bad_value("target", "what all images share, such as 'predicted' or a class index", target)
-        self.seconds = 0.0
+        self.seconds, self._start, self._drawn = 0.0, 0.0, 0
         self._class_names = class_names
         self._images = _checked_images(images)[:max_images]
-        self._overlay = partial(overlay, alpha=alpha, colormap=colormap, weighted=weighted, value_range=value_range)
+        self._overlay = partial(overlay, alpha=alpha, colormap=colormap, weighted=weighted, value_range=(0, 255))
         self._size = legible_size(self._images.shape[1:], _SMALLEST)
         # A wrong option raises here, and not in `fit`.
-        self._overlay(self._images, np.zeros(self._images.shape[:3], np.float32))
-        self._options: dict[str, Any] = {"layers": layers, "method": method, "target": target, "size": self._size}
+        self._overlay(np.zeros_like(self._images), np.zeros(self._images.shape[:3], np.float32))
+        self._photos = None if pixels is None else _photos(self._images, get_pixels(pixels))
+        options = {"layers": layers, "method": method, "target": target, "size": self._size, "pixels": pixels}
+        self._options: dict[str, Any] = options
         self._log_dir = None if log_dir is None else Path(log_dir)
         self._png_dir = None if png_dir is None else _png_folder(png_dir)
         self._every = every
         self._explained: ExplainedModel | None = None
         self._event_file: EventFile | None = None
-        self._start, self._drawn = 0.0, 0
 
     def on_train_begin(self, logs: Logs = None) -> None:
         """Attach to the model, if that has not been done yet, and open the event file."""
         self._start, self._drawn = time.perf_counter(), 0
         if self._explained is None or self._explained.model is not self.model:
             self._explained = attach(self.model, **self._options)
+            self._photos = self._photos if self._options["pixels"] is not None else None
         self._check_class_names(self._explained)
+        self._find_photos(self._explained)
         self._event_file = None if self._log_dir is None else EventFile(self._log_dir)
         self.seconds = time.perf_counter() - self._start
 
@@ -133,6 +142,7 @@ class HeatmapCallback(keras.callbacks.Callback):
         start = time.perf_counter()
         outputs = self._explained(self._images, training=False)
         self._check_class_names(self._explained)
+        self._find_photos(self._explained)
         for tap, pictures in self._pictures(self._explained.taps, outputs):
             if self._event_file is not None:
                 self._event_file.write(tap.key, pictures, epoch + 1)
@@ -159,14 +169,41 @@ class HeatmapCallback(keras.callbacks.Callback):
         if self._class_names is not None and count is not None:
             check_count("class_names", self._class_names, count, "class")
 
+    def _find_photos(self, explained: ExplainedModel) -> None:
+        """Find what the images were made of, once the model tells what it takes.
+
+        Raises:
+            InvalidArgumentError: It does not tell.
+        """
+        if self._photos is not None or explained.plan is None:
+            return
+        known = explained.pixels or (Pixels() if self._images.dtype.kind in "iu" else None)
+        if known is None:
+            raise bad_value("pixels", "given for images of floats and a model that does not tell what it takes", None)
+        self._photos = _photos(self._images, known)
+
     def _pictures(
         self, taps: Sequence[Tap], outputs: Mapping[str, tf.Tensor]
     ) -> Iterator[tuple[Tap, NDArray[np.uint8]]]:
         """Yield each tap and the images with its heatmap laid over them."""
         factor = self._size[0] // self._images.shape[1]
-        images = self._images.repeat(factor, axis=1).repeat(factor, axis=2)
+        photos = np.asarray(self._photos).repeat(factor, axis=1).repeat(factor, axis=2)
         for tap in taps:
-            yield tap, self._overlay(images, outputs[tap.key]).numpy()
+            yield tap, self._overlay(photos, outputs[tap.key]).numpy()
+
+
+def _photos(images: NDArray[Any], pixels: Pixels) -> NDArray[np.float32]:
+    """Return the pixels from 0 to 255 that a model's images were made of.
+
+    Raises:
+        InvalidArgumentError: The images are not what ``pixels`` says, or a function made them.
+    """
+    check_images(pixels, images.shape)
+    photos = pixels.unscale(images)
+    if photos is None:
+        raise bad_value("pixels", "given by name: the images are drawn", pixels.values)
+    check_brightness(images, pixels, "images")
+    return np.asarray(photos)
 
 
 def _png_folder(path: str | os.PathLike[str]) -> Path:

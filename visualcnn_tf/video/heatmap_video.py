@@ -14,8 +14,9 @@ from visualcnn_tf._utils.checks import bad_value, is_count, quoted
 from visualcnn_tf._utils.progress import progress
 from visualcnn_tf.methods.registry import MethodLike
 from visualcnn_tf.pipeline.options import LayerSelector
+from visualcnn_tf.pixels.registry import PixelsLike
 from visualcnn_tf.video.files import check_output, frames_per_second, write_gif, write_pngs
-from visualcnn_tf.video.film import DEFAULT_LOOK, Film, Look, Prepare
+from visualcnn_tf.video.film import DEFAULT_LOOK, Film, Look
 from visualcnn_tf.video.frames import Frames
 from visualcnn_tf.video.scale import checked_scale, robust_scale
 
@@ -27,7 +28,7 @@ def heatmap_video(
     *,
     layer: LayerSelector = "last",
     method: MethodLike = "gradcam",
-    prepare: Prepare = lambda images: images,
+    pixels: PixelsLike | None = None,
     scale: Sequence[float] | None = None,
     calibrate: int = 30,
     look: Look = DEFAULT_LOOK,
@@ -45,7 +46,8 @@ def heatmap_video(
         path: A ``.gif`` file, or a folder that does not exist yet.
         layer: One layer, as in ``attach``.
         method: A method, as in ``attach``.
-        prepare: From frames in 0 … 255 to what the model takes.
+        pixels: What the model takes where a frame has pixels of 0 to 255, as in ``attach``. Needed unless it is found
+            in the model.
         scale: The raw values that get the lowest and the highest color. By default the 1st and the 99th percentile
             over the first frames.
         calibrate: How many frames these are.
@@ -57,7 +59,7 @@ def heatmap_video(
         The scale.
 
     Raises:
-        InvalidArgumentError: An option is not allowed, or ``layer`` means several layers.
+        InvalidArgumentError: An option is not allowed or missing, or ``layer`` means several layers.
         ImageReadError: A frame can't be read.
         MissingExtraError: A GIF is to be written, and Pillow is not installed.
         PathNotWritableError: ``path`` can't be written.
@@ -67,7 +69,7 @@ def heatmap_video(
         raise bad_value("calibrate", "a whole number of at least 1", calibrate)
     speed = frames_per_second(fps, frames)
     given = None if scale is None else checked_scale(scale)
-    film = Film(_explained(model, layer, method), next(iter(frames)).shape, prepare)
+    film = Film(_explained(model, layer, method, pixels), next(iter(frames)).shape)
     low, high = given or robust_scale(maps for _, maps in film.maps(islice(frames, calibrate)))
     pictures = progress(film.pictures(frames, (low, high), look), frames.count)
     if path.suffix:
@@ -77,10 +79,14 @@ def heatmap_video(
     return low, high
 
 
-def _explained(model: keras.Model, layer: LayerSelector, method: MethodLike) -> ExplainedModel:
+def _explained(
+    model: keras.Model, layer: LayerSelector, method: MethodLike, pixels: PixelsLike | None
+) -> ExplainedModel:
     """Return the model with raw heatmaps of one layer, in the layer's own size."""
-    explained = attach(model, layer, method=method, size=None, normalize=None)
-    if len(explained.taps) == 1:
-        return explained
-    found = quoted(tap.key for tap in explained.taps)
-    raise bad_value("layer", "one layer, with one method", layer, f"It means {found}.")
+    explained = attach(model, layer, method=method, size=None, normalize=None, pixels=pixels)
+    if len(explained.taps) > 1:
+        found = quoted(tap.key for tap in explained.taps)
+        raise bad_value("layer", "one layer, with one method", layer, f"It means {found}.")
+    if explained.pixels is None:
+        raise bad_value("pixels", "given for a model that does not tell what it takes", None, "Such as '0..1'.")
+    return explained

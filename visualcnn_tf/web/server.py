@@ -17,6 +17,8 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from visualcnn_tf._utils.checks import bad_value
+from visualcnn_tf.pixels.files import read_pixels
+from visualcnn_tf.pixels.pixels import Pixels
 from visualcnn_tf.web.files import CONTENT_TYPES, routes
 from visualcnn_tf.web.model_file import check_model_file
 
@@ -24,14 +26,15 @@ HOST = "127.0.0.1"
 _IMPORT_MAP = re.compile(rb'<script type="importmap">(.*?)</script>', re.DOTALL)
 
 
-def serve(model: Path, *, modules: Path, port: int = 8000, preprocess: str | None = None, browser: bool = True) -> None:
+def serve(model: Path, *, modules: Path, port: int = 8000, pixels: str | None = None, browser: bool = True) -> None:
     """Serve the page until Ctrl-C, and open it in the browser.
 
     Args:
         model: A TensorFlow Lite file with heatmaps and a batch size of 1.
         modules: The folder ``node_modules`` that holds LiteRT.js.
         port: The port to listen on; 0 for any free one.
-        preprocess: The range of pixel values that the page starts with, such as ``"0..1"``; None for its default.
+        pixels: What the model takes where an image has pixels of 0 to 255, such as ``"0..1"`` or the name of a module
+            of ``keras.applications``; None for what the file says.
         browser: Whether to open the page.
 
     Raises:
@@ -39,9 +42,12 @@ def serve(model: Path, *, modules: Path, port: int = 8000, preprocess: str | Non
         MissingExtraError: If LiteRT.js is not in ``modules``.
     """
     check_model_file(model)
+    known = read_pixels(model)
+    asked = None if pixels is None else Pixels(pixels)
     with make_server(routes(model, modules), port) as server:
-        query = f"?preprocess={quote(preprocess)}" if preprocess else ""
+        query = "" if asked is None else f"?pixels={quote(str(asked.values))}"
         address = f"http://{HOST}:{server.server_port}/{query}"
+        print(_about(asked, known))
         print(f"Serving {model} at {address} (Ctrl-C ends it).", flush=True)
         if browser and not webbrowser.open(address):
             print("No browser can be opened here: open the address yourself.", flush=True)
@@ -49,6 +55,15 @@ def serve(model: Path, *, modules: Path, port: int = 8000, preprocess: str | Non
             server.serve_forever()
         except KeyboardInterrupt:
             print()
+
+
+def _about(asked: Pixels | None, known: Pixels | None) -> str:
+    """Return a sentence on the pixel values that the page starts with."""
+    if asked is not None:
+        return f"Pixels: {asked.values}."
+    if known is not None:
+        return f"Pixels: {known.values}, as the file says."
+    return "Pixels: 0..1, assumed, because the file does not tell; --pixels or the page change it."
 
 
 class _Server(ThreadingHTTPServer):

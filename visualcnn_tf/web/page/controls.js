@@ -3,10 +3,16 @@
 import { COLORMAPS } from "./colormap.js";
 import { element } from "./dom.js";
 import { shortNames } from "./names.js";
+import { SCALINGS } from "./pixels.js";
 
 const PREDICTED = -1;
 const COMBINED = "heatmap"; // the output with all layers in one
-const FIRST_RANGE = new URLSearchParams(location.search).get("preprocess");
+let asked = new URLSearchParams(location.search).get("pixels"); // with `visualcnn web --pixels`, of its file
+const DEFAULT = "0..1";
+const OF_FILE = "file"; // values that have no name
+
+/** @type {import("./metadata.js").FilePixels | null} */
+let filePixels = null;
 
 /** @param {string} id */
 const select = (id) => /** @type {HTMLSelectElement} */ (element(id));
@@ -14,17 +20,32 @@ const select = (id) => /** @type {HTMLSelectElement} */ (element(id));
 /**
  * Offers what the model has.
  * @param {import("./signature.js").Signature} signature
+ * @param {import("./metadata.js").FilePixels | null} pixels what the file says that the model takes
  */
-export function fillControls({ image, classInput, predictions, heatmaps }) {
+export function fillControls({ image, classInput, predictions, heatmaps }, pixels) {
   select("heatmap").replaceChildren(...heatmapOptions(heatmaps));
   for (const part of document.querySelectorAll(".needs-class")) part.toggleAttribute("hidden", !classInput);
   const count = classInput && predictions ? predictions.shape[predictions.shape.length - 1] : 0;
   const classes = Array.from({ length: count }, (_, index) => new Option(String(index), String(index)));
   select("class").replaceChildren(new Option("the predicted class", String(PREDICTED)), ...classes);
-  if (image.dtype !== "float32") select("preprocess").value = "0..255";
-  else if (FIRST_RANGE) select("preprocess").value = FIRST_RANGE;
-  select("preprocess").disabled = image.dtype !== "float32";
+  filePixels = pixels;
+  fillPixels(image);
   showLayer();
+}
+
+/**
+ * Offers the values that images of a type and of so many channels can have.
+ * @param {import("./signature.js").Tensor} image
+ */
+function fillPixels({ dtype, shape }) {
+  const isGray = shape[3] === 1;
+  const known = dtype === "float32" ? (asked ?? (filePixels ? (filePixels.values ?? OF_FILE) : DEFAULT)) : "0..255";
+  for (const option of select("pixels").options) {
+    option.hidden = option.value === OF_FILE ? filePixels === null : isGray && SCALINGS[option.value].mean.length > 1;
+  }
+  select("pixels").value = known;
+  select("pixels").disabled = dtype !== "float32";
+  asked = null;
 }
 
 /**
@@ -60,7 +81,8 @@ export function readControls() {
   return {
     heatmap: select("heatmap").value,
     classIndex: Number(select("class").value || PREDICTED),
-    range: select("preprocess").value,
+    scaling: SCALINGS[select("pixels").value] ?? filePixels ?? SCALINGS[DEFAULT],
+    fit: filePixels?.fit ?? "squeeze",
     opacity: Number(select("opacity").value) / 100,
     table: COLORMAPS[select("colormap").value],
   };

@@ -3,6 +3,7 @@
 import { Camera, hasCamera } from "./camera.js";
 import { COLORMAPS } from "./colormap.js";
 import { fillControls, readControls, showLayer, showLegend } from "./controls.js";
+import { readPixels } from "./metadata.js";
 import { Overlay } from "./overlay.js";
 import { Pad } from "./pad.js";
 import { PixelReader, decodeImage } from "./pixels.js";
@@ -58,7 +59,7 @@ async function useModel(bytes, name) {
   model = next;
   const { image } = model.signature;
   reader = new PixelReader(image);
-  fillControls(model.signature);
+  fillControls(model.signature, readPixels(bytes));
   element("model-name").textContent = name;
   const [, height, width, channels] = image.shape;
   element("pad-box").hidden = channels !== 1 || Math.max(height, width) > SMALL;
@@ -87,8 +88,8 @@ async function run() {
   try {
     while (outdated) {
       outdated = false;
-      const { range, classIndex } = readControls();
-      const input = reader.read(source, range);
+      const { scaling, fit, classIndex } = readControls();
+      const input = reader.read(source, scaling, fit);
       const result = await model.run(input, classIndex);
       outputs = result.outputs;
       show();
@@ -103,9 +104,10 @@ async function run() {
 /** Shows the current outputs. */
 function show() {
   if (!model || !source || !outputs) return;
-  const { heatmap, classIndex, opacity, table } = readControls();
+  const { heatmap, classIndex, opacity, table, fit } = readControls();
   const chosen = model.signature.heatmaps.find(({ name }) => name === heatmap) ?? model.signature.heatmaps[0];
-  overlay.draw(source, outputs[chosen.name], chosen.size, { opacity, table });
+  const [, height, width] = model.signature.image.shape;
+  overlay.draw(source, outputs[chosen.name], chosen.size, [width, height], { opacity, table, fit });
   const explained = outputs.explained_class?.[0];
   element("explained").textContent = explained === undefined || explained < 0 ? "" : `Explained: class ${explained}`;
   const { predictions, classInput } = model.signature;
@@ -151,7 +153,7 @@ async function toggleCamera() {
 }
 
 function listen() {
-  for (const id of ["preprocess", "class"]) element(id).addEventListener("change", () => attempt(run));
+  for (const id of ["pixels", "class"]) element(id).addEventListener("change", () => attempt(run));
   for (const id of ["heatmap", "opacity", "colormap"]) {
     element(id).addEventListener("input", () => {
       showLegend();

@@ -1,6 +1,7 @@
 /** Draws a heatmap over an image. */
 
 import { colorize } from "./colormap.js";
+import { fitBoxes, scaleBox } from "./fit.js";
 import { sizeOf } from "./pixels.js";
 
 const LONGER_SIDE = 480;
@@ -15,13 +16,14 @@ export class Overlay {
   }
 
   /**
-   * Draws both, each resized to the canvas.
+   * Draws the image and, over the part of it that the model saw, the heatmap.
    * @param {import("./pixels.js").Source} source
    * @param {ArrayLike<number>} heatmap
    * @param {[number, number]} size width and height of the heatmap
-   * @param {{opacity: number, table: Uint8ClampedArray}} look
+   * @param {[number, number]} input width and height of what the model sees
+   * @param {{opacity: number, table: Uint8ClampedArray, fit: string}} look
    */
-  draw(source, heatmap, size, { opacity, table }) {
+  draw(source, heatmap, size, input, { opacity, table, fit }) {
     this.#fit(sizeOf(source));
     const { width, height } = this.#canvas;
     const context = /** @type {CanvasRenderingContext2D} */ (this.#canvas.getContext("2d"));
@@ -29,7 +31,9 @@ export class Overlay {
     context.globalAlpha = 1;
     context.drawImage(source, 0, 0, width, height);
     context.globalAlpha = opacity;
-    context.drawImage(this.#colored(heatmap, size, table), 0, 0, width, height);
+    const { seen, filled } = fitBoxes(sizeOf(source), input, fit);
+    const boxes = [scaleBox(filled, input, size), scaleBox(seen, sizeOf(source), [width, height])].flat();
+    context.drawImage(this.#colored(heatmap, size, table), .../** @type {[number, number, number, number, number, number, number, number]} */ (boxes));
   }
 
   /**

@@ -1,12 +1,15 @@
 /** Turns images, drawings and frames of the camera into the numbers that a model takes. */
 
+import { fitBoxes } from "./fit.js";
 import { Problem } from "./problem.js";
 
-/** @type {Record<string, (value: number) => number>} */
-const RANGES = {
-  "0..1": (value) => value / 255,
-  "-1..1": (value) => value / 127.5 - 1,
-  "0..255": (value) => value,
+/** @type {Record<string, import("./metadata.js").Scaling>} by the names that visualcnn has for them */
+export const SCALINGS = {
+  "0..1": { unit: 255, mean: [0], std: [1], order: "RGB" },
+  "-1..1": { unit: 127.5, mean: [1], std: [1], order: "RGB" },
+  "0..255": { unit: 1, mean: [0], std: [1], order: "RGB" },
+  caffe: { unit: 1, mean: [103.939, 116.779, 123.68], std: [1], order: "BGR" },
+  torch: { unit: 255, mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225], order: "RGB" },
 };
 
 /**
@@ -52,27 +55,30 @@ export class PixelReader {
   }
 
   /**
-   * Returns the image in the size and range of the model's input, stretched if its proportions differ, as
-   * `visualcnn show` does.
+   * Returns the image as the model takes it.
    * @param {Source} source
-   * @param {string} range
+   * @param {import("./metadata.js").Scaling} scaling
+   * @param {string} fit
    * @returns {Pixels}
    */
-  read(source, range) {
+  read(source, scaling, fit) {
     const { width, height } = this.#context.canvas;
-    this.#context.fillRect(0, 0, width, height); // black, which shows through transparent images
-    this.#context.drawImage(source, 0, 0, width, height);
+    const { seen, filled } = fitBoxes(sizeOf(source), [width, height], fit);
+    this.#context.fillRect(0, 0, width, height); // black, around padded images and behind transparent ones
+    this.#context.drawImage(source, ...seen, ...filled);
     const rgba = this.#context.getImageData(0, 0, width, height).data;
-    const scale = this.dtype === "float32" ? RANGES[range] : RANGES["0..255"];
+    const { unit, mean, std, order } = this.dtype === "float32" ? scaling : SCALINGS["0..255"];
+    /** @param {number} value @param {number} channel */
+    const scale = (value, channel) => (value / unit - mean[channel % mean.length]) / std[channel % std.length];
+    const round = this.dtype === "float32" ? (/** @type {number} */ value) => value : Math.round;
     const values = new ({ float32: Float32Array, int32: Int32Array, uint8: Uint8Array }[this.dtype])(width * height * this.channels);
     for (let i = 0; i < width * height; i++) {
       const [red, green, blue] = [rgba[4 * i], rgba[4 * i + 1], rgba[4 * i + 2]];
       if (this.channels === 1) {
-        values[i] = scale(red === green && green === blue ? red : 0.299 * red + 0.587 * green + 0.114 * blue);
+        values[i] = round(scale(red === green && green === blue ? red : 0.299 * red + 0.587 * green + 0.114 * blue, 0));
       } else {
-        values[3 * i] = scale(red);
-        values[3 * i + 1] = scale(green);
-        values[3 * i + 2] = scale(blue);
+        const channels = order === "BGR" ? [blue, green, red] : [red, green, blue];
+        for (const channel of [0, 1, 2]) values[3 * i + channel] = round(scale(channels[channel], channel));
       }
     }
     return values;
