@@ -115,8 +115,9 @@ def test_a_shard_that_kills_its_workers_is_named_and_the_others_are_done(
 @contextmanager
 def driver(words: list[str]) -> Iterator[subprocess.Popen[str]]:
     """A process that runs a job; it is ended at last."""
+    quiet = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
     process = subprocess.Popen(
-        [sys.executable, *words], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, *words], cwd=ROOT, env=quiet, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     try:
         yield process

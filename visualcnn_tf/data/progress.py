@@ -27,10 +27,10 @@ class _TqdmBar:
 
     def __init__(self, rows: int, done: int) -> None:
         from tqdm.auto import tqdm
-        from tqdm.std import tqdm as in_text
 
-        # In a notebook it is no text, and needs no terminal.
-        self._bar = tqdm(total=rows, initial=done, unit=" images", disable=None if tqdm is in_text else False)
+        # As text it needs a terminal; in a notebook it does not.
+        disable = False if "ipykernel" in sys.modules else None
+        self._bar = tqdm(total=rows, initial=done, unit=" images", disable=disable)
 
     def show(self, rows: int, errors: int) -> None:
         self._bar.set_postfix(errors=errors, refresh=False)
