@@ -151,13 +151,22 @@ def test_a_worker_is_killed_then_the_driver(photos: Photos, tmp_path: Path, engi
     assert f"200 images in {out}" in log.read_text()
 
 
+def executor_of(pid: int) -> int:
+    """The executor of Spark that a worker belongs to: a process of Java."""
+    while "CoarseGrainedExecutorBackend" not in Path(f"/proc/{pid}/cmdline").read_text():
+        pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    return pid
+
+
 @pytest.mark.engines
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_worker_is_killed_and_nobody_notices(photos: Photos, tmp_path: Path, engine: str) -> None:
+    """Of Spark it is a whole executor."""
     pytest.importorskip(MODULES[engine])
     out, log = tmp_path / "out", tmp_path / "log"
     with driver(photos, out, **ENGINES[engine]) as process:
-        os.kill(wait_for(lambda: workers_of(out), process, log)[0], signal.SIGKILL)
+        worker = wait_for(lambda: workers_of(out), process, log)[0]
+        os.kill(executor_of(worker) if engine == "spark" else worker, signal.SIGKILL)
         assert process.wait(240) == 0, log.read_text()[-4000:]
     check(photos, out)
 

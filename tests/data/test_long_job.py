@@ -60,8 +60,6 @@ def test_memory_is_flat(photos: Photos, tmp_path: Path) -> None:
     middle = [size for when, size in samples if 0.3 < (when - start) / (end - start) < 0.6]
     last = [size for when, size in samples if (when - start) / (end - start) > 0.7]
     print(f"worker: {max(middle)}, then {max(last)} MB; driver: {before}, then {resident(os.getpid())} MB; {report}")
-        f"worker: {max(middle)} MB, then {max(last)} MB; driver: {before} MB, then {resident(os.getpid())} MB; {report}"
-    )
     assert max(last) < max(middle) + 100
     assert max(last) < 2048
     assert resident(os.getpid()) < before + 200
