@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -173,8 +174,9 @@ def test_a_worker_is_killed_and_nobody_notices(photos: Photos, tmp_path: Path, e
 
 def ray_start(*words: str) -> None:
     ray = Path(sys.executable).with_name("ray")
-    command = [str(ray), "start", "--num-cpus=1", "--object-store-memory=200000000", *words]
-    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    command = [str(ray), "start", "--num-cpus=1", "--object-store-memory=200000000", "--node-ip-address=127.0.0.1"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([*command, *words], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -187,13 +189,15 @@ def raylets() -> list[int]:
 
 
 @pytest.mark.engines
-def test_ray_loses_one_of_two_nodes(photos: Photos, tmp_path: Path) -> None:
+def test_ray_loses_one_of_two_nodes(photos: Photos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("ray")
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")  # what all processes of this cluster know, and nobody else
+    monkeypatch.setenv("RAY_AUTH_TOKEN", uuid.uuid4().hex)
     out, log = tmp_path / "out", tmp_path / "log"
-    ray_start("--head", "--node-ip-address=127.0.0.1", "--port=6399", "--include-dashboard=false")
+    ray_start("--head", "--port=6399", "--include-dashboard=false")
     first = raylets()
     try:
-        ray_start("--node-ip-address=127.0.0.1", "--address=127.0.0.1:6399")
+        ray_start("--address=127.0.0.1:6399")
         [second] = set(raylets()) - set(first)
         with driver(photos, out, engine="ray", address="127.0.0.1:6399") as process:
             wait_for(lambda: list(out.glob("data/*.parquet")), process, log)

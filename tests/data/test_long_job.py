@@ -6,7 +6,7 @@ import os
 import tempfile
 import threading
 import time
-from multiprocessing import active_children
+from multiprocessing import active_children, resource_tracker
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +38,7 @@ def test_memory_is_flat(photos: Photos, tmp_path: Path) -> None:
     contents += [photos.contents[0][:100], b"", encoded(np.zeros((4000, 4000, 3), np.uint8), "PNG")]
     for number in range(COUNT):
         (source / f"{number:05d}.img.png").write_bytes(contents[number % len(contents)])
+    resource_tracker.ensure_running()  # a process of multiprocessing, which stays
     handles, leftovers = set(os.listdir("/proc/self/fd")), set(os.listdir(tempfile.gettempdir()))
     samples: list[tuple[float, int]] = []
     ended = threading.Event()
