@@ -288,7 +288,8 @@ def test_options_are_checked_before_any_work(
 
 
 def test_floats_are_no_pictures(photos: Photos, few: Path, tmp_path: Path) -> None:
-    floats = vc.attach(small_cnn(), "first", pixels="0..255")
+    explained = vc.attach(small_cnn(), "first", pixels="0..255")
+    floats = vc.export_saved_model(explained, tmp_path / "floats", on_error="blank", verify=False)
     for options in ({"sink": "png"}, {"encoding": "png"}):
         with pytest.raises(vc.InvalidArgumentError, match="attach with `heatmap_dtype='uint8'`"):
             explain(photos, tmp_path / "out", model=floats, source=few, **options)
