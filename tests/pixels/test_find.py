@@ -264,17 +264,17 @@ def test_other_scales_of_a_task() -> None:
 def test_a_classifier_of_keras_hub() -> None:
     hub = pytest.importorskip("keras_hub")
     backbone = hub.models.ResNetBackbone(
-        input_conv_filters=[8],
-        input_conv_kernel_sizes=[3],
-        stackwise_num_filters=[8],
-        stackwise_num_blocks=[1],
-        stackwise_num_strides=[1],
+        input_conv_filters=[64],
+        input_conv_kernel_sizes=[7],
+        stackwise_num_filters=[64, 64],
+        stackwise_num_blocks=[1, 1],
+        stackwise_num_strides=[1, 2],
         block_type="basic_block",
         image_shape=(32, 32, 3),
     )
     converter = hub.layers.ResNetImageConverter(image_size=(32, 32), scale=1 / 127.5, offset=-1.0)
-    preprocessor = hub.models.ResNetImageClassifierPreprocessor(converter)
-    task = hub.models.ImageClassifier(backbone, num_classes=3, preprocessor=preprocessor)
+    preprocessor = hub.models.ResNetImageClassifierPreprocessor(image_converter=converter)
+    task = hub.models.ResNetImageClassifier(backbone=backbone, num_classes=3, preprocessor=preprocessor)
     assert vc.attach(task).pixels == vc.Pixels("-1..1", "crop")
     with pytest.raises(InvalidArgumentError, match="preprocesses its images itself by 'preprocessor'"):
         vc.attach(task, pixels="0..255")
