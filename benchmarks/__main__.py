@@ -28,6 +28,7 @@ BENCHMARKS = {
     "growth": 900,
     "tflite": 900,
     "startup": 900,
+    "photos": 1200,
     "gpu": 600,
     "targets": 120,
 }

@@ -23,6 +23,11 @@ print("peak", (kilobytes("VmHWM") - before) * 1024)
 
 def peak(prepare: str, work: str, timeout: float = 300) -> int:
     """Return by how many bytes the peak of resident memory rises while Python runs ``work``, after ``prepare``."""
+    return peak_and_output(prepare, work, timeout)[0]
+
+
+def peak_and_output(prepare: str, work: str, timeout: float = 300) -> tuple[int, str]:
+    """Return the same as :func:`peak`, and what was printed."""
     done = subprocess.run(
         [sys.executable, "-c", _CHILD, prepare, work],
         cwd=ROOT,
@@ -33,4 +38,5 @@ def peak(prepare: str, work: str, timeout: float = 300) -> int:
     )
     if done.returncode:
         raise RuntimeError(f"The child process ended with {done.returncode}:\n{done.stderr[-2000:]}")
-    return int(done.stdout.rsplit("peak ", 1)[1])
+    printed, peak = done.stdout.rsplit("peak ", 1)
+    return int(peak), printed

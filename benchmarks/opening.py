@@ -15,7 +15,8 @@ import tensorflow as tf
 
 import visualcnn_tf as vc
 from benchmarks.composites import SIZE, Composites, held_out, train
-from visualcnn_tf.viz.gallery import BACKGROUNDS, require_matplotlib
+from visualcnn_tf.viz.gallery import require_matplotlib
+from visualcnn_tf.viz.look import BACKGROUNDS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

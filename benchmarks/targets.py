@@ -16,7 +16,7 @@ from benchmarks import checks
 from benchmarks.report import Report, Table, command, parser
 from benchmarks.timing import Spread
 
-BENCHMARKS = ("overhead", "fusions", "classes", "peers", "batch", "tflite", "startup")
+BENCHMARKS = ("overhead", "fusions", "classes", "peers", "batch", "tflite", "startup", "photos")
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def _peer_targets() -> Iterator[Target]:
 
 
 def _other_targets() -> Iterator[Target]:
-    """Yield the targets of `benchmarks.batch`, `benchmarks.tflite` and `benchmarks.startup`."""
+    """Yield the targets of `benchmarks.batch`, `benchmarks.tflite`, `benchmarks.startup` and `benchmarks.photos`."""
     for name in ("MobileNetV2", "EfficientNetB0"):
         for count, threads in {1: "1 thread", 2: "2 threads"}.items():
             for file, limit in {"stages": 1.12, "gradcam": 1.05}.items():
@@ -91,6 +91,8 @@ def _other_targets() -> Iterator[Target]:
     yield Target("import of `visualcnn_tf` after TensorFlow and Keras", "import, ms", 50, unit="ms")
     work = "`attach` and first `predict`, less the bare one, ResNet50 `stages`"
     yield Target(work, "first predict, s more", 2, unit="s")
+    yield Target("`visualcnn show`, 200 photos, MobileNetV2, `stages`", "photos, s", 15, unit="s")
+    yield Target("the same, memory after the imports", "photos, MB", 1000, unit="MB")
 
 
 TARGETS = (*_activation_targets(), *_class_targets(), *_peer_targets(), *_other_targets())

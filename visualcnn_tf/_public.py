@@ -27,5 +27,8 @@ from visualcnn_tf.render.layers import Overlay as Overlay
 from visualcnn_tf.render.overlay import colorize as colorize
 from visualcnn_tf.render.overlay import overlay as overlay
 from visualcnn_tf.training.callback import HeatmapCallback as HeatmapCallback
+from visualcnn_tf.viz.explained_photo import ExplainedPhoto as ExplainedPhoto
 from visualcnn_tf.viz.figures import plot_heatmaps as plot_heatmaps
 from visualcnn_tf.viz.figures import plot_pages as plot_pages
+from visualcnn_tf.viz.photo_pages import PhotoPages as PhotoPages
+from visualcnn_tf.viz.photos import explain_photos as explain_photos

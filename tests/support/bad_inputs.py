@@ -73,18 +73,19 @@ def request(what: str, said: str, image: Callable[[], Any]) -> Row:
     )
 
 
-A, C, F, V, P, O, S, T, B = (  # noqa: E741 - one letter a column
+A, C, F, V, P, E, O, S, T, B = (  # noqa: E741 - one letter a column
     "attach",
     "Calls and predict",
     "FeatureMapFusion",
     "Visualizer",
     "plot_heatmaps",
+    "explain_photos",
     "overlay",
     "export_saved_model",
     "export_tflite",
     "explain_dataset",
 )
-_VALUE, _TYPE, _SHAPE = "InvalidArgumentError", "InvalidTypeError", "InputShapeError"
+_VALUE, _TYPE, _SHAPE, _IMAGE = "InvalidArgumentError", "InvalidTypeError", "InputShapeError", "ImageReadError"
 
 ROWS: list[Row] = [
     # attach
@@ -228,6 +229,52 @@ ROWS: list[Row] = [
         "plot_heatmaps(images, outputs, titles=['$', '$x^^$', 'c']).savefig(folder / 'dollars.png') is None",
         WORKS,
         "dollar signs are dollar signs, not mathematics",
+    ),
+    # photos
+    code(E, "explain_photos(model, folder / 'good.png')", _VALUE, "`pixels` must be given, because the model's layers"),
+    code(
+        E, "explain_photos(model, 'absent.png', pixels='0..1')", _IMAGE, "There is no image file or folder `absent.png`"
+    ),
+    code(E, "explain_photos(model, folder / 'nothing', pixels='0..1')", _IMAGE, "There is no image file in"),
+    code(E, "list(explain_photos(model, folder / 'text.png', pixels='0..1'))", _IMAGE, "can't be read as an image"),
+    code(E, "explain_photos(model, images, pixels='0..1')", _TYPE, "`photos` must be a path: a string or"),
+    code(
+        E,
+        "explain_photos(model, [], pixels='0..1')",
+        _VALUE,
+        "`photos` must be a file, a folder, or a list of at least",
+    ),
+    code(
+        E,
+        "explain_photos(explained, folder / 'good.png', layers='last')",
+        _VALUE,
+        "`layers` must be None for a model that",
+    ),
+    code(E, "explain_photos(asked, folder / 'good.png')", _VALUE, "one that needs no class index with the images"),
+    code(E, "explain_photos(model, folder / 'good.png', pixels='0..2')", _VALUE, "`pixels` must be one of"),
+    code(
+        E,
+        "explain_photos(model, folder / 'good.png', pixels='0..1', labels=['cat'])",
+        _VALUE,
+        "Pass `class_names`, too",
+    ),
+    code(
+        E,
+        "explain_photos(model, folder / 'good.png', pixels='0..1', class_names=['cat'])",
+        _VALUE,
+        "`class_names` must be one for each class (3)",
+    ),
+    code(
+        E,
+        "explain_photos(model, folder / 'good.png', pixels='0..1', alpha=2)",
+        _VALUE,
+        "`alpha` must be a number from 0",
+    ),
+    code(
+        E,
+        "explain_photos(model, folder / 'good.png', pixels='0..1').save(folder / 'good.png')",
+        _VALUE,
+        "It would replace",
     ),
     # overlay
     code(O, "overlay(images[0], images[0, ..., 0])", _VALUE, "Add the missing axes, e.g. image[None]"),

@@ -223,6 +223,31 @@ def check_plot_heatmaps() -> None:
             assert any(one.shape == heatmap.shape and np.allclose(one, heatmap, atol=1e-6) for one in shown)
 
 
+def check_explain_photos() -> None:
+    image = keras.Input((8, 8, 1))
+    maps = keras.layers.MaxPooling2D(name="pool")(keras.layers.Conv2D(2, 3, padding="same", name="conv")(image))
+    model = keras.Model(image, keras.layers.Dense(3)(keras.layers.GlobalAveragePooling2D()(maps)))
+    batch = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 1)).astype(np.uint8)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for i, image in enumerate(batch):
+            tf.io.write_file(str(folder / f"{i}.png"), tf.io.encode_png(image))
+        pages = vc.explain_photos(model, folder, layers="conv", method="mean", pixels="0..255")
+        assert isinstance(pages, vc.PhotoPages)
+        assert isinstance(next(pages.photos()), vc.ExplainedPhoto)
+        [page] = pages
+        assert [text.get_text().split("\n")[0] for text in page.texts] == ["0.png", "conv", "pool", "1.png"]
+        outputs = vc.attach(model, method="mean")(batch.astype(np.float32))
+        for i, photo in enumerate(pages.photos()):
+            assert photo.path == folder / f"{i}.png"
+            for name in ("conv", "pool"):
+                heatmap = outputs[f"heatmap_{name}"][i : i + 1]
+                np.testing.assert_allclose(photo.heatmap(f"heatmap_{name}"), heatmap[0], atol=1e-5)
+                pictures = vc.overlay(batch[i : i + 1], heatmap, 0.5, weighted=True)
+                drawn = photo.overlay(f"heatmap_{name}", 0.5)
+                assert abs(drawn.astype(int) - pictures[0].numpy().astype(int)).max() <= 1
+
+
 def check_colormaps() -> None:
     assert list(vc.COLORMAPS) == ["turbo", "viridis", "inferno", "cividis", "gray", "jet", "heat"]
     for name in vc.COLORMAPS:
@@ -323,6 +348,7 @@ PUBLIC: dict[str, Callable[[], None]] = {
     "Colorize": check_colormaps,
     "ExpensiveMethodWarning": lambda: check_warning(vc.ExpensiveMethodWarning),
     "ExplainedModel": check_explained_model,
+    "ExplainedPhoto": check_explain_photos,
     "ExportVerificationError": checks_error("ExportVerificationError"),
     "FeatureMapFusion": check_feature_map_fusion,
     "HeatmapCallback": check_heatmap_callback,
@@ -342,6 +368,7 @@ PUBLIC: dict[str, Callable[[], None]] = {
     "NotSerializableWarning": lambda: check_warning(vc.NotSerializableWarning),
     "Overlay": check_overlay,
     "PathNotWritableError": checks_error("PathNotWritableError"),
+    "PhotoPages": check_explain_photos,
     "Pixels": check_pixels,
     "PositionsUnknownWarning": lambda: check_warning(vc.PositionsUnknownWarning),
     "ProbabilityWarning": lambda: check_warning(vc.ProbabilityWarning),
@@ -357,6 +384,7 @@ PUBLIC: dict[str, Callable[[], None]] = {
     "colorize": check_colormaps,
     "errors": check_errors,
     "explain_dataset": check_batch,
+    "explain_photos": check_explain_photos,
     "export_saved_model": check_export_saved_model,
     "export_tflite": check_export_tflite,
     "methods": lambda: check_module(vc.methods, PUBLIC_METHODS),

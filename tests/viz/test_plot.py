@@ -13,8 +13,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from visualcnn_tf.errors import InvalidArgumentError, MissingExtraError
 from visualcnn_tf.methods import registry as methods
 from visualcnn_tf.pipeline.tap import Tap
+from visualcnn_tf.render.colormaps import color_table
 from visualcnn_tf.viz import gallery
 from visualcnn_tf.viz.figures import plot_heatmaps, plot_pages
+from visualcnn_tf.viz.grid import Row
+from visualcnn_tf.viz.look import Look
 from visualcnn_tf.viz.short_paths import short_paths
 
 RNG = np.random.default_rng(0)
@@ -460,7 +463,8 @@ def test_what_fits_is_one_page_like_the_figure():
 @pytest.fixture
 def small_pages(monkeypatch):
     """Pages of three lines of heatmaps."""
-    monkeypatch.setattr("visualcnn_tf.viz.gallery._PAGE", 6.0)
+    monkeypatch.setattr("visualcnn_tf.viz.grid._PAGE_HEIGHT", 6.0)
+    monkeypatch.setattr("visualcnn_tf.viz.grid._PAGE_WIDTH", 3.0)
 
 
 def test_many_images_are_shared_out_to_pages(small_pages):
@@ -490,9 +494,21 @@ def test_many_heatmaps_of_one_image_go_on_on_the_next_page(small_pages):
         np.testing.assert_array_equal(pixels(figure.axes[0]), images[i // 2])
 
 
-def test_a_page_has_room_for_four_images_with_sixty_heatmaps():
-    row = gallery.Row(np.zeros((4, 4, 3)), [np.zeros((4, 4))] * 60, ["block_expand_relu\n4×4"] * 60, "class 3\n90%")
-    assert [len(page) for page in gallery.pages([row] * 9, 12)] == [4, 4, 1]
+@pytest.mark.parametrize(("count", "images", "pages"), [(1, 60, [28, 28, 4]), (5, 20, [7, 7, 6]), (60, 3, [1, 1, 1])])
+def test_pages_have_a_sensible_shape(count, images, pages):
+    row = Row(np.zeros((4, 4, 3)), [np.zeros((4, 4))] * count, ["block_expand_relu\n4×4"] * count, text="class 3\n90%")
+    split = gallery.pages([row] * images, Look())
+    assert [len(page) for page in split] == pages
+    width, height = gallery.draw(split[0], Look()).get_size_inches()
+    assert height < 13
+    assert 0.6 < width / height < 2.5
+
+
+def test_many_images_in_one_figure_stand_beside_each_other():
+    figure = plot_heatmaps(np.zeros((24, 4, 4)), outputs_of(24, (4, 4), ["a"], predictions=np.ones((24, 3))))
+    width, height = figure.get_size_inches()
+    assert 0.5 < width / height < 2
+    check_layout(figure)
 
 
 def test_pages_check_their_arguments():
@@ -502,6 +518,45 @@ def test_pages_check_their_arguments():
         plot_pages(IMAGES, outputs_of(), max_columns=0)
     with pytest.raises(InvalidArgumentError, match=r"`labels` must be one for each image \(2\)"):
         plot_pages(IMAGES, outputs_of(), labels=[1])
+
+
+# overlays ------------------------------------------------------------------------------------------------
+
+
+def test_heatmaps_are_laid_over_their_images():
+    images = RNG.random((2, 6, 8, 3))
+    outputs = outputs_of(names=("a",))
+    for draw in (plot_heatmaps, lambda *args, **options: plot_pages(*args, **options)[0]):
+        axes = panels(draw(images, outputs, alpha=0.7, colormap="viridis"))
+        for i in range(2):
+            np.testing.assert_array_equal(pixels(axes[2 * i]), images[i])
+            h = outputs["heatmap_a"][i][..., None]
+            color = color_table("viridis")[np.round(255 * h[..., 0]).astype(int)]
+            expected = 255 * images[i] + 0.7 * h * (color - 255 * images[i])
+            assert abs(pixels(axes[2 * i + 1]) - expected).max() <= 0.51
+
+
+def test_a_heatmap_of_its_own_size_is_enlarged_over_its_image():
+    axes = panels(
+        plot_heatmaps(
+            np.zeros((1, 8, 8)), {"heatmap_a": np.array([[[0.0, 1.0], [0.0, 1.0]]])}, alpha=1, colormap="gray"
+        )
+    )
+    drawn = pixels(axes[1])[0, :, 0]
+    across = np.clip((np.arange(8) + 0.5) / 4 - 0.5, 0, 1)  # bilinear, half-pixel centers
+    np.testing.assert_allclose(drawn, 255 * across * across, atol=1)
+
+
+def test_the_color_bar_has_the_color_map():
+    figure = plot_heatmaps(np.zeros((1, 4, 4)), {"heatmap_a": np.zeros((1, 4, 4))}, colormap="heat")
+    assert panels(figure)[1].images[0].get_cmap().name == "heat"
+    np.testing.assert_allclose(panels(figure)[1].images[0].get_cmap()(1.0)[:3], color_table("heat")[-1] / 255)
+
+
+def test_images_that_are_predicted_wrongly_have_a_frame():
+    axes = panels(plot_heatmaps(np.zeros((2, 6, 8)), outputs_of(names=("a",)), labels=[1, 0]))
+    widths = [axes[i].spines["top"].get_linewidth() for i in (0, 2)]
+    assert widths[1] > 2 * widths[0]
 
 
 IMAGES = np.zeros((2, 6, 8))
@@ -553,11 +608,13 @@ IMAGES = np.zeros((2, 6, 8))
             {"class_names": list("xyz"), "labels": [1, 3]},
             r"`labels` must be class indices from 0 to 2",
         ),
+        (IMAGES, outputs_of(), {"alpha": 1.5}, "`alpha` must be a number from 0"),
+        (IMAGES, outputs_of(), {"colormap": "turob"}, "`colormap` must be one of .* Did you mean 'turbo'"),
         (IMAGES, outputs_of(), {"max_columns": 0}, r"`max_columns` must be .* Received: 0"),
         (IMAGES, outputs_of(), {"background": "drak"}, "`background` must be one of .* Did you mean 'dark'"),
         (
-            np.zeros((400, 2, 2)),
-            outputs_of(400, predictions=np.ones((400, 2))),
+            np.zeros((1200, 2, 2)),
+            outputs_of(1200, predictions=np.ones((1200, 2))),
             {},
             "`images` must be few enough.*`plot_pages`",
         ),

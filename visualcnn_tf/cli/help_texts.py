@@ -42,13 +42,14 @@ layer of each resolution), "last" (the last feature map before the head).""",
     "show": Help(
         "draw heatmaps of images",
         """\
-Draw images with the heatmaps of a model's layers beside them, and with the class that the model predicts. A folder
-stands for all images in it and in its folders.""",
+Draw photos with the heatmaps of a model's layers laid over them, and with the class that the model predicts. A folder
+stands for all images in it and in its folders. Where its subfolders are called after classes, wrong predictions are
+marked.""",
         """\
   visualcnn show model.keras cat.jpg dog.png
   visualcnn show model.keras cat.jpg --layers last --method gradcam --class top3
   visualcnn show model.keras photos --layers last --method gradcam --class dog --labels names.txt
-  visualcnn show model.keras cat.jpg --layers stages --method eigen -o cat_eigen.png
+  visualcnn show model.keras cat.jpg --method eigen --alpha 0.8 -o cat_eigen.png
   visualcnn show model.keras cat.jpg --layers "block_*_project" out_relu --combine
   visualcnn show mobilenet.keras cat.jpg --layers stages --pixels mobilenet_v2 --labels imagenet.txt""",
     ),

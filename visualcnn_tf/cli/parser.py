@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from visualcnn_tf._utils.checks import did_you_mean, quoted
-from visualcnn_tf.cli.argument_types import number_from
+from visualcnn_tf.cli.argument_types import listed, number_from, number_or_text, one_of, opacity, path
 from visualcnn_tf.cli.batch_arguments import add_job, add_source
 from visualcnn_tf.cli.help_texts import HELP
 from visualcnn_tf.cli.version import installed_version
@@ -74,12 +73,12 @@ def _add_verbose(parser: argparse.ArgumentParser, default: object) -> None:
 
 
 def _add_demo(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--out", type=_path, default=Path("visualcnn_demo"), metavar="DIR", help="default: %(default)s")
+    parser.add_argument("--out", type=path, default=Path("visualcnn_demo"), metavar="DIR", help="default: %(default)s")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the training; default: %(default)s")
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", type=_path, metavar="MODEL", help="a .keras or .h5 file")
+    parser.add_argument("model", type=path, metavar="MODEL", help="a .keras or .h5 file")
     parser.add_argument(
         "--trust-model", action="store_true", help="run the code that MODEL holds (Lambda layers), unsafe if not yours"
     )
@@ -88,28 +87,51 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
 def _add_show(parser: argparse.ArgumentParser) -> None:
     _add_model(parser)
     parser.add_argument(
-        "images", type=_path, nargs="+", metavar="IMAGE", help="JPEG, PNG, BMP or GIF files, or folders of them"
+        "images", type=path, nargs="+", metavar="IMAGE", help="JPEG, PNG, BMP or GIF files, or folders of them"
     )
-    _add_heatmaps(parser, classes=f"{_CLASS}, or top3 and the like")
+    _add_heatmaps(parser, classes=f"{_CLASS}, or top3 and the like", layers="stages")
     parser.add_argument("--combine", action="store_true", help="add the mean of all heatmaps")
     _add_pixels(parser)
-    parser.add_argument("--background", choices=BACKGROUNDS, default="light", help="default: %(default)s")
+    _add_look(parser)
     parser.add_argument(
         "-o",
         "--out",
-        type=_path,
+        type=path,
         default=Path("heatmaps.png"),
         metavar="FILE",
         help="default: %(default)s; what does not fit on one page becomes heatmaps_1.png and so on",
     )
 
 
+def _add_look(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--alpha",
+        type=opacity,
+        default=0.6,
+        metavar="A",
+        help="opacity of the heatmaps where they are highest, from 0 to 1, or none to draw them by themselves; "
+        "default: %(default)s",
+    )
+    _add_colormap(parser)
+    parser.add_argument("--background", choices=BACKGROUNDS, default="light", help="default: %(default)s")
+
+
+def _add_colormap(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--colormap",
+        type=one_of(COLORMAPS),
+        default=DEFAULT_COLORMAP,
+        metavar="C",
+        help=f"{listed(COLORMAPS)}; default: %(default)s",
+    )
+
+
 def _add_video(parser: argparse.ArgumentParser) -> None:
     _add_model(parser)
-    parser.add_argument("frames", type=_path, metavar="FRAMES", help="a folder of pictures, or an animated GIF")
-    parser.add_argument("-o", "--out", type=_path, required=True, metavar="OUT", help="film.gif, or a folder for PNGs")
+    parser.add_argument("frames", type=path, metavar="FRAMES", help="a folder of pictures, or an animated GIF")
+    parser.add_argument("-o", "--out", type=path, required=True, metavar="OUT", help="film.gif, or a folder for PNGs")
     parser.add_argument(
-        "--layer", type=_number_or_text, default="last", metavar="L", help="one layer, or 'last'; default: %(default)s"
+        "--layer", type=number_or_text, default="last", metavar="L", help="one layer, or 'last'; default: %(default)s"
     )
     _add_method(parser, default="gradcam")
     parser.add_argument(
@@ -118,13 +140,7 @@ def _add_video(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--calibrate", type=int, default=30, metavar="N", help="frames that set the scale; default: %(default)s"
     )
-    parser.add_argument(
-        "--colormap",
-        type=_one_of(COLORMAPS),
-        default=DEFAULT_COLORMAP,
-        metavar="C",
-        help=f"{_listed(COLORMAPS)}; default: %(default)s",
-    )
+    _add_colormap(parser)
     parser.add_argument("--alpha", type=float, default=0.5, metavar="A", help="opacity; default: %(default)s")
     parser.add_argument("--weighted", action="store_true", help="make low values transparent")
     parser.add_argument("--fps", type=float, metavar="N", help="frames a second; default: those of FRAMES, or 10")
@@ -137,21 +153,21 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     _add_heatmaps(parser, classes=f"{_CLASS}, top3 and the like, or input for one that each request may choose")
     parser.add_argument(
         "--heatmap-dtype",
-        type=_one_of(DTYPES),
+        type=one_of(DTYPES),
         default="float32",
         metavar="T",
-        help=f"{_listed(DTYPES)}; of the heatmaps",
+        help=f"{listed(DTYPES)}; of the heatmaps",
     )
     parser.add_argument(
-        "--saved-model", type=_path, metavar="DIR", help="write a SavedModel to the next free number in this folder"
+        "--saved-model", type=path, metavar="DIR", help="write a SavedModel to the next free number in this folder"
     )
-    parser.add_argument("--tflite", type=_path, metavar="FILE", help="write a TensorFlow Lite file")
+    parser.add_argument("--tflite", type=path, metavar="FILE", help="write a TensorFlow Lite file")
     parser.add_argument(
-        "--quantize", type=_one_of(QUANTIZE), metavar="Q", help=f"of the TensorFlow Lite file: {_listed(QUANTIZE)}"
+        "--quantize", type=one_of(QUANTIZE), metavar="Q", help=f"of the TensorFlow Lite file: {listed(QUANTIZE)}"
     )
     parser.add_argument(
         "--calibrate",
-        type=_path,
+        type=path,
         metavar="DIR",
         help="images, also in folders, to compare with; int8 needs 100",
     )
@@ -163,7 +179,7 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
 def _add_batch(parser: argparse.ArgumentParser) -> None:
     add_source(parser)
     add_job(parser)
-    _add_heatmaps(parser, classes=f"{_CLASS}, top3 and the like")
+    _add_heatmaps(parser, classes=f"{_CLASS}, top3 and the like", layers="stages")
     _add_pixels(parser)
 
 
@@ -187,40 +203,40 @@ def _add_pixels(parser: argparse.ArgumentParser) -> None:
     _add_values(parser, default="found in the model or, where it does not tell, assumed, and printed")
     parser.add_argument(
         "--fit",
-        type=_one_of(FITS),
+        type=one_of(FITS),
         metavar="F",
-        help=f"how images of another shape are fitted to the model's input: {_listed(FITS)}; default: squeeze",
+        help=f"how images of another shape are fitted to the model's input: {listed(FITS)}; default: squeeze",
     )
 
 
 def _add_values(parser: argparse.ArgumentParser, default: str) -> None:
     parser.add_argument(
         "--pixels",
-        type=_one_of((*VALUES, *MODULES)),
+        type=one_of((*VALUES, *MODULES)),
         metavar="P",
         help=f"what the model takes where an image has pixels of 0 to 255: {', '.join(VALUES)}, or the name of a "
         f"module of keras.applications, e.g. mobilenet_v2; default: {default}",
     )
 
 
-def _add_heatmaps(parser: argparse.ArgumentParser, classes: str) -> None:
+def _add_heatmaps(parser: argparse.ArgumentParser, classes: str, layers: str = "conv") -> None:
     parser.add_argument(
         "--layers",
-        type=_number_or_text,
+        type=number_or_text,
         nargs="+",
         metavar="L",
-        help="a preset (conv, stages, last), or names, paths, patterns and indices; default: conv",
+        help=f"a preset (conv, stages, last), or names, paths, patterns and indices; default: {layers}",
     )
     _add_method(parser, default="deviation")
     parser.add_argument(
         "--class",
         dest="target",
-        type=_number_or_text,
+        type=number_or_text,
         default="predicted",
         metavar="K",
         help=f"what methods such as gradcam explain: {classes}; default: %(default)s",
     )
-    parser.add_argument("--labels", type=_path, metavar="FILE", help="a text file of class names, one a line")
+    parser.add_argument("--labels", type=path, metavar="FILE", help="a text file of class names, one a line")
     parser.add_argument("--output", metavar="NAME", help="which output they explain, and presets choose layers for")
     parser.add_argument(
         "--max-channels", type=int, metavar="N", help="scorecam and ablationcam: only the N channels that vary most"
@@ -236,21 +252,21 @@ def _add_heatmaps(parser: argparse.ArgumentParser, classes: str) -> None:
 def _add_method(parser: argparse.ArgumentParser, default: str) -> None:
     parser.add_argument(
         "--method",
-        type=_one_of(METHODS),
+        type=one_of(METHODS),
         default=default,
         metavar="M",
-        help=f"how channels become one heatmap: {_listed(METHODS)}; default: %(default)s",
+        help=f"how channels become one heatmap: {listed(METHODS)}; default: %(default)s",
     )
 
 
 def _add_web(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", type=_path, metavar="MODEL", help="a .tflite file with heatmaps")
+    parser.add_argument("model", type=path, metavar="MODEL", help="a .tflite file with heatmaps")
     parser.add_argument("--port", type=int, default=8000, metavar="N", help="0 for any; default: %(default)s")
     _add_values(parser, default="as the file says")
     parser.add_argument("--no-browser", action="store_true", help="don't open the page")
     parser.add_argument(
         "--modules",
-        type=_path,
+        type=path,
         default=Path("node_modules"),
         metavar="DIR",
         help="the folder that holds LiteRT.js; default: %(default)s",
@@ -261,34 +277,3 @@ def _joined(words: Sequence[str]) -> list[str]:
     """Return the words with ``--pixels -1..1`` as one, because argparse takes ``-1..1`` for an option."""
     text = "\0".join(words).replace("--pixels\0-1..1", "--pixels=-1..1")
     return text.split("\0") if words else []
-
-
-def _one_of(names: Sequence[str]) -> Callable[[str], str]:
-    """Return a type of arguments; what is not one of these names is answered with those that look like it."""
-
-    def choice(text: str) -> str:
-        if text not in names:
-            raise argparse.ArgumentTypeError(
-                f"must be one of {quoted(names)}. Received: {text!r}.{did_you_mean(text, names)}"
-            )
-        return text
-
-    return choice
-
-
-def _listed(names: Sequence[str]) -> str:
-    return f"{', '.join(names[:-1])} or {names[-1]}"
-
-
-def _path(text: str) -> Path:
-    if not text:  # a shell variable that is not set: it would mean the current folder
-        raise argparse.ArgumentTypeError("must not be empty")
-    return Path(text)
-
-
-def _number_or_text(text: str) -> str | int:
-    """Return a layer or a class; what looks like a number is an index."""
-    try:
-        return int(text)
-    except ValueError:
-        return text

@@ -24,5 +24,5 @@ def captions(tap: Tap, outputs: Mapping[str, ArrayLike], count: int, names: Sequ
     """
     scores = class_scores(outputs.get(PREDICTIONS), names)
     explained = Titles([tap], outputs.get(EXPLAINED_CLASS), scores, names).explained(tap) or [()] * count
-    predicted = [prediction.text(names).replace("\n", " ") for prediction in predictions_of(scores, None, count, names)]
+    predicted = [prediction.text(names, " ") for prediction in predictions_of(scores, None, count)]
     return ["\n".join([text, " ".join(lines)]).strip() for text, lines in zip(predicted, explained, strict=True)]

@@ -1,4 +1,4 @@
-"""A gallery of heatmaps: one row for each image, one column for each tapped layer.
+"""A gallery of heatmaps: images, each with its heatmaps beside it.
 
 Needs the extra ``plot``. Figures are made without pyplot, so no global state is touched and no window opens:
 ``plot_heatmaps(images, outputs).savefig("gallery.png")``; a notebook shows the figure that a cell ends with.
@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from numpy.typing import ArrayLike
 
-from visualcnn_tf._utils.checks import bad_value, check_choice, is_count
 from visualcnn_tf.pipeline.tap import Tap
+from visualcnn_tf.render.colormaps import DEFAULT_COLORMAP
 from visualcnn_tf.viz import gallery
+from visualcnn_tf.viz.look import Look
 from visualcnn_tf.viz.rows import make_rows
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ def plot_heatmaps(
     class_names: Sequence[str] | None = None,
     max_columns: int = 12,
     background: str = "light",
+    alpha: float | None = None,
+    colormap: str = DEFAULT_COLORMAP,
 ) -> Figure:
     """Draw each image with its heatmaps beside it, on one color scale from 0 to 1.
 
@@ -48,19 +51,22 @@ def plot_heatmaps(
         taps: ``explained.taps``: with it, titles show each layer's own size, and the class that a heatmap explains;
             without it, the heatmap's size.
         labels: The true class of each image: class indices, one-hot rows or, with ``class_names``, names. It is shown
-            beside a wrong prediction, which is printed in red.
+            beside a wrong prediction, which is printed in red, and whose image has a red frame.
         class_names: The names of the classes, in the order of their indices.
         max_columns: More heatmaps than this wrap into lines of about the same length.
         background: ``"light"`` or ``"dark"``, of the figure.
+        alpha: None draws heatmaps by themselves; a number from 0 to 1 lays them over their images, with this opacity
+            where they are highest. Where they are 0, the image stays as it is.
+        colormap: A name in ``visualcnn_tf.COLORMAPS``.
 
     Raises:
         InvalidArgumentError: An argument does not fit the others; the message says which. Or the figure would be too
             large: use :func:`plot_pages`.
         MissingExtraError: Matplotlib is not installed.
     """
-    _check_look(max_columns, background)
+    look = Look(max_columns, background, alpha, colormap)
     rows = make_rows(images, outputs, keys=keys, titles=titles, taps=taps, labels=labels, class_names=class_names)
-    return gallery.draw(rows, max_columns, background)
+    return gallery.draw(rows, look)
 
 
 def plot_pages(
@@ -74,10 +80,12 @@ def plot_pages(
     class_names: Sequence[str] | None = None,
     max_columns: int = 12,
     background: str = "light",
+    alpha: float | None = None,
+    colormap: str = DEFAULT_COLORMAP,
 ) -> list[Figure]:
     """Draw what :func:`plot_heatmaps` draws, on as many pages as are needed to keep every picture legible.
 
-    A page holds four square images with 60 heatmaps each, or some 25 with up to twelve.
+    A page is up to 12.5 inches high: some 20 square images with one heatmap each, seven with five, or one with 60.
 
     Example:
         >>> for number, page in enumerate(plot_pages(images, outputs), start=1):          # doctest: +SKIP
@@ -93,18 +101,14 @@ def plot_pages(
         class_names: The names of the classes, in the order of their indices.
         max_columns: More heatmaps than this wrap into lines of about the same length.
         background: ``"light"`` or ``"dark"``.
+        alpha: The opacity of heatmaps that are laid over their images; None draws them by themselves.
+        colormap: A name in ``visualcnn_tf.COLORMAPS``.
 
     Raises:
         InvalidArgumentError: An argument does not fit the others; the message says which.
         MissingExtraError: Matplotlib is not installed.
     """
-    _check_look(max_columns, background)
+    look = Look(max_columns, background, alpha, colormap)
     gallery.require_matplotlib()
     rows = make_rows(images, outputs, keys=keys, titles=titles, taps=taps, labels=labels, class_names=class_names)
-    return [gallery.draw(page, max_columns, background) for page in gallery.pages(rows, max_columns)]
-
-
-def _check_look(max_columns: int, background: str) -> None:
-    if not is_count(max_columns):
-        raise bad_value("max_columns", "a whole number of at least 1", max_columns)
-    check_choice("background", background, tuple(gallery.BACKGROUNDS))
+    return [gallery.draw(page, look) for page in gallery.pages(rows, look)]

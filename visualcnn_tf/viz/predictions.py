@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from visualcnn_tf._utils.checks import bad_value
-from visualcnn_tf.viz.labels import class_indices
 
 _WIDTH = 26  # characters beside an image
 
@@ -71,29 +70,26 @@ class Prediction:
         """Whether another class is true than the predicted one."""
         return self.index is not None and self.truth not in (None, self.index)
 
-    def text(self, names: Sequence[str] | None) -> str:
-        """Return a few lines: the class, its score, and the true class where it is another one."""
+    def text(self, names: Sequence[str] | None, beside: str = "\n") -> str:
+        """Return the class, its score after ``beside`` and, in a line below, the true class where it is another one."""
         if self.index is None:
             return "" if self.truth is None else class_name(self.truth, names)
-        text = f"{class_name(self.index, names)}\n{self.score}"
+        text = f"{class_name(self.index, names)}{beside}{self.score}"
         return f"{text}\ntrue: {class_name(self.truth, names)}" if self.is_wrong and self.truth is not None else text
 
 
-def predictions_of(
-    scores: Scores | None, labels: ArrayLike | None, count: int, names: Sequence[str] | None = None
-) -> list[Prediction]:
+def predictions_of(scores: Scores | None, truths: Sequence[int | None] | None, count: int) -> list[Prediction]:
     """Return the prediction for each of ``count`` images.
 
     Args:
         scores: What the model returned, None where that is no score for each class.
-        labels: The true class of each image, see :func:`visualcnn_tf.viz.labels.class_indices`.
+        truths: The true class of each image, None where it is not known.
         count: The number of images.
-        names: The names of the classes.
 
     Raises:
-        InvalidArgumentError: ``labels`` is not a class for each image.
+        InvalidArgumentError: A true class is not one of the model.
     """
-    truths: Sequence[int | None] = [None] * count if labels is None else class_indices(labels, names, count)
+    truths = truths or [None] * count
     if scores is None:
         return [Prediction(truth=truth) for truth in truths]
     classes = scores.values.shape[1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,9 +12,18 @@ from visualcnn_tf._utils.checks import bad_value, did_you_mean, quoted
 from visualcnn_tf.introspect.outputs import PREDICTIONS
 from visualcnn_tf.pipeline.outputs import COMBINED, EXPLAINED_CLASS
 from visualcnn_tf.pipeline.tap import Tap
-from visualcnn_tf.viz.gallery import Floats, Row
-from visualcnn_tf.viz.predictions import check_count, class_scores, predictions_of
+from visualcnn_tf.viz.grid import Floats, Row
+from visualcnn_tf.viz.labels import class_indices
+from visualcnn_tf.viz.predictions import Prediction, check_count, class_scores, predictions_of
 from visualcnn_tf.viz.titles import Titles, key_title, mark_blank
+
+
+class Explanation(NamedTuple):
+    """What is drawn and written for one image: its heatmaps, the title of each, and what the model predicts."""
+
+    heatmaps: list[Floats]
+    titles: list[str]
+    prediction: Prediction
 
 
 def make_rows(
@@ -34,26 +44,64 @@ def make_rows(
     pictures = _pictures(images)
     if not isinstance(outputs, Mapping):
         raise bad_value("outputs", "what the explained model returned, a mapping", outputs)
+    truths = None if labels is None else class_indices(labels, class_names, len(pictures))
+    about = explanations(
+        outputs, len(pictures), keys=keys, titles=titles, taps=taps, truths=truths, class_names=class_names
+    )
+    return [
+        Row(
+            image=picture,
+            heatmaps=each.heatmaps,
+            titles=each.titles,
+            text=each.prediction.text(class_names),
+            is_wrong=each.prediction.is_wrong,
+        )
+        for picture, each in zip(pictures, about, strict=True)
+    ]
+
+
+def explanations(
+    outputs: Mapping[str, ArrayLike],
+    count: int,
+    *,
+    keys: Sequence[str] | None = None,
+    titles: Sequence[str] | None = None,
+    taps: Sequence[Tap] = (),
+    truths: Sequence[int | None] | None = None,
+    class_names: Sequence[str] | None = None,
+    scored: str = PREDICTIONS,
+    brief: bool = False,
+) -> list[Explanation]:
+    """Return what is drawn and written for each of ``count`` images.
+
+    Args:
+        outputs: What the explained model returned.
+        count: The number of images.
+        keys: Which heatmaps; by default all.
+        titles: One for each heatmap; by default its layer and class.
+        taps: What the titles tell of.
+        truths: The true class of each image, None where it is not known.
+        class_names: The names of the classes.
+        scored: The key of the output that holds the scores of the classes.
+        brief: Whether titles are short, see :class:`visualcnn_tf.viz.titles.Titles`.
+
+    Raises:
+        InvalidArgumentError: An argument does not fit the others.
+    """
     keys = _heatmap_keys(outputs) if keys is None else _known_keys(keys, outputs)
-    maps = {key: _heatmaps(outputs[key], key, len(pictures)) for key in keys}
-    scores = class_scores(outputs.get(PREDICTIONS), class_names)
+    maps = {key: _heatmaps(outputs[key], key, count) for key in keys}
+    scores = class_scores(outputs.get(scored), class_names)
     if class_names is not None and scores is not None:
         check_count("class_names", class_names, scores.values.shape[1], "class")
-    predictions = predictions_of(scores, labels, len(pictures), class_names)
+    predictions = predictions_of(scores, truths, count)
     if titles is None:
-        above = _titles(maps, Titles(taps, outputs.get(EXPLAINED_CLASS), scores, class_names))
+        above = _titles(maps, Titles(taps, outputs.get(EXPLAINED_CLASS), scores, class_names, brief))
     else:
         check_count("titles", titles, len(keys), "heatmap")
         above = [[title] for title in titles]
     return [
-        Row(
-            image=picture,
-            heatmaps=[heatmaps[i] for heatmaps in maps.values()],
-            titles=[title[i % len(title)] for title in above],
-            text=predictions[i].text(class_names),
-            is_wrong=predictions[i].is_wrong,
-        )
-        for i, picture in enumerate(pictures)
+        Explanation([each[i] for each in maps.values()], [title[i % len(title)] for title in above], predictions[i])
+        for i in range(count)
     ]
 
 

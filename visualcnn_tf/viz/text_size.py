@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 FONT = 8  # points
 LINE = 1.25 * FONT / 72  # inches
@@ -15,7 +16,13 @@ def text_height(texts: Sequence[str]) -> float:
 
 def text_width(texts: Iterable[str]) -> float:
     """Return the width of the widest line in inches. Needs Matplotlib."""
+    lines = {line for text in texts for line in text.split("\n") if line.strip()}
+    return max(map(_line_width, lines), default=0.0) + 0.04
+
+
+@lru_cache(maxsize=4096)
+def _line_width(line: str) -> float:
     from matplotlib.textpath import TextPath
 
-    lines = {line.replace("$", r"\$") for text in texts for line in text.split("\n") if line.strip()}
-    return max((TextPath((0, 0), line, size=FONT).get_extents().width / 72 for line in lines), default=0.0) + 0.04
+    width: float = TextPath((0, 0), line.replace("$", r"\$"), size=FONT).get_extents().width / 72
+    return width

@@ -28,23 +28,32 @@ class Titles:
         classes: The explained classes, (N,) or (N, scores), None where nothing is explained; negative for no class.
         scores: What the model returned, None where that is no score for each class.
         names: The names of the classes.
+        brief: Whether a class has one line, and no layer is told where all taps read the same one.
     """
 
     taps: Sequence[Tap]
     classes: ArrayLike | None = None
     scores: Scores | None = None
     names: Sequence[str] | None = None
+    brief: bool = False
 
     def of(self, tap: Tap) -> list[str]:
         """Return the titles of the heatmaps of a tap: one for each image where they tell its class, else one for all.
 
         The layers of nested models are told by what differs between their paths.
         """
+        lines, explained = self._layer_lines(tap), self.explained(tap)
+        if self.brief:
+            explained = [(" ".join(about),) for about in explained]
+            lines = [] if explained and len({(one.path, str(one.method)) for one in self.taps}) == 1 else lines
+        return ["\n".join([*lines, *about]) for about in explained or [()]]
+
+    def _layer_lines(self, tap: Tap) -> list[str]:
+        """Return the lines about the layer that a tap reads, and about its method where several read the same."""
         lines = [_wrapped(self._short[tap.path])]
         if any(other.path == tap.path and str(other.method) != str(tap.method) for other in self.taps):
             lines.append(tap.method.name)
-        lines.append(_size(tap.space))
-        return ["\n".join([*lines, *explained]) for explained in self.explained(tap) or [()]]
+        return [*lines, _size(tap.space)]
 
     def explained(self, tap: Tap) -> list[tuple[str, ...]]:
         """Return the lines about the class that a tap explains, for each image; none if it explains no class.
