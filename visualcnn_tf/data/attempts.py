@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +23,7 @@ def attempt(scratch: Location, index: int) -> Iterator[int]:
     """
     folder = scratch / f"begun-{index:06d}"
     deaths = len(folder.listing())
-    mark = folder / f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex}"
+    mark = folder / f"{os.getpid()}-{uuid.uuid4().hex}"
     folder.make_folder()
     mark.write(b"", scratch)
     try:
