@@ -597,6 +597,7 @@ visualizer.show_blurmap(resize=112)
 """
 
 
+@pytest.mark.sweep(cases=1)
 @pytest.mark.parametrize("backend", ["", "Agg", "TkAgg"])
 def test_without_a_screen_the_path_of_a_file_is_told(backend: str, tmp_path: Path) -> None:
     environment = {key: value for key, value in os.environ.items() if "DISPLAY" not in key and key != "MPLBACKEND"}

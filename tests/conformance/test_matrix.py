@@ -221,7 +221,7 @@ RUNTIMES: dict[str, Callable[[Subject, Path], None]] = {
 
 # --- cells ---
 
-_DAILY_CLASSES = ("class-nested_functional", "class-subclassed_called_before", "class-inputs_of_two_kinds")
+_DAILY_CLASSES = ("class-subclassed_called_before", "class-inputs_of_two_kinds")
 #: Run every day also where it takes long; the others with `-m slow`. In LiteRT each option: export/test_tflite.py.
 DAILY: dict[str, tuple[str, ...]] = {
     "c_loader": (
