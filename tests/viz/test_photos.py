@@ -84,19 +84,24 @@ def folder(tmp_path_factory) -> Path:
 def canvas(page):
     """The picture that lies under the texts of a page."""
     [image] = [each for each in page.get_children() if isinstance(each, BboxImage)]
-    return np.asarray(image.get_array()).astype(int)
+    return np.asarray(image.get_array())[..., :3].astype(int)
 
 
 def found(page, picture, tolerance=0):
     """Where a picture is in a page, as row and column."""
-    whole, (height, width) = canvas(page), picture.shape[:2]
+    return places(canvas(page), picture, tolerance)
+
+
+def places(whole, picture, tolerance=0):
+    height, width = picture.shape[:2]
     corners = abs(whole[: len(whole) - height + 1, : whole.shape[1] - width + 1] - picture[0, 0]) <= tolerance
-    places = [tuple(place) for place in np.argwhere(corners.all(-1))]
-    return [(y, x) for y, x in places if (abs(whole[y : y + height, x : x + width] - picture) <= tolerance).all()]
+    candidates = [tuple(place) for place in np.argwhere(corners.all(-1))]
+    return [(y, x) for y, x in candidates if (abs(whole[y : y + height, x : x + width] - picture) <= tolerance).all()]
 
 
 def texts(page):
-    return [text.get_text() for text in page.texts]
+    """The titles of a page, without the numbers beside the color bar."""
+    return [text.get_text() for text in page.texts[:-3]]
 
 
 def blended(photo, heatmap, alpha, colormap="turbo"):
@@ -168,14 +173,33 @@ def test_a_page_shows_the_photo_and_the_overlay(explained, tmp_path):
     pixels = noise(12, 20)
     pages = explain_photos(explained, write(tmp_path / "a.png", pixels), pixels=Pixels("0..1", fit="crop"), alpha=0.8)
     [photo] = pages.photos()
-    enlarged = nearest(pixels, (264, 440))
+    enlarged = nearest(pixels, (240, 400))
     [(top, left)] = found(pages[0], enlarged)
-    expected = blended(enlarged, photo.heatmap(KEY, (264, 440)), 0.8)
+    expected = blended(enlarged, photo.heatmap(KEY, (240, 400)), 0.8)
     [(same, right)] = found(pages[0], expected, 0.51)
     assert same == top
-    assert right > left + 440
-    unseen = canvas(pages[0])[top : top + 264, right : right + 88]
-    assert (unseen <= 0.36 * enlarged[:, :88] + 1).all(), "what was not seen is dark"
+    assert right > left + 400
+    unseen = canvas(pages[0])[top : top + 240, right : right + 80]
+    assert (unseen <= 0.36 * enlarged[:, :80] + 1).all(), "what was not seen is dark"
+
+
+@pytest.mark.parametrize("dpi", [40, 55])
+def test_a_file_holds_the_pictures_of_a_page(explained, tmp_path, dpi):
+    pixels = noise(12, 20)
+    pages = explain_photos(explained, write(tmp_path / "a.png", pixels))
+    [file] = pages.save(tmp_path / "page.png", dpi=dpi)
+    with Image.open(file) as saved:
+        whole = np.asarray(saved.convert("RGB")).astype(int)
+    enlarged = nearest(pixels, (round(4 * dpi * 12 / 20), 4 * dpi))  # a panel has four inches
+    [(top, left)] = places(whole, enlarged)
+    assert 0.2 * dpi < top < dpi
+    page = pages[0]
+    page.savefig(content := BytesIO(), dpi=dpi)  # a page of 100 pixels an inch, reduced
+    with Image.open(content) as saved:
+        reduced = np.asarray(saved.convert("RGB")).astype(int)
+    part = (slice(top, top + enlarged.shape[0]), slice(left, left + enlarged.shape[1]))
+    assert abs(reduced[part] - whole[part]).mean() < 30
+    assert abs(reduced[part][::-1] - whole[part]).mean() > 50
 
 
 def test_no_evidence_leaves_the_photo_as_it_is(tmp_path):
@@ -184,7 +208,7 @@ def test_no_evidence_leaves_the_photo_as_it_is(tmp_path):
     model = keras.Model(image, keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(maps)))
     pixels = noise(12, 12)
     pages = explain_photos(model, write(tmp_path / "a.png", pixels), pixels="0..1")
-    assert len(found(pages[0], nearest(pixels, (440, 440)))) == 2
+    assert len(found(pages[0], nearest(pixels, (400, 400)))) == 2
     assert texts(pages[0])[1].endswith("all zeros")
 
 
@@ -192,7 +216,7 @@ def test_heatmaps_by_themselves_have_the_photos_proportions(explained, tmp_path)
     path = write(tmp_path / "a.png", noise(12, 20))
     pages = explain_photos(explained, path, pixels=Pixels("0..1", fit="crop"), alpha=None, colormap="viridis")
     [photo] = pages.photos()
-    heatmap = photo.heatmap(KEY, (264, 440))
+    heatmap = photo.heatmap(KEY, (240, 400))
     colors = color_table("viridis")[np.round(np.nan_to_num(heatmap) * 255).astype(int)]
     expected = np.where(np.isnan(heatmap)[..., None], 255, colors)
     assert np.isnan(heatmap).any()
@@ -216,7 +240,7 @@ def test_a_gray_model(tmp_path):
     [photo] = pages.photos()
     pixels = np.asarray(Image.open(path).convert("L"))[None, ..., None]
     np.testing.assert_allclose(photo.outputs["predictions"], gray.predict(pixels / 255, verbose=0)[0], atol=1e-5)
-    assert found(pages[0], nearest(pixels[0], (440, 440)).repeat(3, -1))
+    assert found(pages[0], nearest(pixels[0], (400, 400)).repeat(3, -1))
 
 
 def test_batches_change_nothing(explained, folder):
@@ -243,10 +267,10 @@ def test_a_model_of_any_size_takes_the_size_of_the_first_photo_up_to_a_limit(tmp
 def test_large_photos_are_blended_in_strips():
     photo, heatmap = noise(50, 40), RNG.random((50, 40))
     heatmap[:, :7] = np.nan
-    whole = laid_over(photo, heatmap, 0.7, "turbo")
+    whole = laid_over(photo, [heatmap], 0.7, "turbo")[0]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("visualcnn_tf.viz.laid_over._STRIP", 200)
-        np.testing.assert_array_equal(laid_over(photo, heatmap, 0.7, "turbo"), whole)
+        np.testing.assert_array_equal(laid_over(photo, [heatmap], 0.7, "turbo")[0], whole)
     assert abs(whole - blended(photo, heatmap.astype(np.float32), 0.7)).max() <= 0.51
 
 
@@ -316,6 +340,15 @@ def test_labels_of_one_s_own(explained, folder):
     assert right[0].texts[0].get_color() == "black"
     wrong = explain_photos(explained, files, labels=[(index + 1) % 3, 0])
     assert texts(wrong[0])[0].endswith(f"true: class {(index + 1) % 3}")
+
+
+def test_the_color_bar_has_the_color_map(explained, folder):
+    page = explain_photos(explained, folder / "cat", colormap="viridis", background="dark")[0]
+    assert [text.get_text() for text in page.texts[-3:]] == ["0.0", "0.5", "1.0"]
+    column = canvas(page)[:, -44]  # the bar ends 38 pixels from the edge
+    bar = np.flatnonzero((column != [20, 23, 28]).any(-1))
+    table = color_table("viridis")
+    np.testing.assert_array_equal(column[[bar[0], bar[-1]]], table[[-1, 0]])
 
 
 def test_long_names_are_shortened_at_their_beginning(tmp_path):
@@ -428,8 +461,8 @@ def test_many_photos_break_into_pages_of_a_sensible_shape(explained, many):
 
 def test_few_photos_are_large(explained, many):
     few, more = (explain_photos(explained, many[:count]) for count in (1, 8))
-    assert next(few.photos()).picture.shape == (330, 440, 3)
-    assert 220 <= max(next(more.photos()).picture.shape) < 440
+    assert next(few.photos()).picture.shape == (300, 400, 3)
+    assert 200 <= max(next(more.photos()).picture.shape) < 400
 
 
 def test_photos_are_read_when_their_page_is_asked_for(explained, many, monkeypatch):

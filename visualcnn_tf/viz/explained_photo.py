@@ -93,7 +93,7 @@ class ExplainedPhoto:
             ``(H, W, 3)``, dark where the model did not see the photo.
         """
         photo = np.asarray(read_image(self.path, self.fitting.channels))
-        return laid_over(in_color(photo), self.heatmap(key), alpha, colormap)
+        return np.asarray(laid_over(in_color(photo), [self.heatmap(key)], alpha, colormap)[0])
 
 
 @dataclass(frozen=True)
@@ -121,8 +121,9 @@ class PhotoExplainer:
             ImageReadError: A file can't be read as an image; the message names it.
         """
         photos = read_ahead(lambda file: _read(file, self.fitting, longest), files, self.batch_size)
+        run = self._run  # which takes a second the first time, while the first photos are read
         while batch := list(islice(photos, self.batch_size)):
-            outputs = self._run(tf.stack([photo.fitted for photo in batch]))
+            outputs = run(tf.constant(np.stack([photo.fitted for photo in batch])))
             arrays = {key: values.numpy() for key, values in outputs.items()}
             for i, photo in enumerate(batch):
                 own = {key: values[i] for key, values in arrays.items()}
@@ -151,17 +152,21 @@ class _ReadPhoto(NamedTuple):
 
 
 def read_ahead(read: Callable[[Path], T], files: Iterable[Path], ahead: int) -> Iterator[T]:
-    """Yield what ``read`` returns for each file, in order, while threads read so many files ahead."""
+    """Return what ``read`` returns for each file, in order, while threads read so many files ahead."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     rest = iter(files)
     pool = ThreadPoolExecutor(min(cores, _MOST_READERS))
-    try:
-        waiting: deque[Future[T]] = deque(pool.submit(read, file) for file in islice(rest, ahead))
-        while waiting:
-            yield waiting.popleft().result()
-            waiting.extend(pool.submit(read, file) for file in islice(rest, 1))
-    finally:  # also where nobody asks for the rest
-        pool.shutdown(cancel_futures=True)
+    waiting: deque[Future[T]] = deque(pool.submit(read, file) for file in islice(rest, ahead))
+
+    def results() -> Iterator[T]:
+        try:
+            while waiting:
+                yield waiting.popleft().result()
+                waiting.extend(pool.submit(read, file) for file in islice(rest, 1))
+        finally:  # also where nobody asks for the rest
+            pool.shutdown(cancel_futures=True)
+
+    return results()
 
 
 def _read(path: Path, fitting: Fitting, longest: int) -> _ReadPhoto:

@@ -57,7 +57,7 @@ def draw(rows: Sequence[Row], look: Look) -> Figure:
     figure = figure_class(figsize=grid.size, facecolor=look.palette.background)
     for i, row in enumerate(rows):
         _draw_row(figure, grid, look, i, row)
-    draw_bar(figure, grid.bar(), look)
+    _draw_bar(figure, grid.bar(), look)
     return figure
 
 
@@ -103,15 +103,15 @@ def _mark_mistake(ax: Axes, row: Row, palette: Palette) -> None:
 def _draw_heatmap(ax: Axes, image: Picture, heatmap: Floats, look: Look) -> None:
     """Draw a heatmap by itself, or over its image."""
     if look.alpha is not None:
-        ax.imshow(laid_over(image, heatmap, look.alpha, look.colormap))
+        ax.imshow(laid_over(image, [heatmap], look.alpha, look.colormap)[0])
         return
     height, width = image.shape[:2]
     # A map of its layer's own size is stretched over the image's area.
     ax.imshow(heatmap, cmap=_colors(look), vmin=0, vmax=1, extent=(0, width, height, 0))
 
 
-def draw_bar(figure: Figure, box: Box, look: Look) -> None:
-    """Draw the color bar of all heatmaps into a box."""
+def _draw_bar(figure: Figure, box: Box, look: Look) -> None:
+    """Draw the color bar of all heatmaps."""
     from matplotlib.cm import ScalarMappable
 
     scale = ScalarMappable(cmap=_colors(look))

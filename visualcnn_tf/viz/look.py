@@ -44,7 +44,7 @@ class Look:
     alpha: float | None = None
     colormap: str = DEFAULT_COLORMAP
     panel: float = 1.5
-    dpi: int = 110
+    dpi: int = 100
 
     @property
     def pixels(self) -> int:

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visualcnn_tf.render.overlay import colorize
-from visualcnn_tf.viz.gallery import draw_bar, require_matplotlib
-from visualcnn_tf.viz.grid import Box, Floats, Grid, Picture, Row, plan
+from visualcnn_tf.viz.gallery import require_matplotlib
+from visualcnn_tf.viz.grid import Box, Grid, Picture, Row, plan
 from visualcnn_tf.viz.laid_over import laid_over
 from visualcnn_tf.viz.look import Look
 from visualcnn_tf.viz.text_size import FONT
@@ -18,7 +18,7 @@ from visualcnn_tf.viz.text_size import FONT
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_PAD = 3 / 72  # inches, below titles
+_PAD = 3 / 72  # inches, below titles and beside the color bar
 _MISTAKE_FRAME = 0.03  # inches
 
 Canvas = NDArray[np.uint8]
@@ -42,8 +42,8 @@ def draw_sheet(rows: Sequence[Row], look: Look) -> Figure:
     for i, row in enumerate(rows):
         _paint_row(canvas, grid, look, i, row)
         _write_titles(figure, grid, look, i, rows)
+    _paint_bar(canvas, figure, grid.bar(), look)
     _lay(figure, canvas)
-    draw_bar(figure, grid.bar(), look)
     return figure
 
 
@@ -53,16 +53,17 @@ def _paint_row(canvas: Canvas, grid: Grid, look: Look, number: int, row: Row) ->
     thick = max(2, round(_MISTAKE_FRAME * look.dpi))
     frame = (thick, palette.mistake) if row.is_wrong else (1, palette.frame)
     _paint(canvas, grid.box(number, None), row.image, *frame)
-    for j, heatmap in enumerate(row.heatmaps):
-        _paint(canvas, grid.box(number, j), _picture(row.image, heatmap, look), 1, palette.frame)
+    for j, picture in enumerate(_pictures(row, look)):
+        _paint(canvas, grid.box(number, j), picture, 1, palette.frame)
 
 
-def _picture(image: Picture, heatmap: Floats, look: Look) -> Picture:
-    """Return a heatmap over its photo, or by itself on the background."""
+def _pictures(row: Row, look: Look) -> Picture:
+    """Return heatmaps over their photo, or by themselves on the background."""
     if look.alpha is not None:
-        return laid_over(image, heatmap, look.alpha, look.colormap)
-    colors = colorize(heatmap, look.colormap).numpy()
-    return np.where(np.isnan(heatmap)[..., None], _rgb(look.palette.background), colors)
+        return laid_over(row.image, row.heatmaps, look.alpha, look.colormap)
+    heatmaps = np.stack(row.heatmaps)
+    colors = colorize(heatmaps, look.colormap).numpy()
+    return np.where(np.isnan(heatmaps)[..., None], _rgb(look.palette.background), colors)
 
 
 def _paint(canvas: Canvas, box: Box, picture: Picture, thick: int, color: str) -> None:
@@ -88,12 +89,25 @@ def _write_titles(figure: Figure, grid: Grid, look: Look, number: int, rows: Seq
         figure.text(*place, title, fontsize=FONT, ha="center", va="bottom", color=color, parse_math=False)
 
 
-def _lay(figure: Figure, canvas: Canvas) -> None:
-    """Lay the canvas under everything else on a figure."""
-    from matplotlib.image import BboxImage
+def _paint_bar(canvas: Canvas, figure: Figure, box: Box, look: Look) -> None:
+    """Paint the color bar into a box, and write the values at its ends and in its middle."""
+    left, bottom, across, up = box
+    height, width = canvas.shape[:2]
+    size = round(up * height), round(across * width)
+    colors = colorize(np.linspace(1, 0, size[0], dtype=np.float32), look.colormap).numpy()
+    top, start = round((1 - bottom - up) * height), round(left * width)
+    canvas[top : top + size[0], start : start + size[1]] = colors[:, np.newaxis]
+    for value in (0.0, 0.5, 1.0):
+        place = left + across + _PAD * look.dpi / width, bottom + value * up
+        figure.text(*place, str(value), fontsize=FONT, va="center", color=look.palette.text)
 
-    image = BboxImage(figure.bbox, zorder=-1)
-    image.set_data(canvas)
+
+def _lay(figure: Figure, canvas: Canvas) -> None:
+    """Lay the canvas under all texts of a figure."""
+    from visualcnn_tf.viz.canvas_image import CanvasImage
+
+    image = CanvasImage(figure.bbox, zorder=-1)
+    image.set_data(np.dstack([canvas, np.full(canvas.shape[:2], 255, np.uint8)]))
     figure.add_artist(image)
 
 
