@@ -178,12 +178,13 @@ def test_overlays_show_the_photo(case: Case) -> None:
 def test_show(case: Case, monkeypatch: Any, capsys: Any) -> None:
     drawn: list[Any] = []
 
-    def record(images: Any, outputs: Any, **options: Any) -> Any:
-        drawn.append(outputs["predictions"])
-        return plot_pages(images, outputs, **options)
+    def record(*args: Any, **options: Any) -> Any:
+        pages = explain_photos(*args, **options)
+        drawn.append(np.stack([photo.outputs["predictions"] for photo in pages.photos()]))
+        return pages
 
-    plot_pages = show_command.plot_pages
-    monkeypatch.setattr(show_command, "plot_pages", record)
+    explain_photos = show_command.explain_photos
+    monkeypatch.setattr(show_command, "explain_photos", record)
     words = ["show", str(case.folder / "model.keras"), str(case.folder / "photos" / "photo.png")]
     assert main([*words, "--layers", "last", "-o", str(case.folder / "out.png")]) == 0
     case.check(drawn[0])

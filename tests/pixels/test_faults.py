@@ -46,13 +46,14 @@ def model_of(*before: Any, dtype: str = "float32", after: Any = None) -> keras.M
 def shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """From a model to what ``visualcnn show`` predicts for the photos."""
     drawn: list[Any] = []
-    plot_pages = show_command.plot_pages
+    explain_photos = show_command.explain_photos
 
-    def record(images: Any, outputs: Any, **options: Any) -> Any:
-        drawn.append(outputs["predictions"])
-        return plot_pages(images, outputs, **options)
+    def record(*args: Any, **options: Any) -> Any:
+        pages = explain_photos(*args, **options)
+        drawn.append(np.stack([photo.outputs["predictions"] for photo in pages.photos()]))
+        return pages
 
-    monkeypatch.setattr(show_command, "plot_pages", record)
+    monkeypatch.setattr(show_command, "explain_photos", record)
 
     def show(model: keras.Model, *words: str) -> np.ndarray:
         model.save(tmp_path / "model.keras")
