@@ -106,8 +106,8 @@ def measure(quick: bool) -> Report:
         progress("photos written")
         check(model, paths[:_CHECKED], report)
         model.save(folder / "model.keras")
-        for way, options in size.ways.items():
-            out = folder / way.strip("`")[:4]
+        for number, (way, options) in enumerate(size.ways.items()):
+            out = folder / f"pages_{number}"
             out.mkdir()
             words = ["show", str(folder / "model.keras"), str(folder / "photos"), "--pixels=-1..1", *options]
             spread, peak = measure_way([*words, "-o", str(out / "page.png")], size.rounds)
@@ -120,7 +120,7 @@ def measure(quick: bool) -> Report:
             progress(way)
     megapixels = np.mean([height * width for height, width in SIZES]) / 1e6 / size.shrink**2
     report.sections = [
-        f"`visualcnn show` on {size.photos} JPEG photos of {megapixels:.1f} megapixels on average, with "
+        f"`visualcnn show` on {size.photos} JPEG photos of {megapixels:.2g} megapixels on average, with "
         f"{size.subject.name}, in {size.rounds} fresh processes each, after the imports: loading the model, reading, "
         "explaining, drawing and writing the pages. Medians (and quartiles); memory is the rise of the peak.",
         Table("photos", ["", "pages", "time", "photos per second", "memory"], lines),
