@@ -206,6 +206,7 @@ def test_methods_that_explain_a_class_run_each_layer_by_itself() -> None:
 # What it computes ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.sweep(cases=1)
 @pytest.mark.parametrize("count", [1, 3])
 def test_equals_the_model_eager_in_a_graph_and_under_xla(count: int) -> None:
     model, x = two_blocks(), images(count)

@@ -183,6 +183,7 @@ def test_presets_and_patterns_take_them(layers: Any) -> None:
     assert all(value.shape == (3, V, *SIZE) for key, value in outputs.items() if key.startswith("heatmap"))
 
 
+@pytest.mark.sweep(cases=1)
 @pytest.mark.parametrize("name", ["reshape", "one view after another"])
 def test_in_every_runtime(name: str, tmp_path: Path) -> None:
     tower = Tower()
