@@ -65,7 +65,8 @@ def _explained(arguments: Namespace) -> ExplainedModel:
 
     names = read_labels(arguments.labels)
     options = attach_options(arguments, names)
-    options["layers"] = options["layers"] or "stages"
+    if options["layers"] is None:
+        options["layers"] = "stages"
     model, kept = load_with_pixels(Path(arguments.model), arguments.trust_model)
     known = pixels_of(model, image_inputs(model), arguments.pixels or kept)
     options["pixels"] = chosen_pixels(arguments, model, known, kept)
