@@ -113,7 +113,7 @@ print(vc.explain_dataset({str(photos.exported)!r}, {str(photos.folder)!r}, {str(
 
 def workers_of(out: Path) -> list[int]:
     """The processes that have begun a shard and not ended it."""
-    return [int(mark.name.split("-")[-2]) for mark in out.glob("_temporary/begun-*/*-*-*")]
+    return [int(mark.name.split("-")[-2]) for mark in out.glob("_temporary/begun-*/*-*")]
 
 
 def wait_for(what: Callable[[], Any], process: subprocess.Popen[str], log: Path) -> Any:

@@ -37,7 +37,7 @@ def wait_for(what: Callable[[], Any], seconds: float = 60) -> Any:
 
 def begun(out: Path, index: int | None = None) -> list[int]:
     """The processes that work on a shard, or on any."""
-    marks = out.glob(f"_temporary/begun-{'*' if index is None else f'{index:06d}'}/*-*-*")
+    marks = out.glob(f"_temporary/begun-{'*' if index is None else f'{index:06d}'}/*-*")
     return [int(mark.name.split("-")[-2]) for mark in marks]
 
 
