@@ -175,6 +175,7 @@ def quick(tmp_path_factory):
     return markdown.read_text(encoding="utf-8"), json.loads(raw.read_text(encoding="utf-8"))
 
 
+@pytest.mark.slow
 def test_the_quick_report_has_a_row_for_each_way_and_type(quick):
     main, *others, summary = tables(quick[0])
     header, *rows = main
@@ -193,6 +194,7 @@ def test_the_quick_report_has_a_row_for_each_way_and_type(quick):
     assert len(summary) == 2
 
 
+@pytest.mark.slow
 def test_the_quick_run_keeps_raw_samples_and_the_errors_that_the_checks_saw(quick):
     markdown, raw = quick
     samples = raw["raw"]["main, the CNN of the earlier package, 4, stages, deviation, input, tf.function"]

@@ -72,6 +72,7 @@ def test_maps_of_the_wrong_digit_score_low(pairs):
     assert pointing.pointing(only(1), pairs).explained == 0.0
 
 
+@pytest.mark.slow
 def test_the_quick_run_points_and_draws(tmp_path):
     assert pointing.main(["--quick", "--out", str(tmp_path)]) == 0
     [(header, *rows)] = tables((tmp_path / "pointing-quick.md").read_text(encoding="utf-8"))
@@ -129,6 +130,7 @@ def test_a_wrong_class_map_ends_the_run_with_a_status_and_no_report(monkeypatch,
     assert not (tmp_path / "results").exists()
 
 
+@pytest.mark.slow
 def test_the_quick_run_times_classes(tmp_path):
     assert classes.main(["--quick", "--out", str(tmp_path)]) == 0
     bare, scorecam = tables((tmp_path / "classes-quick.md").read_text(encoding="utf-8"))
@@ -139,6 +141,7 @@ def test_the_quick_run_times_classes(tmp_path):
     assert 0 < errors["`gradcam`"] <= 1e-3
 
 
+@pytest.mark.slow
 def test_the_quick_run_compares_with_others(tmp_path):
     assert peers.main(["--quick", "--out", str(tmp_path)]) == 0
     theirs, hand, seeds = tables((tmp_path / "peers-quick.md").read_text(encoding="utf-8"))

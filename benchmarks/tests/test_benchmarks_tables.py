@@ -174,6 +174,7 @@ def quick(module, out):
     return tables(markdown), json.loads((out / f"{name}-quick.json").read_text(encoding="utf-8"))
 
 
+@pytest.mark.slow
 def test_the_quick_fusions_compare_every_method(tmp_path):
     [(_, *rows)], raw = quick(fusions, tmp_path)
     assert [row[0] for row in rows] == [
@@ -182,6 +183,7 @@ def test_the_quick_fusions_compare_every_method(tmp_path):
     assert 0 < raw["errors"]["eigen"] <= 1e-2
 
 
+@pytest.mark.slow
 def test_the_quick_growth_draws(tmp_path):
     (*sweeps, short), _ = quick(growth, tmp_path)
     assert [len(rows) - 1 for rows in sweeps] == [3, 2, 3, 3]
@@ -189,12 +191,14 @@ def test_the_quick_growth_draws(tmp_path):
     assert (tmp_path / "growth-quick.png").stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_the_quick_dataset_goes_through_all_images(tmp_path):
     [(_, *rows)], raw = quick(dataset, tmp_path)
     assert len(rows) == 6
     assert float(rows[0][1]) == pytest.approx(16 / np.median(raw["raw"]["dataset"]["bare"]), rel=0.01, abs=0.06)
 
 
+@pytest.mark.slow
 def test_the_quick_tflite_has_a_row_for_each_file(tmp_path):
     [(_, *rows)], _ = quick(tflite, tmp_path)
     files = {"float32": ["bare", "stages", "unscaled", "gradcam"], "int8": ["bare", "stages", "gradcam"]}

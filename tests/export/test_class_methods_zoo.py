@@ -33,6 +33,7 @@ TOLERANCE = 1e-4
 EACH = pytest.mark.parametrize("name", [*SMALL, *(pytest.param(name, marks=pytest.mark.slow) for name in LARGE)])
 
 
+@pytest.mark.slow
 @pytest.mark.sweep(cases=2)
 @EACH
 def test_gradcam_at_the_last_map_and_half_way(name: str, tmp_path: Path) -> None:

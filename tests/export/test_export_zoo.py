@@ -109,7 +109,7 @@ BUILDERS: dict[str, Callable[[], Any]] = {
     "two_inputs": two_inputs,
     "mixed_precision": mixed_precision,
 }
-LARGE = ("ResNet50", "EfficientNetB0", "transfer_learning", "subclassed", "two_inputs")
+LARGE = ("MobileNetV2", "ResNet50", "EfficientNetB0", "transfer_learning", "subclassed", "two_inputs")
 NAMES = [pytest.param(name, marks=[pytest.mark.slow] * (name in LARGE)) for name in ("digits", *BUILDERS)]
 
 

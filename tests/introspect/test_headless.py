@@ -22,6 +22,7 @@ def paths(model: Any, layers: Any, **options: Any) -> list[str]:
     return [tap.path for tap in vc.attach(model, layers, **{"size": None, **options}).taps]
 
 
+@pytest.mark.sweep(cases=2)
 @pytest.mark.parametrize("name", LAST)
 def test_the_last_map_is_the_output(name: str) -> None:
     build = getattr(keras.applications, name)

@@ -36,6 +36,7 @@ def export_until_full(what: str, folder: Path, limit: int) -> str:
     return done.stdout
 
 
+@pytest.mark.sweep(cases=1)
 @pytest.mark.parametrize("limit", [4096, _WEIGHTS // 2], ids=["at the graph", "in the weights"])
 def test_half_a_saved_model_is_removed(limit: int, tmp_path: Path) -> None:
     assert f"{tmp_path}/new/m" in export_until_full("saved_model", tmp_path, limit)

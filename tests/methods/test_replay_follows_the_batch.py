@@ -158,6 +158,7 @@ def methods_for(x: np.ndarray) -> list[str]:
     return METHODS if x.ndim == 4 else METHODS[:2]
 
 
+@pytest.mark.sweep(cases=3)
 @pytest.mark.parametrize("name", MODELS)
 def test_equals_the_naive_loop(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     keras.utils.set_random_seed(1)

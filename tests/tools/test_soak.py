@@ -16,6 +16,7 @@ from tools.soak.subject import SoakError, check_same, images
 SERVED = ("grpc", "tensorflow_serving.apis.predict_pb2")
 
 
+@pytest.mark.sweep(cases=1)
 @pytest.mark.parametrize("part", ["attach and forget", "threads", "first calls", "spawned workers", "forked workers"])
 def test_part(part: str) -> None:
     assert soak.QUICK[part]()

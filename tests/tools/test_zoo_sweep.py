@@ -22,6 +22,7 @@ EVERYDAY = ("Siamese", "TimeDistributed CNN")
 INSTALLED = [n for n in ARCHITECTURES if n not in hub.CONFIGS or importlib.util.find_spec("keras_hub")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EVERYDAY)
 def test_small_models_in_every_way(name: str) -> None:
     check(name)
