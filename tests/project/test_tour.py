@@ -88,7 +88,9 @@ def test_the_training_was_watched(model: Any, watched: np.ndarray, out: Path) ->
     assert len(strips) == EPOCHS
     assert not np.array_equal(strips[0], strips[-1])
     maps = heatmaps(model, watched, size=(112, 112))
-    assert_blend(strips[-1], enlarged(watched, 4), maps)
+    # Captions stand above the pictures; gaps of 8 pixels are between and below them.
+    pictures = [strips[-1][-120:-8, left : left + 112, :3] for left in range(8, strips[-1].shape[1], 120)]
+    assert_blend(np.concatenate(pictures, axis=1), enlarged(watched, 4), maps)
     assert len(list((out / "logs").iterdir())) == 1
 
 
