@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from visualcnn_tf._utils.checks import as_path, bad_value, check_choice, is_count
+from visualcnn_tf._utils.cores import cores
 from visualcnn_tf.data import engines
 from visualcnn_tf.data.columns import PNG, RAW
-from visualcnn_tf.data.cores import cores, room
 from visualcnn_tf.data.engines.work import Work
 from visualcnn_tf.data.files import require_pyarrow
 from visualcnn_tf.data.job import Job
@@ -19,6 +19,7 @@ from visualcnn_tf.data.parts import Parts
 from visualcnn_tf.data.prepare import STAGED, Options, prepare
 from visualcnn_tf.data.progress import progress
 from visualcnn_tf.data.report import BatchReport
+from visualcnn_tf.data.room import room
 from visualcnn_tf.data.shards import Outcome, Shard
 from visualcnn_tf.data.sinks import SINKS
 from visualcnn_tf.errors import BatchError

@@ -15,6 +15,7 @@ from visualcnn_tf.introspect.inputs import ModelInput, ModelInputs
 from visualcnn_tf.introspect.trace import trace_model
 from visualcnn_tf.pixels.description import to_json
 from visualcnn_tf.pixels.pixels import Pixels
+from visualcnn_tf.pixels.preprocessing import is_image
 from visualcnn_tf.pixels.registry import PixelsLike
 from visualcnn_tf.pixels.registry import get as get_pixels
 from visualcnn_tf.pixels.resolve import check_images, resolve_pixels
@@ -52,7 +53,7 @@ def exported_pixels(model: keras.Model, given: PixelsLike | None, inputs: ModelI
 
 def image_specs(specs: Iterable[ModelInput]) -> list[ModelInput]:
     """Return the inputs that are gray or color images, or films of them."""
-    return [spec for spec in specs if len(spec.shape) in (4, 5) and {spec.shape[-1], spec.shape[1]} & {1, 3}]
+    return [spec for spec in specs if is_image(spec.shape)]
 
 
 def check_examples(examples: Arrays, inputs: ModelInputs, pixels: Pixels | None) -> None:

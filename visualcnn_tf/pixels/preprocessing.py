@@ -38,7 +38,12 @@ class Preprocessing:
 
 def image_tensors(trace: Trace) -> list[tf.Tensor]:
     """Return the inputs that are gray or color images, or films of them."""
-    return [tensor for tensor in trace.inputs if tensor.shape.rank in (4, 5) and _has_colors(tensor)]
+    return [tensor for tensor in trace.inputs if tensor.shape.rank and is_image(tensor.shape)]
+
+
+def is_image(shape: Sequence[int | None]) -> bool:
+    """Return whether a shape with the batch is that of gray or color images, or of films of them."""
+    return len(shape) in (4, 5) and bool({shape[-1], shape[1]} & {1, 3})
 
 
 def preprocessings(trace: Trace, image: tf.Tensor) -> Iterator[Preprocessing]:
@@ -52,10 +57,6 @@ def preprocessings(trace: Trace, image: tf.Tensor) -> Iterator[Preprocessing]:
         results = _results(image, tensor)
         if results is not None:
             yield Preprocessing(results, layers)
-
-
-def _has_colors(tensor: tf.Tensor) -> bool:
-    return tensor.shape[-1] in (1, 3) or tensor.shape[1] in (1, 3)
 
 
 def _before_weights(image: tf.Tensor) -> tuple[set[Any], list[tf.Tensor]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from visualcnn_tf._model import ExplainedModel
 from visualcnn_tf._utils.checks import bad_value, did_you_mean, quoted
+from visualcnn_tf._utils.cores import cores
 from visualcnn_tf.io.images import read_image
 from visualcnn_tf.pixels.pixels import Pixels
 from visualcnn_tf.render.colormaps import DEFAULT_COLORMAP
@@ -153,9 +153,8 @@ class _ReadPhoto(NamedTuple):
 
 def read_ahead(read: Callable[[Path], T], files: Iterable[Path], ahead: int) -> Iterator[T]:
     """Return what ``read`` returns for each file, in order, while threads read so many files ahead."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     rest = iter(files)
-    pool = ThreadPoolExecutor(min(cores, _MOST_READERS))
+    pool = ThreadPoolExecutor(min(cores(), _MOST_READERS))
     waiting: deque[Future[T]] = deque(pool.submit(read, file) for file in islice(rest, ahead))
 
     def results() -> Iterator[T]:

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import os
 
+from visualcnn_tf._utils.cores import cores
+
 # Bytes: TensorFlow, a model, and a batch of large photos.
 _WORKER = 2 * 1024**3
-
-
-def cores() -> int:
-    """Return how many processor cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def room() -> int:
