@@ -215,6 +215,7 @@ def test_without_a_gpu_the_table_says_so(tmp_path):
     assert row == ["no GPU", "skipped"]
 
 
+@pytest.mark.slow
 def test_the_exported_programs_hold_arguments_and_outputs(tmp_path):
     gpu.export(gpu.subject(gpu.EARLIER_CNN, 2), tmp_path)
     assert {path.stem for path in tmp_path.glob("*.hlo")} == {"bare", "stages", "conv", "gradcam"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 import visualcnn_tf as vc
@@ -10,6 +11,7 @@ from benchmarks import composites, opening
 from benchmarks.models import adapt_normalizations
 
 
+@pytest.mark.slow
 def test_each_digit_is_asked_for_and_shown_beside_its_canvas() -> None:
     model = composites.build("global pooling")
     adapt_normalizations(model, composites.held_out(8).images)

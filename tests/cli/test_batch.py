@@ -62,6 +62,7 @@ def test_an_exported_folder_and_a_pattern(run: Any, tmp_path: Path) -> None:
     assert pq.read_table(tmp_path / "out" / "data")["path"].to_pylist() == ["good.jpg", "good.png"]
 
 
+@pytest.mark.slow
 def test_pictures_have_overlays(run: Any, tmp_path: Path) -> None:
     words = "model.keras photos --out {out} --workers 0 --sink png --layers last --method gradcam"
     assert run(words)[0] == 0

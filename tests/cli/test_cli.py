@@ -243,6 +243,7 @@ def test_version(capsys):
     assert capsys.readouterr().out.startswith("visualcnn-tf ")
 
 
+@pytest.mark.slow
 def test_python_dash_m(folder):
     command = [sys.executable, "-m", "visualcnn_tf", "layers", folder / "model.keras"]
     done = subprocess.run(command, capture_output=True, cwd=ROOT, encoding="utf-8")

@@ -58,6 +58,7 @@ def test_export_writes_both_files(model_file: Path, tmp_path: Path, capsys: Any)
             assert difference.max() <= (1.0 if value.dtype == tf.uint8 else 1e-5), key
 
 
+@pytest.mark.slow
 def test_a_file_is_asked_for_a_class(model_file: Path, tmp_path: Path) -> None:
     words = ["export", str(model_file), "--layers", "last", "--method", "gradcam", "--class", "input"]
     assert main([*words, "--tflite", str(tmp_path / "m.tflite")]) == 0
@@ -71,6 +72,7 @@ def test_a_file_is_asked_for_a_class(model_file: Path, tmp_path: Path) -> None:
             np.testing.assert_allclose(got[key], value, atol=1e-5, err_msg=f"{key}, class {asked}")
 
 
+@pytest.mark.slow
 def test_several_classes_and_few_channels_are_exported(model_file: Path, tmp_path: Path) -> None:
     words = ["--layers", "last", "--method", "scorecam", "--max-channels", "2", "--class", "top2"]
     assert main(["export", str(model_file), *words, "--saved-model", str(tmp_path)]) == 0
@@ -118,6 +120,7 @@ def test_calibration_images_are_spread_over_the_folders_of_classes(
     assert f"Reading 4 of the 10 images in {tmp_path}." in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_class_is_chosen_by_its_name(model_file: Path, tmp_path: Path) -> None:
     (tmp_path / "names.txt").write_text("\n".join(NAMES))
     words = ["--layers", "last", "--method", "gradcam", "--class", NAMES[2], "--labels", str(tmp_path / "names.txt")]
@@ -209,6 +212,7 @@ def write_photos(folder: Path, count: int, classes: int = 3) -> list[Path]:
     return files
 
 
+@pytest.mark.slow
 def test_images_are_found_in_folders_of_classes(model_file: Path, tmp_path: Path, capsys: Any) -> None:
     photos = tmp_path / "photos"
     write_photos(photos, 70)

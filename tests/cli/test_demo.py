@@ -20,6 +20,7 @@ from visualcnn_tf.viz.figures import plot_heatmaps
 ROOT = Path(demo.__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_demo_writes_models_and_pictures(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(demo, "train_cnn", lambda digits, seed: build_cnn())  # untrained, to be quick
     drawn = []

@@ -122,6 +122,7 @@ def test_show_at_native_size(folder, tmp_path, shown):
     assert sizes == {"heatmap_first": (1, 12, 12), "heatmap_second": (1, 4, 4)}
 
 
+@pytest.mark.sweep(cases=3)
 @pytest.mark.parametrize(
     ("words", "model", "scale"),
     [
@@ -196,6 +197,7 @@ def test_show_explains_the_model_inside_an_explained_model(folder, tmp_path, sho
     assert list(outputs(shown[0])) == ["predictions", "heatmap_second"]
 
 
+@pytest.mark.sweep(cases=2)
 @pytest.mark.parametrize(
     ("words", "options", "keys"),
     [

@@ -81,6 +81,7 @@ def test_what_needs_no_model_is_answered_without_tensorflow(script: Path, words:
     assert json.loads(done.stdout.splitlines()[-1]) == []
 
 
+@pytest.mark.slow
 def test_a_command_imports_tensorflow(script: Path) -> None:
     """So the test above can fail."""
     done = run([sys.executable, script, "layers", "absent.keras"])
@@ -109,6 +110,7 @@ def test_the_log_of_tensorflow_is_not_shown(script: Path, explained_file: Path) 
     assert "second  Conv2D" in done.stdout
 
 
+@pytest.mark.slow
 def test_the_log_of_tensorflow_can_be_asked_for(script: Path) -> None:
     for words, environment in ((["--verbose", "layers"], {}), (["layers"], {"TF_CPP_MIN_LOG_LEVEL": "0"})):
         lines = run([sys.executable, script, *words, "absent.keras"], **environment).stderr.splitlines()
@@ -129,6 +131,7 @@ print("afterwards", file=sys.stderr)
     return run([sys.executable, "-c", program])
 
 
+@pytest.mark.slow
 def test_what_is_written_during_the_import_is_held_back() -> None:
     assert quietly("pass").stderr.endswith("afterwards\n")
     assert "notice" not in quietly("pass").stderr
@@ -146,6 +149,7 @@ def test_a_crash_is_not_silent() -> None:
     assert "Fatal Python error: Aborted" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_closed_standard_error_is_no_error(explained_file: Path) -> None:
     line = shlex.join([sys.executable, "-m", "visualcnn_tf", "layers", str(explained_file)])
     done = run(["sh", "-c", f"{line} 2>&-"])
@@ -218,6 +222,7 @@ def test_a_command_line_is_short_where_the_shell_finds_the_program(
     assert command_line(str(tmp_path / "bin" / "visualcnn")) == "bin/visualcnn layers 'a b.keras'"
 
 
+@pytest.mark.slow
 def test_the_command_has_the_public_names_too(tmp_path: Path) -> None:
     """A model's own code may import them."""
     program = tmp_path / "visualcnn"

@@ -26,6 +26,7 @@ def chunks() -> list[object]:
     ]
 
 
+@pytest.mark.sweep(cases=2)
 @pytest.mark.parametrize("seeds", chunks())
 def test_heatmaps_are_those_made_by_hand(seeds):
     problems = [problem for seed in seeds for problem in problems_of(seed)]

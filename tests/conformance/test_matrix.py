@@ -272,6 +272,7 @@ def check_cell(name: str, runtime: str, folder: Path) -> None:
 class TestOptions:
     """Of ``attach``."""
 
+    @pytest.mark.sweep(cases=14)
     @cells(OF_OPTIONS)
     def test_cell(self, name: str, runtime: str, tmp_path: Path) -> None:
         check_cell(name, runtime, tmp_path)
@@ -280,6 +281,7 @@ class TestOptions:
 class TestLayers:
     """The same made with ``FeatureMapFusion`` by hand."""
 
+    @pytest.mark.sweep(cases=14)
     @cells(OF_LAYERS)
     def test_cell(self, name: str, runtime: str, tmp_path: Path) -> None:
         check_cell(name, runtime, tmp_path)
@@ -288,6 +290,7 @@ class TestLayers:
 class TestKinds:
     """Kinds of models, by default."""
 
+    @pytest.mark.sweep(cases=24)
     @cells(OF_KINDS)
     def test_cell(self, name: str, runtime: str, tmp_path: Path) -> None:
         check_cell(name, runtime, tmp_path)
@@ -296,6 +299,7 @@ class TestKinds:
 class TestClasses:
     """Kinds of models, and maps of classes."""
 
+    @pytest.mark.sweep(cases=14)
     @cells(OF_CLASSES)
     def test_cell(self, name: str, runtime: str, tmp_path: Path) -> None:
         check_cell(name, runtime, tmp_path)
@@ -310,6 +314,7 @@ FRESH = (
 OTHERS = (*OF_OPTIONS, *OF_KINDS, *OF_CLASSES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "names", [[*FRESH], pytest.param([n for n in OTHERS if n not in FRESH], marks=pytest.mark.slow)], ids=len
 )

@@ -65,7 +65,7 @@ def zoo(request: Any) -> Any:
     return model, size, convolutions, stages
 
 
-@pytest.mark.sweep(cases=2)
+@pytest.mark.slow
 def test_presets_choose_sensible_layers(zoo: Any) -> None:
     model, size, convolutions, stages = zoo
     explained = vc.attach(model, "stages")

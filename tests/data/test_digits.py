@@ -66,6 +66,7 @@ def test_shifting_moves_each_picture_by_up_to_two_pixels():
     assert moves == {(down, right) for down in range(-2, 3) for right in range(-2, 3)}
 
 
+@pytest.mark.slow
 def test_three_epochs_are_enough_for_95_percent(digits):
     assert accuracy(train_cnn(digits, seed=0, epochs=3), digits) >= 0.95
 
@@ -76,6 +77,7 @@ def test_every_seed_reads_95_percent(digits, seed):
     assert accuracy(train_cnn(digits, seed=seed), digits) >= 0.95
 
 
+@pytest.mark.slow
 def test_the_seed_decides_the_training(digits):
     few = digits._replace(train_images=digits.train_images[:64], train_labels=digits.train_labels[:64])
     first, again, other = (train_cnn(few, seed=seed, epochs=1).get_weights() for seed in (1, 1, 2))

@@ -66,6 +66,7 @@ def test_an_engine_that_leaves_shards_out_is_noticed(
         explain(photos, tmp_path, engine=lambda task, shards: map(task, shards[:-1]))
 
 
+@pytest.mark.slow
 def test_a_task_is_sent_as_code_and_imports_the_package_itself(tmp_path: Path) -> None:
     """cloudpickle sends it by value, so what unpickles it need not import the package, and with it Keras, first."""
     cloudpickle = pytest.importorskip("cloudpickle")

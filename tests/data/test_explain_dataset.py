@@ -321,6 +321,7 @@ def test_a_missing_zarr_is_named(photos: Photos, tmp_path: Path, monkeypatch: py
 # Kinds of models and maps ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.sweep(cases=1)
 @pytest.mark.parametrize("sink", [name for name in SINKS if name != "png"])
 def test_maps_of_any_type(photos: Photos, few: Path, tmp_path: Path, sink: str) -> None:
     if sink == "zarr":
@@ -341,6 +342,7 @@ def test_maps_of_any_type(photos: Photos, few: Path, tmp_path: Path, sink: str) 
             assert not values[1].any()
 
 
+@pytest.mark.slow
 def test_overlays_are_pictures_under_the_names_of_the_images(photos: Photos, few: Path, tmp_path: Path) -> None:
     explained = vc.attach(small_cnn(), "first", render="overlay", heatmap_dtype="uint8", pixels="0..255")
     explain(photos, tmp_path / "out", model=explained, source=few, sink="png")

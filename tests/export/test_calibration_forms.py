@@ -152,6 +152,7 @@ def test_what_is_wrong_is_said(data: Any, error: type[Exception], message: str) 
         read_examples(data, TWO)
 
 
+@pytest.mark.slow
 def test_int8_files_of_all_forms_are_the_same(tmp_path: Path) -> None:
     keras.utils.set_random_seed(0)
     photo, table = keras.Input((8, 8, 3), name="photo"), keras.Input((5,), name="table")

@@ -37,6 +37,7 @@ def assert_equal(got: dict[str, np.ndarray], want: dict[str, Any]) -> None:
         np.testing.assert_allclose(got[key], np.asarray(value), atol=1e-5, err_msg=key)
 
 
+@pytest.mark.slow
 def test_the_chosen_class_is_explained(exported: tuple[Any, Path], served: ServedModel) -> None:
     explained, _ = exported
     x = np.repeat(images(1, 12, 12, 1), 7, 0)
@@ -103,6 +104,7 @@ def test_warmup_requests_have_a_class_index(exported: tuple[Any, Path], served: 
             assert outputs["heatmap_conv_b_gradcam"].any()
 
 
+@pytest.mark.slow
 def test_the_command_line_shows_the_class_index(exported: tuple[Any, Path]) -> None:
     options = ["--tag_set", "serve", "--signature_def", "serving_default"]
     shown = saved_model_cli("show", "--dir", exported[1], *options)

@@ -58,7 +58,7 @@ def difference(got: Any, want: Any) -> float:
     return float(np.abs(got - want).max() / max(np.abs(want).max(), 1e-6))
 
 
-@pytest.mark.sweep(cases=4)
+@pytest.mark.sweep(cases=1)
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_in_float32(cnn: Any, tmp_path: Path, method: str) -> None:
     explained = attach(cnn, method, **RAW)
@@ -70,6 +70,7 @@ def test_every_method_in_float32(cnn: Any, tmp_path: Path, method: str) -> None:
     assert_equal(run_litert(report.path, x), want)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quantize", [None, "float16"])
 def test_the_last_layer_is_in_the_file_once(tmp_path: Path, quantize: str | None) -> None:
     """Its matrix is most of this model; a map of a class that is asked for reads columns of it."""
@@ -101,6 +102,7 @@ QUANTIZED = [
 ]
 
 
+@pytest.mark.sweep(cases=1)
 @pytest.mark.parametrize(("method", "quantize"), QUANTIZED)
 def test_quantized_models_explain_the_class_alike(cnn: Any, tmp_path: Path, method: str, quantize: str) -> None:
     data: Any = {"representative_data": digits().train_images[:100]} if quantize == "int8" else {}
@@ -119,6 +121,7 @@ def test_quantized_models_explain_the_class_alike(cnn: Any, tmp_path: Path, meth
         assert found[same].mean() >= LOWEST.get(method, 0.99), name
 
 
+@pytest.mark.slow
 def test_integers_explain_the_class_alike_before_global_pooling(tmp_path: Path) -> None:
     keras.utils.set_random_seed(0)
     layers = [L.Conv2D(16, 5, strides=2, activation="relu", name="one"), L.Conv2D(32, 3, activation="relu", name="two")]
@@ -139,6 +142,7 @@ def test_integers_explain_the_class_alike_before_global_pooling(tmp_path: Path) 
         assert np.mean([np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in pairs]) >= 0.99, name
 
 
+@pytest.mark.sweep(cases=1)
 @pytest.mark.parametrize("batch_size", [1, None])
 def test_a_class_can_be_chosen(cnn: Any, tmp_path: Path, batch_size: int | None) -> None:
     explained = vc.attach(cnn, "conv3", method="gradcam", target="input", **RAW)
@@ -161,6 +165,7 @@ def test_a_class_can_be_chosen(cnn: Any, tmp_path: Path, batch_size: int | None)
     assert list(plain.get_input_details()) == ["image"]
 
 
+@pytest.mark.slow
 def test_a_class_can_be_chosen_in_integers(cnn: Any, tmp_path: Path) -> None:
     explained = vc.attach(cnn, "conv3", method="layercam", target="input")
     data = digits().train_images[:100]
@@ -174,6 +179,7 @@ def test_a_class_can_be_chosen_in_integers(cnn: Any, tmp_path: Path) -> None:
     assert not got["heatmap_conv3"][2].any()
 
 
+@pytest.mark.slow
 def test_several_methods_and_classes_as_bytes(cnn: Any, tmp_path: Path) -> None:
     methods = ["deviation", "gradcam", "reciprocam"]
     explained = vc.attach(cnn, "conv3", method=methods, target="top3", heatmap_dtype="uint8")
@@ -189,6 +195,7 @@ def test_several_methods_and_classes_as_bytes(cnn: Any, tmp_path: Path) -> None:
         assert np.abs(got[name].astype(int) - want[name]).max() <= 1
 
 
+@pytest.mark.slow
 def test_mixed_precision_is_exported_as_a_float32_copy(tmp_path: Path) -> None:
     case = KINDS["mixed_float16"]()
     explained = vc.attach(case.model, "last", method=["gradcam", "reciprocam"], **RAW)
@@ -266,6 +273,7 @@ def forged(monkeypatch: pytest.MonkeyPatch, **outputs: Any) -> None:
     monkeypatch.setattr(tflite_verification, "interpreter", Forged)
 
 
+@pytest.mark.slow
 def test_rounding_may_flip_the_explained_class(small: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     explained = vc.attach(small, "pool", method="gradcam")
     forged(monkeypatch, explained_class=lambda k: k + 1, heatmap_pool=lambda maps: maps[:, ::-1])
@@ -276,6 +284,7 @@ def test_rounding_may_flip_the_explained_class(small: Any, tmp_path: Path, monke
         vc.export_tflite(explained, tmp_path / "float32.tflite")
 
 
+@pytest.mark.sweep(cases=1)
 @pytest.mark.parametrize(
     ("output", "change", "error"),
     [

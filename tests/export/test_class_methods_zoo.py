@@ -44,7 +44,7 @@ def test_gradcam_at_the_last_map_and_half_way(name: str, tmp_path: Path) -> None
             assert_rounding_alone(explained, x, key, got[key], want[key])
 
 
-@pytest.mark.sweep(cases=1)
+@pytest.mark.slow
 @EACH
 def test_gradcam_at_the_last_map_before_a_fitted_layer(name: str, tmp_path: Path) -> None:
     model, x = fitted(name)

@@ -163,6 +163,7 @@ def run(report: Any, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return interpreter(report.path.read_bytes()).get_signature_runner("serving_default")(**feeds)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_both_formats_equal_keras(name: str, tmp_path: Path) -> None:
     model, inputs = make(name)

@@ -38,6 +38,7 @@ def cnn() -> Any:
     return keras.Sequential([keras.Input((12, 12, 3), name="image"), *small_cnn_layers()], name="cnn")
 
 
+@pytest.mark.slow
 def test_every_signature_is_compared_on_the_first_examples(cnn: Any, tmp_path: Path, tried: Any) -> None:
     explained = vc.attach(cnn, "conv", method="gradcam", target="input")
     x = np.random.default_rng(0).integers(0, 256, (5, 12, 12, 3)).astype(np.float32) / 255
@@ -54,6 +55,7 @@ def test_every_signature_is_compared_on_the_first_examples(cnn: Any, tmp_path: P
     assert list(tried["predict"]) == ["image"]
 
 
+@pytest.mark.slow
 def test_noise_is_used_where_a_function_cannot_be_inverted(cnn: Any, tmp_path: Path, tried: Any) -> None:
     vc.export_saved_model(
         vc.attach(cnn), tmp_path / "m", pixels=lambda x: x / 255, representative_data=[images(2, 12, 12, 3)]
@@ -99,6 +101,7 @@ def test_no_more_examples_are_read_than_are_compared(cnn: Any, tmp_path: Path, t
     assert np.isnan(next(data)).all()
 
 
+@pytest.mark.sweep(cases=1)
 @pytest.mark.parametrize("count", [1, 4])
 def test_examples_fill_a_fixed_batch(tmp_path: Path, tried: Any, count: int) -> None:
     keras.utils.set_random_seed(3)
@@ -122,6 +125,7 @@ def test_no_example_is_stored_in_the_saved_model(cnn: Any, tmp_path: Path, monke
     assert held == []
 
 
+@pytest.mark.slow
 def test_encoded_images_may_differ_by_rounding_once_they_are_decoded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,6 +17,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
     return export(tmp_path_factory.mktemp("export"))
 
 
+@pytest.mark.slow
 def test_show(exported: tuple[Any, Path]) -> None:
     _, folder = exported
     listed = saved_model_cli("show", "--dir", folder, "--tag_set", "serve")

@@ -58,7 +58,7 @@ def run_tflite(content: bytes, *tensors: np.ndarray) -> dict[str, np.ndarray]:
     return dict(runner(**dict(zip(names, tensors, strict=True))))
 
 
-@pytest.mark.sweep(cases=2)
+@pytest.mark.sweep(cases=1)
 @pytest.mark.parametrize("options", OPTIONS)
 def test_from_keras_model(options: str) -> None:
     explained = vc.attach(cnn(), **OPTIONS[options])
@@ -66,6 +66,7 @@ def test_from_keras_model(options: str) -> None:
     assert_same(run_tflite(content, X), explained.predict(X, verbose=0))
 
 
+@pytest.mark.slow
 def test_from_keras_model_with_random_layers_of_integers_and_of_two_images() -> None:
     explained = vc.attach(cnn(L.RandomFlip(), L.GaussianNoise(1.0)), "last", method="gradcam")
     content = tf.lite.TFLiteConverter.from_keras_model(explained).convert()
@@ -123,7 +124,7 @@ def by_name(results: Any, explained: vc.ExplainedModel) -> dict[str, np.ndarray]
     return {(port.names & known).pop(): value for port, value in results.items()}
 
 
-@pytest.mark.sweep(cases=2)
+@pytest.mark.slow
 @pytest.mark.parametrize("options", OPTIONS)
 def test_openvino_convert_model(options: str) -> None:
     openvino = pytest.importorskip("openvino")
@@ -133,6 +134,7 @@ def test_openvino_convert_model(options: str) -> None:
     assert_same(by_name(compiled(X), explained), explained.predict(X, verbose=0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["predicted", "input"])
 def test_openvino_convert_model_of_several_inputs(target: str) -> None:
     openvino = pytest.importorskip("openvino")
@@ -154,6 +156,7 @@ def test_an_hdf5_file_is_refused_before_it_is_written(tmp_path: Path) -> None:
     explained.model.save(tmp_path / "bare.keras")
 
 
+@pytest.mark.slow
 def test_a_saved_file_is_loaded_in_a_fresh_process(tmp_path: Path) -> None:
     """As `mlflow.keras` and others do, which import Keras and nothing else: Keras's own way to name the package."""
     explained = vc.attach(cnn(), "last", method="gradcam")

@@ -65,7 +65,7 @@ OPTIONS = [
 ]
 
 
-@pytest.mark.sweep(cases=6)
+@pytest.mark.sweep(cases=3)
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 def test_every_option_is_builtin_and_equal_to_keras(cnn: Any, tmp_path: Path, options: dict[str, Any]) -> None:
     explained = vc.attach(cnn, **options)
@@ -75,7 +75,7 @@ def test_every_option_is_builtin_and_equal_to_keras(cnn: Any, tmp_path: Path, op
     assert_equal_to_keras(report.path, explained, images(1, 12, 12, 2))
 
 
-@pytest.mark.sweep(cases=4)
+@pytest.mark.sweep(cases=2)
 @pytest.mark.parametrize(
     "name",
     [
@@ -312,7 +312,7 @@ def test_bad_options(cnn: Any, tmp_path: Path, options: dict[str, Any], message:
         vc.export_tflite(vc.attach(cnn), tmp_path / "there.tflite")
 
 
-@pytest.mark.sweep
+@pytest.mark.sweep(cases=2)
 @pytest.mark.parametrize("batch_size", [1, 3, None])
 @pytest.mark.parametrize("max_examples", [1, 7, 64])
 def test_the_file_is_compared_on_the_first_examples(

@@ -126,7 +126,7 @@ OPTIONS = [
 ]
 
 
-@pytest.mark.sweep(cases=4)
+@pytest.mark.sweep(cases=1)
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 def test_heatmaps_agree_with_keras_on_digits_that_were_not_used_for_calibration(
     cnn: Any, options: dict[str, Any]
@@ -135,7 +135,7 @@ def test_heatmaps_agree_with_keras_on_digits_that_were_not_used_for_calibration(
     assert_agrees_with_keras(quantized(explained), explained)
 
 
-@pytest.mark.sweep(cases=2)
+@pytest.mark.sweep(cases=1)
 @pytest.mark.parametrize(("io_dtype", "dtype"), [("int8", "float32"), ("uint8", "float32"), ("int8", "uint8")])
 def test_integer_inputs_and_outputs(cnn: Any, io_dtype: str, dtype: str) -> None:
     explained = vc.attach(cnn, layers=LAYERS, heatmap_dtype=dtype)
@@ -207,6 +207,7 @@ def test_several_inputs_are_given_as_dicts() -> None:
         quantize_int8(float_file(explained), [{"a": data[0]["a"]}])
 
 
+@pytest.mark.slow
 def test_every_form_of_examples_and_batch_size_gives_the_same_ranges(cnn: Any, plain: bytes) -> None:
     images = CALIBRATION[:20]
     want = quantize_int8(plain, images)

@@ -95,7 +95,7 @@ def test_an_int8_file_that_is_blank_on_one_dark_photo_is_refused(spots: Any, tmp
     assert bright.outputs["heatmap_conv"].correlation_min > 0.99
 
 
-@pytest.mark.sweep(cases=4)
+@pytest.mark.sweep(cases=1)
 @pytest.mark.parametrize(("options", "calls"), [({}, 60), ({"batch_size": 4}, 15), ({"max_examples": 18}, 18)])
 @pytest.mark.parametrize("quantize", [None, "float16", "dynamic"])
 def test_a_flipped_map_of_one_example_is_refused(
@@ -212,6 +212,7 @@ class TopBoxes(L.Layer):
         return {"boxes": keras.ops.take_along_axis(boxes, order[..., None], 1), "scores": best}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gap", [0.0, 1e-7, 0.1])
 def test_boxes_of_equal_scores_may_change_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gap: float) -> None:
     keras.utils.set_random_seed(2)
@@ -275,6 +276,7 @@ def test_int8_is_compared_on_examples_from_all_of_the_data(
         )
 
 
+@pytest.mark.slow
 def test_min_correlation_takes_the_place_of_the_tolerance(cnn: Any, tmp_path: Path, monkeypatch: Any) -> None:
     ripple = np.where(np.arange(144) % 2, 0.02, -0.02).reshape(12, 12).astype("float32")
     change = lambda _, got: {**got, "heatmap_pool": got["heatmap_pool"] + ripple}  # noqa: E731

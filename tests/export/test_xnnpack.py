@@ -57,7 +57,7 @@ def is_accelerated(content: bytes) -> bool:
     return bool(compiled_model.CompiledModel.from_buffer(content, HardwareAccelerator.CPU).is_fully_accelerated())
 
 
-@pytest.mark.sweep(cases=1)
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [

@@ -101,6 +101,7 @@ def test_unknown_sizes(name: str) -> None:
     np.testing.assert_allclose(got, want, rtol=2e-6)
 
 
+@pytest.mark.sweep(cases=2)
 @pytest.mark.parametrize("cell", ["LSTM", "GRU", "SimpleRNN"])
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_loops_which_their_gradients_add_inputs_to(cell: str, bidirectional: bool) -> None:

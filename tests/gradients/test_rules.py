@@ -41,7 +41,7 @@ BATCHES = {
 }
 
 
-@pytest.mark.sweep
+@pytest.mark.sweep(cases=180)
 @pytest.mark.parametrize("unknown_batch", [False, True], ids=["static", "unknown_batch"])
 @pytest.mark.parametrize("name", CASES)
 def test_equals_tensorflow(name: str, unknown_batch: bool) -> None:
@@ -53,6 +53,7 @@ def test_equals_finite_differences(name: str) -> None:
     check_finite_differences(CASES[name])
 
 
+@pytest.mark.sweep(cases=5)
 @pytest.mark.parametrize("name", BATCHES)
 def test_in_tflite(name: str) -> None:
     check_in_tflite(BATCHES[name])

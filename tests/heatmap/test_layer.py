@@ -64,7 +64,7 @@ def test_by_hand() -> None:
     assert levels[0].numpy().tolist() == [[219, 173, 82, 36], [0, 64, 191, 255]]
 
 
-@pytest.mark.sweep
+@pytest.mark.sweep(cases=4)
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("rank", [3, 4, 5])
 def test_every_option_equals_the_oracle(method: str, rank: int) -> None:
@@ -307,6 +307,7 @@ def test_eager_and_xla_agree_for_every_fusion(method: str) -> None:
         np.testing.assert_allclose(heatmap, eager, atol=2e-6)
 
 
+@pytest.mark.slow
 def test_saved_and_loaded_in_a_fresh_process(tmp_path: Path) -> None:
     model, images = functional(), images_of(3, 12, 10, 3)
     model.save(tmp_path / "model.keras")

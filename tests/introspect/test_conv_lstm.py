@@ -27,6 +27,7 @@ def conv_lstm(dimensions: int, *between: Any) -> keras.Model:
     return keras.Model(clip, L.Dense(2, activation="softmax")(pool()(x)))
 
 
+@pytest.mark.sweep(cases=1)
 @pytest.mark.parametrize("dimensions", [1, 2, 3])
 def test_conv_lstms_are_convolutions_and_the_last_is_last(dimensions: int) -> None:
     model = conv_lstm(dimensions, L.BatchNormalization(name="norm"))
@@ -51,6 +52,7 @@ def test_the_next_frame_is_a_prediction() -> None:
     assert paths(keras.Model(clip, x), "last") == ["second"]
 
 
+@pytest.mark.sweep(cases=1)
 @pytest.mark.parametrize(("dimensions", "frame"), [(1, (12,)), (2, (12, 14)), (3, (12, 14, 10))])
 def test_heatmaps_of_a_clip_have_the_size_of_its_frames(dimensions: int, frame: tuple[int, ...]) -> None:
     model = conv_lstm(dimensions)

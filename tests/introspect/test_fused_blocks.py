@@ -222,6 +222,7 @@ def test_equals_the_model_eager_in_a_graph_and_under_xla(count: int) -> None:
     )
 
 
+@pytest.mark.slow
 def test_every_activation() -> None:
     x = images(2) - 0.5
     names = ["relu", "relu6", "silu", "gelu", "elu", "selu", "celu", "hard_sigmoid", "hard_silu", "hard_tanh"]
@@ -313,6 +314,7 @@ def test_nothing_stays_behind_after_an_error(monkeypatch: pytest.MonkeyPatch) ->
     check_equal(explained(x), vc.attach(model, after_activation=True)(x))
 
 
+@pytest.mark.slow
 def test_saved_loaded_and_exported(tmp_path: Path) -> None:
     explained, x = compiled(two_blocks()), images(2)
     want = explained(x)

@@ -22,7 +22,7 @@ def paths(model: Any, layers: Any, **options: Any) -> list[str]:
     return [tap.path for tap in vc.attach(model, layers, **{"size": None, **options}).taps]
 
 
-@pytest.mark.sweep(cases=2)
+@pytest.mark.sweep(cases=1)
 @pytest.mark.parametrize("name", LAST)
 def test_the_last_map_is_the_output(name: str) -> None:
     build = getattr(keras.applications, name)
@@ -32,6 +32,7 @@ def test_the_last_map_is_the_output(name: str) -> None:
     assert paths(body, "stages") == paths(with_head, "stages")
 
 
+@pytest.mark.slow
 def test_pyramids_of_a_backbone() -> None:
     body = keras.applications.MobileNetV2(weights=None, include_top=False, input_shape=(64, 64, 3), alpha=0.35)
     names = ["block_6_expand_relu", "block_13_expand_relu", "out_relu"]

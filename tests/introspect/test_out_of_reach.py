@@ -65,6 +65,7 @@ def of_patches(run: Callable[[Any, Any], Any], stem: bool = False) -> Any:
     return keras.Model(patches, L.Dense(2)(L.GlobalMaxPooling1D()(features)), name="of_patches")
 
 
+@pytest.mark.sweep(cases=2)
 @pytest.mark.parametrize("run", MAPS)
 def test_layers_inside_of_a_map_are_refused(run: Callable[[Any, Any], Any]) -> None:
     model = of_patches(run)
@@ -73,6 +74,7 @@ def test_layers_inside_of_a_map_are_refused(run: Callable[[Any, Any], Any]) -> N
             vc.attach(model, layers, size=(8, 8))
 
 
+@pytest.mark.sweep(cases=2)
 @pytest.mark.parametrize("run", MAPS)
 def test_no_earlier_layer_is_taken_for_the_last(run: Callable[[Any, Any], Any]) -> None:
     model = of_patches(run, stem=True)
@@ -85,6 +87,7 @@ def test_no_earlier_layer_is_taken_for_the_last(run: Callable[[Any, Any], Any]) 
     np.testing.assert_allclose(heatmap, want, atol=1e-5)
 
 
+@pytest.mark.sweep(cases=2)
 @pytest.mark.parametrize("layers", ["time_distributed/net/d", "*d", None, "conv", "stages", "last"])
 def test_time_distributed_with_unknown_steps(layers: Any) -> None:
     keras.utils.set_random_seed(0)

@@ -258,6 +258,7 @@ def cnn() -> Any:
     return keras.Sequential([keras.Input((12, 12, 1), name="image"), *small_cnn_layers()])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kills", [2, pytest.param(15, marks=pytest.mark.slow)])
 def test_a_killed_export_leaves_a_version_that_loads(tmp_path: Path, kills: int) -> None:
     chance = random.Random(1)

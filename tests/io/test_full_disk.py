@@ -36,19 +36,21 @@ def export_until_full(what: str, folder: Path, limit: int) -> str:
     return done.stdout
 
 
-@pytest.mark.sweep(cases=1)
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [4096, _WEIGHTS // 2], ids=["at the graph", "in the weights"])
 def test_half_a_saved_model_is_removed(limit: int, tmp_path: Path) -> None:
     assert f"{tmp_path}/new/m" in export_until_full("saved_model", tmp_path, limit)
     assert [path.name for path in tmp_path.rglob("*")] == ["new"]
 
 
+@pytest.mark.slow
 def test_half_a_tflite_file_is_removed(tmp_path: Path) -> None:
     # More than the converter needs for its own files, and less than the result.
     assert f"{tmp_path}/new/m" in export_until_full("tflite", tmp_path, _WEIGHTS + 2048)
     assert [path.name for path in tmp_path.rglob("*")] == ["new"]
 
 
+@pytest.mark.slow
 def test_a_full_folder_of_temporary_files_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "temporary").mkdir()
     monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))

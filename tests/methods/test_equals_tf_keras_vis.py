@@ -87,6 +87,7 @@ def graphs_as_they_are() -> Iterator[None]:
 HEAVY = ("ResNet50", "EfficientNetB0", "DenseNet121")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("graphs_as_they_are")
 @pytest.mark.parametrize("name", ["MobileNetV2", *(pytest.param(name, marks=pytest.mark.slow) for name in HEAVY)])
 def test_last_map_of_real_architectures(name: str) -> None:
@@ -138,6 +139,7 @@ def activations_gradients_scores(model: Any, layer: str, x: Any, classes: Any) -
     return activations.numpy().astype(float), gradients.numpy().astype(float), np.reshape(score, shape).astype(float)
 
 
+@pytest.mark.slow
 def test_scorecam_ranks_positions_as_the_peer_does(cnn: Any, images: Any) -> None:
     # The peer weighs each channel by a softmax over the classes, the paper by one over the channels of the logit. With
     # the outputs [z - 30, 0] the peer's is proportional to exp(z), which is the paper's up to a factor.

@@ -158,7 +158,7 @@ def methods_for(x: np.ndarray) -> list[str]:
     return METHODS if x.ndim == 4 else METHODS[:2]
 
 
-@pytest.mark.sweep(cases=3)
+@pytest.mark.sweep(cases=1)
 @pytest.mark.parametrize("name", MODELS)
 def test_equals_the_naive_loop(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     keras.utils.set_random_seed(1)
@@ -179,6 +179,7 @@ def test_equals_the_naive_loop(name: str, monkeypatch: pytest.MonkeyPatch) -> No
             assert_close(np.concatenate([one[key] for one in one_by_one]), want, 5e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("build", [windows, tables_of_the_batch_s_size])
 def test_saved_exported_and_compiled(build: Callable[[], Any], tmp_path: Path) -> None:
     keras.utils.set_random_seed(1)

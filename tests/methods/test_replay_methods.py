@@ -149,7 +149,7 @@ def attached(model: Any, taps: dict[str, tuple[str, int]], **options: Any) -> An
     return vc.attach(model, layers, size=None, normalize=None, **options)
 
 
-@pytest.mark.sweep(cases=6)
+@pytest.mark.sweep(cases=2)
 @pytest.mark.parametrize("name", CASES)
 def test_equals_the_naive_loop(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     keras.utils.set_random_seed(1)
@@ -245,6 +245,7 @@ def test_max_channels_of_more_channels_than_rows(method: str) -> None:
     assert np.abs(outputs["heatmap_flat"] - naive.maps("flat", method)).max() > 0.01
 
 
+@pytest.mark.slow
 def test_xla_predict_and_any_batch() -> None:
     keras.utils.set_random_seed(1)
     model, _, taps = beside_a_skip()

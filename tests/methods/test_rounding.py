@@ -75,6 +75,7 @@ def network(normalization: Any) -> keras.Model:
     return keras.Model(image, layers.Dense(4)(layers.Flatten()(layers.Activation("gelu")(x))))
 
 
+@pytest.mark.sweep(cases=2)
 @pytest.mark.parametrize("name", NORMALIZATIONS)
 def test_before_a_normalization(name: str) -> None:
     make, plain, canceling = NORMALIZATIONS[name]
@@ -103,6 +104,7 @@ def test_with_every_normalization(normalize: Any) -> None:
     np.testing.assert_array_equal(explained.predict(random(2, 10, 9, 3), verbose=0)["heatmap_conv"], nothing)
 
 
+@pytest.mark.slow
 def test_in_every_runtime(tmp_path: Path) -> None:
     model, x = network(layers.LayerNormalization(epsilon=EPSILON, name="norm")), random(1, 10, 9, 3)
     options = {"layers": ["conv", "norm"], "method": ["hirescam", "gradcam"]}

@@ -144,6 +144,7 @@ def check(case: Case, got: Any) -> None:
         assert not got[~case.finite.reshape(-1)].any()
 
 
+@pytest.mark.sweep(cases=3)
 @pytest.mark.parametrize("mode", MODES)
 def test_the_same_heatmaps(mode: str) -> None:
     for seed in range(COUNTS.get(mode, 100)):

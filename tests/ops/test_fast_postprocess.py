@@ -54,7 +54,7 @@ def test_equals_the_oracle(before: Any, after: Any, interpolation: str, how: Any
         assert_close(got.numpy(), want, 1e-5 + STEP[dtype])
 
 
-@pytest.mark.sweep
+@pytest.mark.sweep(cases=3)
 @pytest.mark.parametrize("xla", [False, True])
 @pytest.mark.parametrize("interpolation", ["bilinear", "nearest", "area"])
 @pytest.mark.parametrize(("before", "after"), SIZES, ids=str)

@@ -45,6 +45,7 @@ def test_a_part_of_less_than_a_pixel_has_one(start: float) -> None:
     assert (seen > 0).any(axis=2).sum(axis=1).tolist() == [1, 1]
 
 
+@pytest.mark.sweep(cases=2)
 @pytest.mark.parametrize("box", [((0.25, 0.75), (0.25, 0.75)), ((-0.5, 1.5), (0.1, 1.2)), ((0.0, 1.0), (0.0, 1.0))])
 @pytest.mark.parametrize("compiled", [False, True])
 def test_numbers_that_are_known_at_run_time_only(box: Any, compiled: bool) -> None:

@@ -35,7 +35,7 @@ def compiled_operations(graph: Any) -> list[str]:
     return [f.signature.name for f in functions] + [node.name for node in nodes if node.attr["_XlaMustCompile"].b]
 
 
-@pytest.mark.sweep
+@pytest.mark.sweep(cases=4)
 @pytest.mark.parametrize("method", ACTIVATION_METHODS)
 @pytest.mark.parametrize("shape", [(9, 7), (6, 5, 7), (6, 5, 12), (6, 5, 64), (3, 4, 5, 20)], ids=str)
 def test_equals_the_oracle(method: str, shape: tuple[int, ...]) -> None:
@@ -52,7 +52,7 @@ def test_any_number_of_channels(channels: int) -> None:
     assert_close(layer(activations).numpy(), oracle.fuse(activations, "mean"))
 
 
-@pytest.mark.sweep
+@pytest.mark.sweep(cases=4)
 @pytest.mark.parametrize("interpolation", INTERPOLATIONS)
 @pytest.mark.parametrize(
     ("space", "size"),
@@ -99,7 +99,7 @@ def test_images_that_are_not_finite_or_constant_get_zeros(method: str) -> None:
     assert_close(heatmaps[:1], oracle.heatmap(maps[:1], method, (20, 16)))
 
 
-@pytest.mark.sweep(cases=3)
+@pytest.mark.sweep(cases=1)
 @pytest.mark.parametrize("method", [*GRADIENT_METHODS, pytest.param(lambda a: tf.reduce_max(a, -1), id="callable")])
 def test_equals_the_plain_fusion(cnn: Any, method: Any) -> None:
     x = images(4, 12, 12, 2)
@@ -109,6 +109,7 @@ def test_equals_the_plain_fusion(cnn: Any, method: Any) -> None:
         np.testing.assert_allclose(fused[key], value, rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_any_batch_and_unknown_sizes(cnn: Any) -> None:
     explained = vc.attach(cnn, jit_compile=True)
     plain = vc.attach(cnn)
@@ -194,6 +195,7 @@ def test_nothing_is_left_for_after_where_sizes_are_known() -> None:
     assert resizing & types((None, None), True)
 
 
+@pytest.mark.slow
 def test_exports_hold_plain_operations(cnn: Any, tmp_path: Path) -> None:
     explained = vc.attach(cnn, jit_compile=True)
     x = images(2, 12, 12, 2)

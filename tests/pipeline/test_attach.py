@@ -339,6 +339,7 @@ def run_in_fresh_process(code: str) -> str:
     return result.stdout
 
 
+@pytest.mark.slow
 def test_mirrored_strategy() -> None:
     output = run_in_fresh_process(
         """

@@ -61,6 +61,7 @@ def test_several_methods_share_one_run_and_one_backward_pass(model: Any) -> None
     assert operations(one, "Conv2DBackpropInput") == operations(many, "Conv2DBackpropInput") == 1
 
 
+@pytest.mark.slow
 def test_several_methods_equal_each_alone(model: Any) -> None:
     methods = list(vc.methods.NAMES)
     outputs = vc.attach(model, "pool", method=methods)(X)
@@ -107,6 +108,7 @@ def test_combine(model: Any) -> None:
 # --- files ---
 
 
+@pytest.mark.sweep(cases=2)
 @pytest.mark.parametrize("target", [2, [2, 0], "top2", "input", second])
 def test_a_file_keeps_the_target(model: Any, target: Any, tmp_path: Any) -> None:
     explained = vc.attach(model, "pool", method=["layercam", "reciprocam"], target=target)

@@ -144,7 +144,7 @@ def expected(
     return maps.reshape(*x.shape[:2], *maps.shape[1:])
 
 
-@pytest.mark.sweep(cases=8)
+@pytest.mark.sweep(cases=3)
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("size", ["input", None, (7, 9)])
 def test_one_heatmap_for_each_view(name: str, size: Any) -> None:
@@ -183,7 +183,7 @@ def test_presets_and_patterns_take_them(layers: Any) -> None:
     assert all(value.shape == (3, V, *SIZE) for key, value in outputs.items() if key.startswith("heatmap"))
 
 
-@pytest.mark.sweep(cases=1)
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["reshape", "one view after another"])
 def test_in_every_runtime(name: str, tmp_path: Path) -> None:
     tower = Tower()

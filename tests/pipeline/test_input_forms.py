@@ -54,6 +54,7 @@ def photo_and_text() -> tuple[keras.Model, keras.Model]:
     return keras.Model([photo, text], answer(vectorize(text))), keras.Model([photo, numbers], answer(numbers))
 
 
+@pytest.mark.slow
 def test_a_text_beside_a_photo(tmp_path: Path) -> None:
     model, twin = photo_and_text()
     explained, want_of = vc.attach(model, "conv", method="gradcam"), vc.attach(twin, "conv", method="gradcam")
@@ -143,6 +144,7 @@ def small_cnn(*shape: int | None) -> keras.Model:
     return keras.Model(image, L.Dense(3, activation="softmax")(L.GlobalAveragePooling2D()(maps)))
 
 
+@pytest.mark.sweep(cases=2)
 @pytest.mark.parametrize("shape", [(16, 16, 3), (None, None, 3)])
 @pytest.mark.parametrize("method", ["deviation", "gradcam"])
 def test_a_data_set_of_unknown_rank(shape: Any, method: str) -> None:
@@ -186,6 +188,7 @@ def photo_and_vector() -> keras.Model:
     return keras.Model([photo, age], L.Dense(3)(L.Concatenate()([pooled, age])))
 
 
+@pytest.mark.sweep(cases=1)
 @pytest.mark.parametrize("method", ["deviation", "gradcam", "scorecam", "ablationcam"])
 def test_a_scalar_for_each_photo(method: str, tmp_path: Path) -> None:
     ages = np.float32([1, 2, 3])
@@ -236,6 +239,7 @@ def test_gray_images_in_every_rank(method: str) -> None:
 # The class index --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.sweep(cases=1)
 @pytest.mark.parametrize("is_predict", [True, False])
 def test_the_class_index_in_every_form(is_predict: bool) -> None:
     explained = vc.attach(small_cnn(16, 16, 3), "conv", method="gradcam", target="input", normalize=None)

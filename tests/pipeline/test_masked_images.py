@@ -39,6 +39,7 @@ def digits_with_twin() -> tuple[keras.Model, keras.Model]:
 DIGITS = RNG.random((2, 28, 28)).astype("float32")
 
 
+@pytest.mark.sweep(cases=2)
 @pytest.mark.parametrize("method", ["deviation", "gradcam", "scorecam", "ablationcam", "reciprocam"])
 def test_images_without_channels_equal_their_twin(method: str, tmp_path: Path) -> None:
     model, twin = digits_with_twin()
@@ -49,6 +50,7 @@ def test_images_without_channels_equal_their_twin(method: str, tmp_path: Path) -
     vc.export_tflite(explained, tmp_path / "m.tflite", representative_data=DIGITS)
 
 
+@pytest.mark.slow
 def test_scorecam_on_signals_and_volumes() -> None:
     keras.utils.set_random_seed(0)
     for rank, conv in ((1, L.Conv1D), (3, L.Conv3D)):
@@ -81,6 +83,7 @@ def token_model(dtype: str, embed: str = "layer") -> keras.Model:
     return keras.Model(tokens, L.Dense(2, activation="softmax")(L.GlobalMaxPooling1D()(maps)))
 
 
+@pytest.mark.sweep(cases=2)
 @pytest.mark.parametrize("dtype", ["int32", "float32"])
 @pytest.mark.parametrize("embed", ["layer", "mask", "one hot"])
 def test_scorecam_refuses_to_mask_numbers_of_words(dtype: str, embed: str) -> None:
@@ -144,6 +147,7 @@ def scorecam_by_hand(model: keras.Model, x: dict[str, np.ndarray]) -> np.ndarray
     return np.array(rows)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("as_dict", [False, True])
 def test_scorecam_masks_the_image_of_the_layer_in_any_order(as_dict: bool, tmp_path: Path) -> None:
     model = scan_and_mask(as_dict)

@@ -292,6 +292,7 @@ OPEN: dict[str, tuple[Callable[[], Any], Callable[[int, int], Any]]] = {
 }
 
 
+@pytest.mark.sweep(cases=2)
 @pytest.mark.parametrize("name", OPEN)
 def test_open_sizes(name: str) -> None:
     first, box = OPEN[name]
@@ -398,6 +399,7 @@ def test_saved_and_loaded(cropped: Any, tmp_path: Path) -> None:
         np.testing.assert_allclose(value, want[key], atol=1e-5)
 
 
+@pytest.mark.sweep(cases=1)
 @pytest.mark.parametrize("dtype", ["float32", "uint8"])
 def test_exported(cropped: Any, tmp_path: Path, dtype: str) -> None:
     explained = vc.attach(cropped, "conv", method="gradcam", heatmap_dtype=dtype)
@@ -411,6 +413,7 @@ def test_exported(cropped: Any, tmp_path: Path, dtype: str) -> None:
     np.testing.assert_allclose(got.astype(float), want[:1].astype(float), atol=1.0 if dtype == "uint8" else 1e-4)
 
 
+@pytest.mark.slow
 def test_compiled(cropped: Any) -> None:
     want = vc.attach(cropped, "conv", method="gradcam").predict(X, verbose=0)["heatmap_conv"]
     got = vc.attach(cropped, "conv", method="gradcam", jit_compile=True).predict(X, verbose=0)["heatmap_conv"]

@@ -262,6 +262,7 @@ def test_any_layers_of_any_cnn(data: Any, recipe: Recipe, method: str, count: in
         oracle.assert_close(outputs[tap.key], truth, floor=1e-5)
 
 
+@pytest.mark.sweep(cases=1)
 @pytest.mark.parametrize("method", ["gradcam", "reciprocam"])
 @few
 @given(recipe=recipes())

@@ -35,6 +35,7 @@ def python(code: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("imports", ["import visualcnn_tf, keras", "import keras, visualcnn_tf"])
 def test_saved_models_are_loaded_after_the_import_alone(saved: Path, imports: str) -> None:
     said = python(f"""

@@ -80,6 +80,7 @@ def test_equal_to_numpy_in_the_c_loader_and_in_png_files(explained: Any, tmp_pat
     check({**answer, **decoded}, pixels / 255)
 
 
+@pytest.mark.slow
 def test_png_of_an_image_that_cannot_be_read_is_black(explained: Any, tmp_path: Path) -> None:
     folder = vc.export_saved_model(explained, tmp_path / "m", png=True, pixels="0..1", on_error="blank")
     good = tf.io.encode_png(np.full((12, 12, 1), 128, np.uint8)).numpy()
@@ -134,6 +135,7 @@ def test_inputs_that_are_no_pictures_are_refused() -> None:
         vc.attach(model, render="overlay")
 
 
+@pytest.mark.sweep(cases=2)
 @pytest.mark.parametrize("method", ["deviation", "gradcam"])
 @pytest.mark.parametrize("way", ["call", "predict", "tensor"])
 def test_values_that_would_all_be_white_are_refused(method: str, way: str) -> None:

@@ -137,6 +137,7 @@ def attach_pixel(model: Any, activation: str, on: str) -> Any:
     return vc.attach(model, "dec", method="gradcam", target=Score(function, on=on), size=None, normalize=None)
 
 
+@pytest.mark.sweep(cases=1)
 @pytest.mark.parametrize("activation", ["softmax", "sigmoid", "channels first", "softmax, clipped"])
 def test_a_pixel_that_the_model_is_sure_of(activation: str, tmp_path: Path) -> None:
     model = segmentation(activation)

@@ -16,12 +16,13 @@ from tools.soak.subject import SoakError, check_same, images
 SERVED = ("grpc", "tensorflow_serving.apis.predict_pb2")
 
 
-@pytest.mark.sweep(cases=1)
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["attach and forget", "threads", "first calls", "spawned workers", "forked workers"])
 def test_part(part: str) -> None:
     assert soak.QUICK[part]()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["calls", "predict"])
 def test_memory(part: str) -> None:
     assert "growth of memory" in soak.QUICK[part]()
@@ -45,6 +46,7 @@ def test_growing_memory_is_noticed() -> None:
     assert memory.growth(lambda _: kept.append(bytearray(4_000_000)), count=20, warm_up=1) > memory.GROWTH
 
 
+@pytest.mark.slow
 def test_what_is_kept_alive_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     kept, attached = [], memory.attached
     monkeypatch.setattr(memory, "attached", lambda *args: kept.append(attached(*args)) or kept[-1])
@@ -52,6 +54,7 @@ def test_what_is_kept_alive_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
         memory.cycles(2)
 
 
+@pytest.mark.slow
 def test_a_hook_that_stays_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     def hooked(model: Any, number: int) -> Any:
         vars(model.layers[0])["hook"] = number

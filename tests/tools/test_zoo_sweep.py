@@ -67,6 +67,7 @@ def test_other_predictions_are_found_out() -> None:
             ways.check_predictions([np.array([wrong])], [np.array([1.0])])
 
 
+@pytest.mark.slow
 def test_wrong_gradients_are_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     subject = ARCHITECTURES["1-D audio CNN"]().adapted()
     right = ways.reference_gradcam
@@ -76,6 +77,7 @@ def test_wrong_gradients_are_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "differs by 1.0e-03 from that by TensorFlow" in found["text"]
 
 
+@pytest.mark.slow
 def test_an_interrupted_sweep_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "result.json"
     complete("1-D audio CNN", file, ["last"], 300)

@@ -124,6 +124,7 @@ def texts(monkeypatch: Any) -> list[tuple[str, list[str]]]:
 # the training --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.sweep(cases=1)
 @pytest.mark.parametrize("kind", RANDOM)
 def test_the_training_is_the_same(kind: str, tmp_path: Path) -> None:
     alone, history = fitted(RANDOM[kind], validation_split=0.25)

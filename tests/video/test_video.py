@@ -272,6 +272,7 @@ def test_gifs_need_pillow_and_pictures_do_not(folder: Path, tmp_path: Path, monk
 # the command ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_command(folder: Path, tmp_path: Path, capsys: Any) -> None:
     words = ["video", str(folder / "digits.keras"), str(folder / "frames"), "-o", str(tmp_path / "out")]
     words += ["--layer", "conv3", "--method", "deviation", "--alpha", "0.8", "--colormap", "viridis", "--weighted"]

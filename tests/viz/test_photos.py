@@ -146,6 +146,7 @@ def test_the_borders_that_padding_adds_are_not_drawn(explained, tmp_path):
     np.testing.assert_allclose(photo.heatmap(KEY), expected[KEY][0, 3:9], atol=1e-5)
 
 
+@pytest.mark.sweep(cases=3)
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_photos_stand_upright(explained, tmp_path, orientation):
     stored = np.kron(RNG.integers(0, 256, (3, 6, 3)), np.ones((8, 8, 1))).astype(np.uint8)
