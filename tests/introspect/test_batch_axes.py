@@ -183,6 +183,13 @@ def test_against_what_changes(name: str, batch: int | None) -> None:
         (lambda x: tf.tensordot(x, MATRIX, 1), BatchAxis(0)),
         (lambda x: tf.reshape(x, (tf.shape(x)[1] * tf.shape(x)[0], 6, 2)), BatchAxis(0, 1, None)),
         (lambda x: tf.reshape(x, tf.gather(tf.shape(x), [0, 1, 3, 2])), BatchAxis(0)),
+        (lambda x: tf.reshape(x, [tf.reduce_prod(tf.shape(x)[:2]), 6, 2]), BatchAxis(0, 1, None)),
+        (lambda x: tf.reshape(x, [2 * tf.gather(tf.shape(x), 0), -1, 2]), BatchAxis(0, 1, 2)),
+        (lambda x: tf.reshape(tf.reshape(x, [tf.shape(x)[0] * 4, -1, 2]), [-1, 6, 2]), BatchAxis(0, 1, None)),
+        (lambda x: tf.reshape(x, [2 * tf.shape(x)[0] // 2, -1, 2]), BatchAxis(0)),
+        (lambda x: tf.reshape(x, [tf.shape(x)[0] // 2 * 2, -1, 2]), None),
+        (lambda x: tf.reshape(x, tf.slice(tf.concat([[7], tf.shape(x)], 0), [1], [4])), BatchAxis(0)),
+        (lambda x: tf.reshape(x, tf.cast(tf.cast(tf.shape(x), tf.int64), tf.int32)), BatchAxis(0)),
     ],
 )
 def test_of_unknown_sizes(function: Callable[[Any], Any], want: BatchAxis | None) -> None:
