@@ -82,9 +82,8 @@ QUICK = Size({SMALL.name: Network(SMALL.build)}, (None, "int8"), 2, 3, 2**24)
 
 def export(model: Any, folder: Path, quantize: str | None, images: np.ndarray) -> dict[str, ExportReport]:
     """Export the bare model and those with heatmaps; int8 files are not verified if the bare one fails."""
-    options: dict[str, Any] = {"quantize": quantize}
-    if quantize == "int8":
-        options["representative_data"] = [images]
+    # Also what files are verified on: with random weights, noise that no normalization was adapted to may not survive.
+    options: dict[str, Any] = {"quantize": quantize, "representative_data": [images]}
     bare = folder / f"{BARE}-{quantize}.tflite"
     try:
         reports = {BARE: vc.export_tflite(model, bare, **options)}
