@@ -143,6 +143,7 @@ def test_what_was_held_back_is_shown_after_an_error() -> None:
     assert said.endswith("ImportError: broken\n")
 
 
+@pytest.mark.slow
 def test_a_crash_is_not_silent() -> None:
     done = quietly("os.abort()")
     assert done.returncode != 0

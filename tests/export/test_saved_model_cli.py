@@ -30,6 +30,7 @@ def test_show(exported: tuple[Any, Path]) -> None:
     assert "outputs['predictions'] tensor_info:\n      dtype: DT_FLOAT\n      shape: (-1, 4)" in outputs
 
 
+@pytest.mark.slow
 def test_run(exported: tuple[Any, Path], tmp_path: Path) -> None:
     explained, folder = exported
     image = np.random.default_rng(0).random((2, 12, 12, 1)).astype("float32")

@@ -297,6 +297,7 @@ def everything_that_writes(folder: Path) -> dict[str, Any]:
     }
 
 
+@pytest.mark.sweep(cases=1)
 @pytest.mark.parametrize("how", ["full", "read-only"])
 def test_full_and_read_only_disks_are_reported(tmp_path: Path, how: str) -> None:
     with tmpfs(tmp_path / "disk", kilobytes=16) as disk:

@@ -188,7 +188,7 @@ def photo_and_vector() -> keras.Model:
     return keras.Model([photo, age], L.Dense(3)(L.Concatenate()([pooled, age])))
 
 
-@pytest.mark.sweep(cases=1)
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["deviation", "gradcam", "scorecam", "ablationcam"])
 def test_a_scalar_for_each_photo(method: str, tmp_path: Path) -> None:
     ages = np.float32([1, 2, 3])
@@ -226,6 +226,7 @@ def test_a_scalar_of_a_model_that_was_never_built() -> None:
         assert got["heatmap_conv"].shape == (3, 16, 16)
 
 
+@pytest.mark.sweep(cases=1)
 @pytest.mark.parametrize("method", ["deviation", "gradcam", "scorecam"])
 def test_gray_images_in_every_rank(method: str) -> None:
     gray = RNG.random((2, 12, 12)).astype("float32")

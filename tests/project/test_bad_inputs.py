@@ -166,6 +166,7 @@ def outcome(row: Row, world: World) -> tuple[str, str]:
     return WORKS, row.said
 
 
+@pytest.mark.sweep(cases=180)
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.area}: {row.given}")
 def test_bad_input(row: Row, world: World) -> None:
     if row.area in ("explain_dataset", "read_maps") or row.given.startswith("`visualcnn batch"):

@@ -65,6 +65,7 @@ def test_equal_to_numpy_in_litert(explained: Any, tmp_path: Path) -> None:
     check(interpreter((tmp_path / "m.tflite").read_bytes()).get_signature_runner("serving_default")(image=IMAGES))
 
 
+@pytest.mark.slow
 def test_equal_to_numpy_in_the_c_loader_and_in_png_files(explained: Any, tmp_path: Path) -> None:
     folder = vc.export_saved_model(explained, tmp_path / "m", png=True, pixels="0..1")
     pixels = np.round(255 * IMAGES).astype(np.uint8)
