@@ -15,6 +15,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -32,9 +33,10 @@ from benchmarks.timing import Samples, Spread, progress
 
 _LOOP = """
 import json, os, sys, time
-os.sched_setaffinity(0, range(int(sys.argv[1])))
+cores = json.loads(sys.argv[1])
+os.sched_setaffinity(0, cores)
 import keras, tensorflow as tf
-folder, count, threads = sys.argv[2], int(sys.argv[3]), int(sys.argv[1])
+folder, count, threads = sys.argv[2], int(sys.argv[3]), len(cores)
 tf.config.threading.set_intra_op_parallelism_threads(threads)
 tf.config.threading.set_inter_op_parallelism_threads(threads)
 model = keras.models.load_model(f"{folder}/bare.keras", compile=False)
@@ -129,6 +131,13 @@ def _run(code: str, *words: object) -> dict[str, float]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
+def two_loops(size: Size, folder: Path) -> float:
+    """Return the images a second of two loops at once, each on a core: no job of two workers can gain more by them."""
+    with ThreadPoolExecutor(2) as pool:
+        runs = [pool.submit(_run, _LOOP, [core], folder, size.images) for core in (0, 1)]
+        return sum(run.result()["rate"] for run in runs)
+
+
 def job(size: Size, folder: Path, count: int, **options: object) -> tuple[float, float]:
     """Return the images a second of a job on so many cores, and the peak memory of a worker in bytes."""
     with TemporaryDirectory(dir=folder) as out:
@@ -160,13 +169,17 @@ def measure(quick: bool) -> Report:
         folder = Path(name)
         prepare(size, folder)
         rates: dict[str, list[float]] = {f"{what}{n}": [] for n in counts for what in ("bare ", "job ")}
+        if len(counts) > 1:
+            rates["two loops"] = []
         peaks: list[float] = []
         for turn in range(size.rounds):
             for count in counts:
-                rates[f"bare {count}"].append(_run(_LOOP, count, folder, size.images)["rate"])
+                rates[f"bare {count}"].append(_run(_LOOP, list(range(count)), folder, size.images)["rate"])
                 rate, peak = job(size, folder, count)
                 rates[f"job {count}"].append(rate)
                 peaks.append(peak)
+            if len(counts) > 1:
+                rates["two loops"].append(two_loops(size, folder))
             progress(f"batch: round {turn + 1}")
         engines = dict(engine_seconds(size, folder))
     _fill(report, size, rates, peaks, engines)
@@ -178,7 +191,7 @@ def _fill(
 ) -> None:
     samples = Samples(rates)
     report.raw = {"images a second": rates, "peak": peaks, "processor seconds": engines}
-    counts = sorted({int(name.split()[1]) for name in rates})
+    counts = sorted({int(name.split()[1]) for name in rates if name.startswith("job ")})
     lines = [
         [
             f"{count}",
@@ -191,12 +204,16 @@ def _fill(
     report.for_targets["job over bare, one worker"] = (samples.ratio("job 1", over="bare 1"), "")
     if len(counts) > 1:
         report.for_targets["two workers over one"] = (samples.ratio("job 2", over="job 1"), "")
+        report.for_targets["two loops over one"] = (samples.ratio("two loops", over="bare 1"), "the floor")
     report.sections = [
         f"{size.subject.name}, {size.images} JPEG files of 100 to 300 pixels, `stages` at 56×56 as uint8, batches of "
         "32, Parquet. The bare model runs in a plain `tf.data` loop over the same files. Medians of images a second, "
         "and of the ratios within rounds (with quartiles).",
         Table("batch", ["cores, workers", "bare loop", "job", "job over bare"], lines),
-        f"Two workers over one: {samples.ratio('job 2', over='job 1')}." if len(counts) > 1 else "",
+        f"Two workers over one: {samples.ratio('job 2', over='job 1')}. Two bare loops at once, each on a core, over "
+        f"one, which is as much as two such cores can do: {samples.ratio('two loops', over='bare 1')}."
+        if len(counts) > 1
+        else "",
         f"Peak memory of a worker: {mb(max(peaks))}.",
         Table(
             "batch-engines",
