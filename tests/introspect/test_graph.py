@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from visualcnn_tf.introspect.graph import CallGraph, DominatorTree
-from visualcnn_tf.introspect.trace import LayerCall
+from visualcnn_tf.introspect.layer_call import LayerCall
 
 
 def graph_of(edges: Iterable[tuple[int, ...]]) -> CallGraph:

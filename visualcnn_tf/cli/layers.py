@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from visualcnn_tf.cli.files import load_model
 from visualcnn_tf.errors import IncompatibleModelError, NoFeatureMapError
 from visualcnn_tf.introspect.find_inputs import model_inputs
+from visualcnn_tf.introspect.layer_call import LayerCall
 from visualcnn_tf.introspect.presets import PRESETS
 from visualcnn_tf.introspect.select import Selector
-from visualcnn_tf.introspect.trace import LayerCall
 
 
 def run(arguments: Namespace) -> None:

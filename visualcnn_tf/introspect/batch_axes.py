@@ -10,7 +10,8 @@ import tensorflow as tf
 
 from visualcnn_tf.introspect.batch_axis import BatchAxis, Found, Step
 from visualcnn_tf.introspect.batch_axis_table import RULES
-from visualcnn_tf.introspect.trace import LayerCall, Trace
+from visualcnn_tf.introspect.layer_call import LayerCall
+from visualcnn_tf.introspect.trace import Trace
 
 # What they return tells sizes, not values.
 _SIZES = ("Rank", "Shape", "ShapeN", "Size")

@@ -9,8 +9,9 @@ import tensorflow as tf
 
 from visualcnn_tf.introspect.batch_axis import BatchAxis
 from visualcnn_tf.introspect.inputs import ModelInput
+from visualcnn_tf.introspect.layer_call import LayerCall
 from visualcnn_tf.introspect.record import OutputRecorder, recording
-from visualcnn_tf.introspect.trace import LayerCall, Trace, tf_function_layers
+from visualcnn_tf.introspect.trace import Trace, tf_function_layers
 
 # So few examples cost little, and neither the first nor the last one is changed.
 _EXAMPLES, _CHANGED = 3, 1

@@ -7,8 +7,9 @@ from visualcnn_tf.introspect.batch_axes import batch_axes
 from visualcnn_tf.introspect.batch_axis import BatchAxis
 from visualcnn_tf.introspect.element_probe import probe
 from visualcnn_tf.introspect.elements import Elements
+from visualcnn_tf.introspect.layer_call import LayerCall
 from visualcnn_tf.introspect.sized_trace import TRIAL_BATCH, sized_trace
-from visualcnn_tf.introspect.trace import LayerCall, Trace
+from visualcnn_tf.introspect.trace import Trace
 
 _NOT_FIRST = "the batch is not its first axis, or it is the same for every batch; put the batch first"
 _MIXED = (

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 import keras
 
 from visualcnn_tf.introspect.graph import CallGraph
+from visualcnn_tf.introspect.layer_call import LayerCall
 from visualcnn_tf.introspect.layer_kinds import ACTIVATIONS, NORMALIZATIONS
-from visualcnn_tf.introspect.trace import LayerCall, Trace
+from visualcnn_tf.introspect.trace import Trace
 
 _FOLLOWING = ACTIVATIONS.union(
     NORMALIZATIONS,

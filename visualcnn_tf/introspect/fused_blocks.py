@@ -15,9 +15,10 @@ import tensorflow as tf
 from keras import activations
 
 from visualcnn_tf.introspect.graph import CallGraph
+from visualcnn_tf.introspect.layer_call import LayerCall
 from visualcnn_tf.introspect.layer_kinds import ACTIVATIONS
 from visualcnn_tf.introspect.record import OutputRecorder
-from visualcnn_tf.introspect.trace import LayerCall, Trace
+from visualcnn_tf.introspect.trace import Trace
 from visualcnn_tf.ops.fast.xla import Compiled
 
 # What a layer `Activation`, which may be given any function, may compute in a fused block.

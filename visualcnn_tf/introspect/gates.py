@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from visualcnn_tf.introspect.graph import CallGraph
+from visualcnn_tf.introspect.layer_call import LayerCall
 from visualcnn_tf.introspect.layer_kinds import CONV_LAYERS, GLOBAL_POOLING_LAYERS
 from visualcnn_tf.introspect.sizes import is_map, space_of
-from visualcnn_tf.introspect.trace import LayerCall, Trace
+from visualcnn_tf.introspect.trace import Trace
 
 
 def gate_calls(trace: Trace, calls: Sequence[LayerCall]) -> set[LayerCall]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from visualcnn_tf.introspect.trace import LayerCall
+from visualcnn_tf.introspect.layer_call import LayerCall
 from visualcnn_tf.introspect.upstream import nearest_upstream
 
 

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import keras
 
 from visualcnn_tf.introspect.graph import CallGraph
+from visualcnn_tf.introspect.layer_call import LayerCall
 from visualcnn_tf.introspect.layer_kinds import ATTENTION_LAYERS, CONV_LAYERS, CONV_LSTM_LAYERS
 from visualcnn_tf.introspect.sizes import Space, has_aspect_of, is_map, space_of
-from visualcnn_tf.introspect.trace import LayerCall, Trace
+from visualcnn_tf.introspect.trace import Trace
 from visualcnn_tf.introspect.upstream import upstream
 from visualcnn_tf.introspect.windows import outside_windows
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import keras
 
+from visualcnn_tf.introspect.layer_call import LayerCall
 from visualcnn_tf.introspect.layer_kinds import (
     BORDER_LAYERS,
     BORDER_OPERATIONS,
@@ -15,7 +16,6 @@ from visualcnn_tf.introspect.layer_kinds import (
     SCALING_OPERATIONS,
 )
 from visualcnn_tf.introspect.sizes import NEW_RESOLUTION, largest_ratio
-from visualcnn_tf.introspect.trace import LayerCall
 
 
 def only_moves(call: LayerCall, sources: Sequence[LayerCall]) -> bool:

@@ -9,10 +9,11 @@ import tensorflow as tf
 
 from visualcnn_tf.introspect.graph import CallGraph
 from visualcnn_tf.introspect.image_maps import data_format, image_spaces
+from visualcnn_tf.introspect.layer_call import LayerCall
 from visualcnn_tf.introspect.layer_kinds import PREDICTING_ACTIVATIONS, PROJECTIONS, is_softmax
 from visualcnn_tf.introspect.sizes import Space, covers, is_map, space_of
 from visualcnn_tf.introspect.steps import POOLING, SUM, channels, channels_read, operation_step, projects, step_of
-from visualcnn_tf.introspect.trace import LayerCall, Trace
+from visualcnn_tf.introspect.trace import Trace
 from visualcnn_tf.introspect.upstream import is_upstream, nearest_upstream
 
 

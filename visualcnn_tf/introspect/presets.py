@@ -8,12 +8,13 @@ from dataclasses import replace
 from visualcnn_tf.introspect.gates import gate_calls
 from visualcnn_tf.introspect.graph import CallGraph
 from visualcnn_tf.introspect.image_maps import graph_to_outputs, image_maps, learned_calls
+from visualcnn_tf.introspect.layer_call import LayerCall
 from visualcnn_tf.introspect.layer_kinds import CONV_LAYERS
 from visualcnn_tf.introspect.moving import only_moves
 from visualcnn_tf.introspect.predictions import feature_calls
 from visualcnn_tf.introspect.resolution import Resolution, resolutions
 from visualcnn_tf.introspect.sizes import is_map
-from visualcnn_tf.introspect.trace import LayerCall, Trace
+from visualcnn_tf.introspect.trace import Trace
 
 
 def conv_calls(trace: Trace) -> list[LayerCall]:

@@ -14,8 +14,9 @@ from visualcnn_tf.introspect.geometry.control_flow import State, Untraceable
 from visualcnn_tf.introspect.geometry.follow import follow
 from visualcnn_tf.introspect.geometry.numbers import Number
 from visualcnn_tf.introspect.geometry.part import Part, part_of
+from visualcnn_tf.introspect.layer_call import LayerCall
 from visualcnn_tf.introspect.sized_trace import sized_trace
-from visualcnn_tf.introspect.trace import LayerCall, Trace
+from visualcnn_tf.introspect.trace import Trace
 from visualcnn_tf.ops.place import Region
 
 # What sorts inputs with other axes than those of a map and its channels behind the others.

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import keras
 
 from visualcnn_tf.introspect.graph import CallGraph
+from visualcnn_tf.introspect.layer_call import LayerCall
 from visualcnn_tf.introspect.layer_kinds import CONV_LAYERS
 from visualcnn_tf.introspect.moving import is_border
 from visualcnn_tf.introspect.sizes import NEW_RESOLUTION, is_map, largest_ratio
-from visualcnn_tf.introspect.trace import LayerCall
 
 
 @dataclass(frozen=True, order=True)

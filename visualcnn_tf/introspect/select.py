@@ -20,12 +20,13 @@ from visualcnn_tf.introspect.batch_axes import has_row_per_example
 from visualcnn_tf.introspect.find_elements import elements_of
 from visualcnn_tf.introspect.following_activations import follow_activations
 from visualcnn_tf.introspect.inputs import ModelInputs
+from visualcnn_tf.introspect.layer_call import LayerCall
 from visualcnn_tf.introspect.layer_kinds import CONV_LAYERS
 from visualcnn_tf.introspect.outputs import flat_outputs
 from visualcnn_tf.introspect.patterns import matches
 from visualcnn_tf.introspect.presets import PRESETS
 from visualcnn_tf.introspect.sized_trace import has_open_sizes, sized_trace
-from visualcnn_tf.introspect.trace import LayerCall, Trace, trace_model
+from visualcnn_tf.introspect.trace import Trace, trace_model
 from visualcnn_tf.introspect.upstream import upstream
 
 

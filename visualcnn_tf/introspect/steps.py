@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from visualcnn_tf.introspect.graph import CallGraph
+from visualcnn_tf.introspect.layer_call import LayerCall
 from visualcnn_tf.introspect.layer_kinds import (
     CONV_LAYERS,
     CONV_LSTM_LAYERS,
@@ -17,7 +18,6 @@ from visualcnn_tf.introspect.layer_kinds import (
     PROJECTIONS,
     activation_name,
 )
-from visualcnn_tf.introspect.trace import LayerCall
 
 #: Steps that are no activations.
 NORMALIZATION, POOLING, RECURRENCE, SUM = "normalization", "pooling", "recurrence", "sum"

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from visualcnn_tf.introspect.batch_axes import batch_axes
 from visualcnn_tf.introspect.batch_axis import BatchAxis
+from visualcnn_tf.introspect.layer_call import LayerCall
 from visualcnn_tf.introspect.layer_kinds import CONV_LAYERS
-from visualcnn_tf.introspect.trace import LayerCall, Trace
+from visualcnn_tf.introspect.trace import Trace
 
 
 def outside_windows(trace: Trace, calls: Sequence[LayerCall]) -> list[LayerCall]:

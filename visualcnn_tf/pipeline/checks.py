@@ -21,10 +21,11 @@ from visualcnn_tf.gradients.backward import backward_pass
 from visualcnn_tf.gradients.graph_paths import connected, downstream_of, upstream_operations
 from visualcnn_tf.introspect.batch_axes import batch_axes
 from visualcnn_tf.introspect.inputs import ModelInputs
+from visualcnn_tf.introspect.layer_call import LayerCall
 from visualcnn_tf.introspect.outputs import flat_outputs
 from visualcnn_tf.introspect.reference_input import Positions
 from visualcnn_tf.introspect.reusable_calls import runs_on_any_batch
-from visualcnn_tf.introspect.trace import LayerCall, Trace
+from visualcnn_tf.introspect.trace import Trace
 from visualcnn_tf.methods.base import Method
 from visualcnn_tf.pipeline.masking import check_masking
 from visualcnn_tf.pipeline.tap import Tap

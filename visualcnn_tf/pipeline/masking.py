@@ -8,7 +8,8 @@ from visualcnn_tf._utils.checks import bad_value
 from visualcnn_tf.errors import InputShapeError, NoFeatureMapError
 from visualcnn_tf.gradients.graph_paths import upstream_operations
 from visualcnn_tf.introspect.inputs import ModelInputs
-from visualcnn_tf.introspect.trace import LayerCall, Trace
+from visualcnn_tf.introspect.layer_call import LayerCall
+from visualcnn_tf.introspect.trace import Trace
 from visualcnn_tf.introspect.upstream import READING_SHAPES
 from visualcnn_tf.pipeline.tap import Tap
 

@@ -10,9 +10,10 @@ import keras
 
 from visualcnn_tf.errors import LayerNotFoundError
 from visualcnn_tf.introspect.elements import Elements
+from visualcnn_tf.introspect.layer_call import LayerCall
 from visualcnn_tf.introspect.location import Location, layer_at, locate
 from visualcnn_tf.introspect.named_layers import named_layers
-from visualcnn_tf.introspect.trace import LayerCall, Trace
+from visualcnn_tf.introspect.trace import Trace
 from visualcnn_tf.methods.registry import get as get_method
 from visualcnn_tf.pipeline.tap import Tap
 from visualcnn_tf.pipeline.tap_requests import TapRequest

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from visualcnn_tf.introspect.layer_call import LayerCall
 from visualcnn_tf.introspect.patterns import value_per_path
 from visualcnn_tf.introspect.reference_input import Positions
-from visualcnn_tf.introspect.trace import LayerCall
 from visualcnn_tf.methods.base import Method
 from visualcnn_tf.methods.registry import get as get_method
 from visualcnn_tf.pipeline.options import DEFAULT_METHOD, Options
