@@ -20,14 +20,21 @@ FALLBACKS: dict[str, tuple[str, Callable[[Any, Any], Any]]] = {
         lambda x, n: tf.raw_ops.ClipByValue(t=x, clip_value_min=0.5 * x - 0.3, clip_value_max=tf.ones_like(x)),
     ),
     "gathered along any axis": ("GatherV2", lambda x, n: tf.gather(x, [1, 0, 1], axis=n)),
-    "gathered in each image": ("GatherV2", lambda x, n: tf.gather(x, [[2, 0], [1, 1]], axis=1, batch_dims=1)),
+    "gathered in each image along a later axis": (
+        "GatherV2",
+        lambda x, n: tf.gather(x, [[2, 0], [1, 1]], axis=2, batch_dims=1),
+    ),
+    "patches with holes": (
+        "ExtractImagePatches",
+        lambda x, n: tf.image.extract_patches(x[..., tf.newaxis], [1, 2, 2, 1], [1] * 4, [1, 1, 2, 1], "VALID"),
+    ),
     "the diagonal": ("Einsum", lambda x, n: tf.raw_ops.Einsum(inputs=[x[..., :3]], equation="bii->bi")),
     "a sum over one operand's label": ("Einsum", lambda x, n: tf.raw_ops.Einsum(inputs=[x], equation="bij->bi")),
     "copies that an ellipsis makes": (
         "Einsum",
         lambda x, n: tf.raw_ops.Einsum(inputs=[x, tf.ones([5, 1, 4, 3])], equation="...ab,...bc->...ac"),
     ),
-    "statistics of the batch": ("FusedBatchNormV3", lambda x, n: _normalized(x)),
+    "a batch normalization of a computed scale": ("FusedBatchNormV3", lambda x, n: _normalized(x)),
     "sum over any axis": ("Sum", lambda x, n: tf.reduce_sum(x, n)),
     "mean over any axis": ("Mean", lambda x, n: tf.reduce_mean(x, n)),
     "maximum over any axis": ("Max", lambda x, n: tf.reduce_max(x, n)),
@@ -47,8 +54,8 @@ FALLBACKS: dict[str, tuple[str, Callable[[Any, Any], Any]]] = {
 
 
 def _normalized(x: Any) -> Any:
-    scale, offset = tf.constant([0.5, 1.0, 2.0, 3.0]), tf.zeros([4])
-    return tf.compat.v1.nn.fused_batch_norm(x[:, tf.newaxis], scale, offset, is_training=True)[0]
+    scale, offset, statistics = x[0, 0], tf.zeros([4]), [tf.zeros([4]), tf.ones([4])]
+    return tf.compat.v1.nn.fused_batch_norm(x[:, tf.newaxis], scale, offset, *statistics, is_training=False)[0]
 
 
 def gradients(function: Callable[[Any, Any], Any], shape: list[int | None]) -> tuple[np.ndarray, np.ndarray, list[str]]:

@@ -32,10 +32,17 @@ def attended(x: Any) -> Any:
     return tf.reshape(tf.matmul(scores, tokens), tf.shape(x))
 
 
+def with_class_token(x: Any) -> Any:
+    tokens = tf.reshape(x, [tf.shape(x)[0], -1, 4])
+    summary = tf.exp(tf.reduce_mean(tokens, 1, keepdims=True))
+    return tf.concat([summary, tokens, 2.0 * summary, tf.sin(summary)], 1) ** 2.0
+
+
 FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "activation": lambda x: tf.nn.relu(tf.tanh(x) - 0.1),
     "attention": attended,
     "borders": lambda x: tf.pad(x[:, 1:-1, :3, 1:], [[0, 0], [1, 1], [0, 2], [1, 0]]),
+    "class_token": with_class_token,
     "concatenation": lambda x: tf.concat([x, tf.square(x)], -1),
     "excitation": excited,
     "first_row": lambda x: x[:, 0] * x[:, 0],

@@ -26,13 +26,26 @@ def einsum(equation: str, *shapes: tuple[int, ...]) -> Case:
     return case(lambda *x: tf.einsum(equation, *x), "Einsum", shapes=shapes)
 
 
-def batch_norm(x: tf.Tensor, version: int, data_format: str = "NHWC") -> tf.Tensor:
+def batch_norm(x: tf.Tensor, version: int, data_format: str = "NHWC", of_the_batch: bool = False) -> tf.Tensor:
     operation = getattr(tf.raw_ops, f"FusedBatchNorm{f'V{version}' if version > 1 else ''}")
     statistics = [tf.constant(np.random.default_rng(i).uniform(0.5, 2.0, 4), tf.float32) for i in range(4)]
     names = ("scale", "offset", "mean", "variance")
-    return operation(
-        x=x, **dict(zip(names, statistics, strict=True)), is_training=False, data_format=data_format, epsilon=0.1
-    )[0]
+    values = dict(zip(names, statistics, strict=True))
+    if of_the_batch:
+        values |= dict.fromkeys(("mean", "variance"), tf.zeros([0]))
+    return operation(x=x, **values, is_training=of_the_batch, data_format=data_format, epsilon=0.1)[0]
+
+
+def layer_norm_of_keras_2(x: tf.Tensor) -> tf.Tensor:
+    """Each token is a channel of a batch of one, whose statistics normalize it."""
+    tokens, features = x.shape[1:]
+    count = tf.shape(x)[0] * tokens
+    ones, zeros, none = tf.ones([count]), tf.zeros([count]), tf.zeros([0])
+    columns = tf.reshape(x, [1, count, features, 1])
+    names = ("x", "scale", "offset", "mean", "variance")
+    values = dict(zip(names, (columns, ones, zeros, none, none), strict=True))
+    y = tf.raw_ops.FusedBatchNormV3(**values, data_format="NCHW", epsilon=0.1)[0]
+    return tf.reshape(y, tf.shape(x)) * weights(x, features)
 
 
 REDUCTIONS: dict[str, Case] = {
@@ -106,5 +119,15 @@ NORMALIZATION: dict[str, Case] = {
 NORMALIZATION["batch_norm_channels_first"] = case(
     lambda x: batch_norm(x, 3, "NCHW"), "FusedBatchNormV3", shapes=[(2, 4, 3, 3)], smooth=False
 )
+NORMALIZATION |= {
+    f"batch_norm_of_the_batch_{data_format}": case(
+        lambda x, data_format=data_format: batch_norm(x, 3, data_format, of_the_batch=True),
+        "FusedBatchNormV3",
+        shapes=[shape],
+        smooth=False,
+    )
+    for data_format, shape in {"NHWC": (2, 3, 3, 4), "NCHW": (2, 4, 3, 3)}.items()
+}
+NORMALIZATION["layer_norm_of_keras_2"] = case(layer_norm_of_keras_2, "FusedBatchNormV3", smooth=False)
 
 CASES = REDUCTIONS | PRODUCTS | NORMALIZATION

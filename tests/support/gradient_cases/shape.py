@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from support.gradient_cases.check import Case
@@ -34,6 +35,10 @@ def unstacked(x: tf.Tensor) -> tf.Tensor:
 
 def largest(x: tf.Tensor) -> tf.Tensor:
     return tf.math.top_k(x, 2)[0]
+
+
+def patches(x: tf.Tensor, size: tuple[int, int], strides: tuple[int, int], padding: str) -> tf.Tensor:
+    return tf.image.extract_patches(x, [1, *size, 1], [1, *strides, 1], [1, 1, 1, 1], padding)
 
 
 MOVING: dict[str, Case] = {
@@ -93,6 +98,18 @@ PARTS: dict[str, Case] = {
     "gather": case(lambda x: tf.gather(x, [3, 0, 2], axis=2), "GatherV2"),
     "gather_one": case(lambda x: tf.gather(x, 1, axis=1), "GatherV2"),
     "gather_some_twice": case(lambda x: tf.gather(x, [[3, 0], [3, 3]], axis=-1), "GatherV2"),
+    "gather_in_each_example": case(lambda x: tf.gather(x, [[2, 0], [1, 1]], axis=1, batch_dims=1), "GatherV2"),
+    "gather_one_in_each_example": case(
+        lambda x: tf.gather(x, tf.argmax(x[:, :, 0], 1), axis=1, batch_dims=1), "GatherV2"
+    ),
+    "take_along_axis": case(lambda x: keras.ops.take_along_axis(x, tf.argsort(x, 1)[:, :2], 1), "GatherV2"),
+    "patches": case(lambda x: patches(x, (2, 3), (2, 3), "VALID"), "ExtractImagePatches", shape=IMAGE, tflite=False),
+    "patches_that_overlap": case(
+        lambda x: patches(x, (3, 2), (2, 1), "SAME"), "ExtractImagePatches", shape=(2, 5, 4, 3), tflite=False
+    ),
+    "patches_with_gaps": case(
+        lambda x: patches(x, (1, 2), (2, 3), "VALID"), "ExtractImagePatches", shape=(2, 5, 7, 2), tflite=False
+    ),
     "gather_nd": case(lambda x: tf.gather_nd(x, [[0, 1], [1, 2], [0, 1]]), "GatherNd"),
     "top_k": case(largest, "TopKV2"),
 }

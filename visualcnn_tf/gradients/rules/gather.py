@@ -1,6 +1,8 @@
-"""The gradient of gathering by indices along an axis, as adaptive pooling and channel shuffling do."""
+"""The gradient of gathering by indices along an axis: in adaptive pooling, channel shuffling, and of chosen tokens."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 import tensorflow as tf
@@ -13,6 +15,8 @@ from visualcnn_tf.gradients.tensors import constant, reshape_like, static_value
 
 def _gather(node: Node) -> InputGradients:
     """``dx[j] = Σ dy[i]`` over all ``i`` with ``indices[i] = j``."""
+    if node.attribute("batch_dims"):
+        return [_scattered(node), None, None]
     x, indices, _ = node.op.inputs
     axis, count = _gathered_axis(node), indices.shape.num_elements()
     require(count is not None)
@@ -25,10 +29,28 @@ def _gather(node: Node) -> InputGradients:
 
 
 def _gathered_axis(node: Node) -> int:
-    """Return the axis that is gathered along; batch dimensions and unknown sizes are not covered."""
+    """Return the axis that is gathered along; unknown sizes are not covered."""
     shape, axis = node.op.inputs[0].shape, int(constant(node.op.inputs[2]))
-    require(not node.attribute("batch_dims") and None not in [*shape[1:], shape[axis]])
+    require(None not in [*shape[1:], shape[axis]])
     return axis % int(shape.rank)
+
+
+def _scattered(node: Node) -> tf.Tensor:
+    """``dx[b, j] = Σ dy[b, i]`` over all ``i`` with ``indices[b, i] = j``: each example has indices of its own.
+
+    They index the first axis of all examples in a row, the only one along which TensorFlow Lite can scatter.
+    """
+    x, indices, axis = node.op.inputs
+    rows = node.attribute("batch_dims") % (indices.shape.rank + 1)  # counts from the end of the indices if negative
+    size, *inner = x.shape[rows:]
+    count = indices.shape[rows:].num_elements()
+    require(int(constant(axis)) % x.shape.rank == rows and None not in (size, *inner, count))
+    by_row = tf.cast(tf.reshape(indices, [-1, count]), tf.int32)
+    starts = tf.range(tf.shape(by_row)[0])[:, tf.newaxis] * size
+    values = math.prod(inner)
+    gradient = tf.reshape(node.gradient, [-1, values])
+    shape = [tf.shape(by_row)[0] * size, values]
+    return reshape_like(tf.scatter_nd(tf.reshape(by_row + starts, [-1, 1]), gradient, shape), x)
 
 
 def _sum_by_index(gradient: tf.Tensor, indices: tf.Tensor, x: tf.Tensor, axis: int) -> tf.Tensor:

@@ -24,16 +24,29 @@ def _transpose(node: Node) -> InputGradients:
 
 
 def _concat(node: Node) -> InputGradients:
-    """``dx_i`` is the slice of ``dy`` that ``x_i`` became."""
+    """``dx_i`` is the slice of ``dy`` that ``x_i`` became; at most one of the sizes may be unknown."""
     *inputs, axis_tensor = node.op.inputs
-    axis = int(constant(axis_tensor))
+    axis = int(constant(axis_tensor)) % node.gradient.shape.rank
     sizes = [x.shape[axis] for x in inputs]
-    require(None not in sizes)
-    starts = np.cumsum([0, *sizes[:-1]])
+    require(None not in sizes or (sizes.count(None) == 1 and 0 not in sizes))
     return [
-        _slice_along(node.gradient, axis, int(start), size) if needed else None
-        for start, size, needed in zip(starts, sizes, node.needs_gradient, strict=False)
+        _part(node.gradient, axis, sizes, index) if needed else None
+        for index, needed in enumerate(node.needs_gradient[:-1])
     ] + [None]
+
+
+def _part(gradient: tf.Tensor, axis: int, sizes: Sequence[int | None], index: int) -> tf.Tensor:
+    """Return the part of a concatenation that is an operand's; behind one of unknown size, count from the end."""
+    before, after = sizes[:index], sizes[index + 1 :]
+    size = sizes[index]
+    if None not in before and size is not None:
+        return _slice_along(gradient, axis, _total(before), size)
+    start = -_total(sizes[index:]) if None in before else _total(before)
+    return gradient[(*[slice(None)] * axis, slice(start, -_total(after) or None))]
+
+
+def _total(sizes: Sequence[int | None]) -> int:
+    return sum(size or 0 for size in sizes)
 
 
 def _slice_along(tensor: tf.Tensor, axis: int, start: int, size: int) -> tf.Tensor:
