@@ -194,7 +194,7 @@ class ExplainedModel(ConvertibleModel):
         return {name: outputs[name] for name in self.output_names}
 
     def _prepared(self, inputs: Any) -> Any:
-        """Return checked inputs in the form that the model takes, with one class index for each image."""
+        """Return checked inputs in the form that the model takes, the target's inputs with the batch first."""
         inputs = self._checked(inputs)
         return self._known().standardize(inputs)
 

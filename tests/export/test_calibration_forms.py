@@ -16,6 +16,7 @@ import visualcnn_tf as vc
 from visualcnn_tf.errors import InputShapeError, InvalidArgumentError
 from visualcnn_tf.export.representative_data import read_examples
 from visualcnn_tf.introspect.inputs import ModelInput, ModelInputs
+from visualcnn_tf.targets.inputs import CLASS_INDEX
 
 RNG = np.random.default_rng(0)
 P, T = RNG.random((12, 8, 8, 3)).astype("float32"), RNG.random((12, 5)).astype("float32")
@@ -122,8 +123,8 @@ def test_texts_beside_the_image() -> None:
 
 
 def test_the_class_index_is_filled_in() -> None:
-    inputs = TWO.with_class_index("class_index")
-    examples = read_examples([P, T], inputs, "class_index")
+    inputs = TWO.with_more([CLASS_INDEX.spec])
+    examples = read_examples([P, T], inputs, [CLASS_INDEX])
     np.testing.assert_array_equal(examples["class_index"], [-1] * 12)
 
 

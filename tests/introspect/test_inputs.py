@@ -95,7 +95,11 @@ def test_flat_and_packed() -> None:
     assert PAIR.flatten({"b": 2, "a": 1, "more": 3}) == [1, 2]
     assert PAIR.flatten([1, 2]) == [1, 2]
     assert PAIR.pack([1, 2]) == [1, 2]
-    assert PAIR.with_class_index("class_index").pack([1, 2, 3]) == {"a": 1, "b": 2, "class_index": 3}
+    assert PAIR.with_more([ModelInput("class_index", (None,), "int32")]).pack([1, 2, 3]) == {
+        "a": 1,
+        "b": 2,
+        "class_index": 3,
+    }
     nested = ModelInputs({"x": [0, 0]}, PAIR.specs)
     assert nested.pack([1, 2]) == {"x": [1, 2]}
     assert nested.flatten({"x": [1, 2]}) == [1, 2]

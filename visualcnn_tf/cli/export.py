@@ -20,7 +20,7 @@ from visualcnn_tf.cli.pixels import chosen_pixels
 from visualcnn_tf.errors import ExportVerificationError
 from visualcnn_tf.export.pixels import image_specs
 from visualcnn_tf.export.saved_model import export_saved_model
-from visualcnn_tf.export.signatures import exported_inputs, without_class_index
+from visualcnn_tf.export.signatures import exported_inputs, without_target_inputs
 from visualcnn_tf.export.tflite import export_tflite
 from visualcnn_tf.export.verification_examples import MAX_EXAMPLES, spread
 from visualcnn_tf.introspect.find_inputs import image_inputs
@@ -56,7 +56,7 @@ def _explained(arguments: Namespace) -> tuple[ExplainedModel, Pixels | None]:
     explained = attach(model, heatmap_dtype=arguments.heatmap_dtype, pixels=pixels, **options)
     check_labels(names, arguments.labels, explained)
     inputs = exported_inputs(explained)
-    takes_image = len(image_specs(without_class_index(explained, inputs).specs)) == 1
+    takes_image = len(image_specs(without_target_inputs(explained, inputs).specs)) == 1
     return explained, chosen_pixels(arguments, model, explained.pixels, kept) if takes_image else None
 
 

@@ -126,16 +126,16 @@ def as_model(model: object, pixels: PixelsLike | None) -> ExportedFolder | Model
         text = os.fspath(model)
         return ExportedFolder(text if "://" in text else os.path.abspath(as_path("model", text)))
     from visualcnn_tf._model import ExplainedModel
-    from visualcnn_tf.export.signatures import class_index_of
+    from visualcnn_tf.export.signatures import target_inputs_of
 
     if not isinstance(model, ExplainedModel):
         raise IncompatibleModelError(
             "`model` must be an explained model or an exported folder. Received: "
             f"{type(model).__name__}. Make one with `attach(model)`."
         )
-    class_index = class_index_of(model)
-    if class_index is not None:
-        raise asks_for(model.name, class_index)
+    asked = target_inputs_of(model)
+    if asked:
+        raise asks_for(model.name, asked[0].name)
     return ModelToExport(model, pixels)
 
 

@@ -22,7 +22,7 @@ def example_inputs(signature: str, inputs: ModelInputs, user_inputs: ModelInputs
     Args:
         signature: The name of the signature.
         inputs: The inputs of the exported model.
-        user_inputs: The inputs of the user's model: the same without a class index.
+        user_inputs: The inputs of the user's model: the same without those of a target.
         pixels: What its images are, if that is known.
 
     Returns:

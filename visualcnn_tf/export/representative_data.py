@@ -19,6 +19,7 @@ from visualcnn_tf._utils.checks import bad_value, quoted
 from visualcnn_tf.errors import InputShapeError
 from visualcnn_tf.export.types import Arrays
 from visualcnn_tf.introspect.inputs import ModelInput, ModelInputs
+from visualcnn_tf.targets.inputs import TargetInput
 
 #: Batches or single examples, in any form that ``predict`` or TensorFlow Lite takes: arrays, of several inputs dicts by
 #: name or lists; an iterable of these, or of tuples that start with one of them, such as ``(x, y)`` of a dataset for
@@ -45,32 +46,32 @@ def check_data_is_used(data: RepresentativeData | None, verify: bool, unless: st
 def read_examples(
     data: RepresentativeData | None,
     inputs: ModelInputs,
-    class_index: str | None = None,
+    target_inputs: Sequence[TargetInput] = (),
     enough: float = math.inf,
 ) -> Arrays:
     """Return the examples of representative data as one array per input.
 
     Args:
         data: The user's representative data.
-        inputs: The inputs to read, those of the class index aside.
-        class_index: The input that chooses the class to explain, if there is one. The data need not hold it: every
-            example gets -1, the predicted class.
+        inputs: The inputs of the exported model.
+        target_inputs: Those of them that say what is explained. The data need not hold them: examples get values that
+            stand for none, such as -1, the predicted class.
         enough: How many examples to read at least, if there are so many; the data may be endless.
 
     Raises:
         InvalidArgumentError: If the data holds no examples, or NaN or infinity.
         InputShapeError: If the model does not take the examples.
     """
-    specs = [spec for spec in inputs.specs if spec.name != class_index]
+    added = {one.name for one in target_inputs}
+    specs = [spec for spec in inputs.specs if spec.name not in added]
     parts = list(_until(enough, _as_batches(data, specs)))
     if not sum(map(_length, parts)):
         raise bad_value("representative_data", "examples of the model's inputs", "none at all", "Pass some 100 inputs.")
     examples = {spec.name: _joined(spec.name, [part[spec.name] for part in parts]) for spec in specs}
     if not all(np.isfinite(array).all() for array in examples.values() if array.dtype.kind == "f"):
         raise bad_value("representative_data", "finite", "NaN or infinite values", "Check the preprocessing.")
-    if class_index is not None:
-        examples[class_index] = np.full(_length(examples), -1, np.int32)
-    return examples
+    count = _length(examples)
+    return {**examples, **{one.name: one.filled(count) for one in target_inputs}}
 
 
 def in_batches(examples: Arrays, size: int) -> Iterator[Arrays]:

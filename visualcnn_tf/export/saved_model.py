@@ -21,11 +21,11 @@ from visualcnn_tf.export.saved_model_verification import verify_saved_model
 from visualcnn_tf.export.serving_bytes import ON_ERROR, ServingBytes, check_no_options, check_pictures
 from visualcnn_tf.export.signatures import (
     chosen_signatures,
-    class_index_of,
     exported_inputs,
     image_input,
     served_signatures,
-    without_class_index,
+    target_inputs_of,
+    without_target_inputs,
 )
 from visualcnn_tf.export.types import Signature
 from visualcnn_tf.export.verification_examples import MAX_EXAMPLES, Examples, check_max_examples, first_examples
@@ -107,7 +107,7 @@ def export_saved_model(
     """
     check_model(explained)
     inputs = exported_inputs(explained)
-    user_inputs = without_class_index(explained, inputs)
+    user_inputs = without_target_inputs(explained, inputs)
     image = image_input(user_inputs)
     check_choice("on_error", on_error, ON_ERROR)
     known = exported_pixels(explained, pixels, user_inputs)
@@ -119,7 +119,7 @@ def export_saved_model(
     noise = {name: example_inputs(name, inputs, user_inputs, known) for name in names}
     examples = {name: Examples(arrays) for name, arrays in noise.items()}
     if representative_data is not None:
-        given = first_examples(representative_data, inputs, max_examples, class_index_of(explained))
+        given = first_examples(representative_data, inputs, max_examples, target_inputs_of(explained))
         examples |= _of_signatures(given, names, user_inputs, known)
     with whole_folder(target, overwrite, holds="saved_model.pb") as temporary:
         functions = served_signatures(explained, inputs, names, serving_bytes)

@@ -22,6 +22,7 @@ from visualcnn_tf.introspect.outputs import flat_outputs, prediction_names
 from visualcnn_tf.introspect.trace import trace_model
 from visualcnn_tf.ops.exporting import exporting
 from visualcnn_tf.pixels.pixels import Pixels
+from visualcnn_tf.targets.inputs import TargetInput
 
 SIGNATURES = ("serving_default", "serving_bytes", "predict")
 _WITHOUT_PHOTOS = ("serving_default", "predict")
@@ -79,7 +80,7 @@ def _are_signatures(names: object) -> bool:
 
 
 def exported_inputs(model: keras.Model) -> ModelInputs:
-    """Return the inputs of an exported model, including the class index.
+    """Return the inputs of an exported model, including those of its target.
 
     Raises:
         InvalidArgumentError: If they are not known yet.
@@ -92,17 +93,17 @@ def exported_inputs(model: keras.Model) -> ModelInputs:
     return inputs
 
 
-def without_class_index(model: keras.Model, inputs: ModelInputs) -> ModelInputs:
-    """Return those of an exported model's inputs that the user's model takes: all but the class index."""
+def without_target_inputs(model: keras.Model, inputs: ModelInputs) -> ModelInputs:
+    """Return those of an exported model's inputs that the user's model takes: all but those of its target."""
     if not isinstance(model, ExplainedModel) or model.plan is None:
         return inputs
     user_inputs = model.plan.inputs
     return ModelInputs(user_inputs.structure, inputs.specs[: len(user_inputs.specs)])
 
 
-def class_index_of(model: keras.Model) -> str | None:
-    """Return the name of the input that chooses the class to explain, if there is one."""
-    return model.plan.class_index if isinstance(model, ExplainedModel) and model.plan else None
+def target_inputs_of(model: keras.Model) -> tuple[TargetInput, ...]:
+    """Return the inputs that say what is explained, such as the class index."""
+    return model.plan.target_inputs if isinstance(model, ExplainedModel) and model.plan else ()
 
 
 def image_input(inputs: ModelInputs) -> ModelInput | None:
@@ -123,7 +124,7 @@ def served_signatures(
         names: The signatures to build.
         serving_bytes: How ``serving_bytes`` treats encoded images; None without that signature.
     """
-    user_inputs = without_class_index(model, inputs)
+    user_inputs = without_target_inputs(model, inputs)
     run, predict = _accept_empty(_all_outputs(model, inputs)), _accept_empty(_predictions(model, user_inputs))
     functions = {"serving_default": _signature(run, inputs), "predict": _signature(predict, user_inputs)}
     if serving_bytes is not None:
@@ -133,7 +134,7 @@ def served_signatures(
 
 def tflite_signatures(model: keras.Model, inputs: ModelInputs) -> dict[str, tf.types.experimental.GenericFunction]:
     """Return ``serving_default`` and ``predict`` for TensorFlow Lite, which has no empty batches."""
-    user_inputs = without_class_index(model, inputs)
+    user_inputs = without_target_inputs(model, inputs)
     return {
         "serving_default": _signature(_all_outputs(model, inputs), inputs),
         "predict": _signature(_predictions(model, user_inputs), user_inputs),

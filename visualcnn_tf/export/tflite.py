@@ -19,7 +19,7 @@ from visualcnn_tf.export.limits import Demands
 from visualcnn_tf.export.pixels import check_examples, exported_pixels
 from visualcnn_tf.export.report import ExportReport
 from visualcnn_tf.export.representative_data import RepresentativeData
-from visualcnn_tf.export.signatures import class_index_of, exported_inputs, tflite_signatures, without_class_index
+from visualcnn_tf.export.signatures import exported_inputs, target_inputs_of, tflite_signatures, without_target_inputs
 from visualcnn_tf.export.tflite_converter import convert
 from visualcnn_tf.export.tflite_operations import count_ops, foreign_ops, outside_xnnpack
 from visualcnn_tf.export.tflite_options import Int8Options, check_options
@@ -113,11 +113,11 @@ def export_tflite(
     path = as_path("path", path)
     check_free(path, overwrite)
     _warn_that_check_is_lost(explained)
-    user_inputs = without_class_index(explained, exported_inputs(explained))
+    user_inputs = without_target_inputs(explained, exported_inputs(explained))
     known = exported_pixels(explained, pixels, user_inputs)
     inputs = with_batch_size(exported_inputs(explained), batch_size)
     if quantize == "int8":
-        int8 = int8.read(inputs, class_index_of(explained))
+        int8 = int8.read(inputs, target_inputs_of(explained))
     examples = _verification_examples(explained, inputs, int8, max_examples, known)
     content, original = _converted(explained, inputs, quantize, int8)
     content = content if known is None else with_pixels(content, known)
@@ -164,13 +164,13 @@ def _verification_examples(
     explained: keras.Model, inputs: ModelInputs, int8: Int8Options, max_examples: int, pixels: Pixels | None
 ) -> Examples:
     """Return the inputs on which the file is compared with the model, once all of the user's are checked."""
-    user_inputs = without_class_index(explained, inputs)
+    user_inputs = without_target_inputs(explained, inputs)
     if int8.examples is not None:
         check_examples(int8.examples, user_inputs, pixels)
         return spread_examples(int8.examples, max_examples)
     if int8.representative_data is None:
         return noise(inputs, user_inputs, pixels)
-    examples = first_examples(int8.representative_data, inputs, max_examples, class_index_of(explained))
+    examples = first_examples(int8.representative_data, inputs, max_examples, target_inputs_of(explained))
     check_examples(examples.arrays, user_inputs, pixels)
     return examples
 
@@ -186,7 +186,7 @@ def _int8_content(model: keras.Model, functions: Mapping[str, Signature], int8: 
         [int8.examples],
         heatmaps=heatmaps,
         io_dtype=int8.io_dtype or "float32",
-        class_index=class_index_of(model),
+        target_inputs=target_inputs_of(model),
     )
 
 

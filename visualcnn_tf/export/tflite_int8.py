@@ -8,7 +8,7 @@ weights per channel, and every other operation stays in float32. That costs litt
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ from visualcnn_tf.export.tflite_interpreter import interpreter
 from visualcnn_tf.export.tflite_options import IO_DTYPES, check_ranges
 from visualcnn_tf.export.types import Arrays
 from visualcnn_tf.introspect.inputs import ModelInput, ModelInputs
+from visualcnn_tf.targets.inputs import TargetInput
 
 _FEW = 10
 
@@ -37,7 +38,7 @@ def quantize_int8(
     *,
     heatmaps: Collection[str] = (),
     io_dtype: str = "float32",
-    class_index: str | None = None,
+    target_inputs: Sequence[TargetInput] = (),
 ) -> bytes:
     """Quantize all signatures of a float32 TensorFlow Lite file, which go on sharing their weights.
 
@@ -49,8 +50,7 @@ def quantize_int8(
         io_dtype: The type of float inputs and outputs: ``"float32"``, or ``"int8"`` or ``"uint8"``, whose scale and
             zero point the file holds. Heatmaps are rounded in their last step; those that are uint8 anyway stay as
             they are.
-        class_index: The name of the input that chooses the class to explain, if there is one. The data need not hold
-            it.
+        target_inputs: The inputs that say what is explained, such as the class index. The data need not hold them.
 
     Returns:
         The content of the quantized file.
@@ -63,8 +63,8 @@ def quantize_int8(
     signatures = _inputs_of_signatures(content)
     inputs = {spec.name: spec for specs in signatures.values() for spec in specs}
     taken = ModelInputs(dict.fromkeys(inputs, 0), tuple(inputs.values()))
-    examples = read_examples(representative_data, taken, class_index)
-    check_ranges(examples, class_index)
+    examples = read_examples(representative_data, taken, target_inputs)
+    check_ranges(examples, target_inputs)
     _warn_if_few(examples)
     batch_size = next(iter(inputs.values())).shape[0] or 1
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import keras
@@ -13,6 +14,7 @@ from visualcnn_tf.export.representative_data import RepresentativeData, check_da
 from visualcnn_tf.export.types import Arrays
 from visualcnn_tf.export.verification_examples import check_max_examples
 from visualcnn_tf.introspect.inputs import ModelInputs
+from visualcnn_tf.targets.inputs import TargetInput
 
 #: How the weights, and for int8 the activations, of a file may be stored.
 QUANTIZATIONS = (None, "float16", "dynamic", "int8")
@@ -36,33 +38,34 @@ class Int8Options:
     full_integer: bool
     examples: Arrays | None = None
 
-    def read(self, inputs: ModelInputs, class_index: str | None) -> Int8Options:
+    def read(self, inputs: ModelInputs, target_inputs: Sequence[TargetInput]) -> Int8Options:
         """Return the same options with the examples that the data holds, once they are checked.
 
         Args:
             inputs: The inputs of the exported model.
-            class_index: The input that chooses the class to explain, if there is one.
+            target_inputs: Those of them that say what is explained, such as the class index.
 
         Raises:
             InvalidArgumentError: If the data holds no examples, or shows no ranges.
             InputShapeError: If the model does not take the examples.
         """
-        examples = read_examples(self.representative_data, inputs, class_index)
-        check_ranges(examples, class_index)
+        examples = read_examples(self.representative_data, inputs, target_inputs)
+        check_ranges(examples, target_inputs)
         return replace(self, examples=examples)
 
 
-def check_ranges(examples: Arrays, class_index: str | None = None) -> None:
+def check_ranges(examples: Arrays, target_inputs: Sequence[TargetInput] = ()) -> None:
     """Raise if all examples are blank or equal: the ranges of the activations come from them.
 
     Args:
         examples: The inputs by name.
-        class_index: The input that chooses the class to explain, if there is one; it may be the same for all.
+        target_inputs: The inputs that say what is explained, which may be the same for all.
 
     Raises:
         InvalidArgumentError: If they are.
     """
-    arrays = [array for name, array in examples.items() if name != class_index]
+    added = {one.name for one in target_inputs}
+    arrays = [array for name, array in examples.items() if name not in added]
     count = len(arrays[0])
     if all((array == array.flat[0]).all() or (count > 1 and (array == array[:1]).all()) for array in arrays):
         raise bad_value(

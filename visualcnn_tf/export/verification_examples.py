@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ from visualcnn_tf.export.representative_data import RepresentativeData, read_exa
 from visualcnn_tf.export.types import Arrays
 from visualcnn_tf.introspect.inputs import ModelInputs
 from visualcnn_tf.pixels.pixels import Pixels
+from visualcnn_tf.targets.inputs import TargetInput
 
 #: How many of the user's examples are compared, unless they say otherwise.
 MAX_EXAMPLES = 64
@@ -50,20 +52,22 @@ def noise(inputs: ModelInputs, user_inputs: ModelInputs, pixels: Pixels | None) 
     return Examples(example_inputs("serving_default", inputs, user_inputs, pixels))
 
 
-def first_examples(data: RepresentativeData, inputs: ModelInputs, count: int, class_index: str | None) -> Examples:
+def first_examples(
+    data: RepresentativeData, inputs: ModelInputs, count: int, target_inputs: Sequence[TargetInput]
+) -> Examples:
     """Return the first examples of the user's data, of which no more are read than needed.
 
     Args:
         data: The user's representative data.
         inputs: The inputs of the exported model.
         count: How many examples to return at most.
-        class_index: The input that chooses the class to explain, if there is one; it gets -1, the predicted class.
+        target_inputs: Those of them that say what is explained; they get values that stand for none, such as -1.
 
     Raises:
         InvalidArgumentError: If the data holds no examples, or NaN or infinity.
         InputShapeError: If the model does not take the examples.
     """
-    read = read_examples(data, inputs, class_index, enough=count)
+    read = read_examples(data, inputs, target_inputs, enough=count)
     arrays = {name: array[:count] for name, array in read.items()}
     return Examples(arrays, tuple(range(min(count, len(Examples(read))))))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -87,9 +87,9 @@ class ModelInputs:
         """
         return self.pack([_as_taken(x, spec) for x, spec in zip(self.flatten(inputs), self.specs, strict=True)])
 
-    def with_class_index(self, name: str) -> ModelInputs:
-        """Return these inputs as a dict by name, with one more of this name: the class index of each image."""
-        specs = (*self.specs, ModelInput(name, (None,), "int32"))
+    def with_more(self, more: Iterable[ModelInput]) -> ModelInputs:
+        """Return these inputs as a dict by name, with some more behind them."""
+        specs = (*self.specs, *more)
         return ModelInputs(dict.fromkeys([spec.name for spec in specs], 0), specs)
 
     def check(self, inputs: object) -> None:

@@ -1,4 +1,4 @@
-"""What an explained model is called with: batch sizes, empty batches, class indices."""
+"""What an explained model is called with: batch sizes, empty batches, the inputs of its target."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import tensorflow as tf
 
 from visualcnn_tf.errors import InputShapeError
 from visualcnn_tf.introspect.inputs import shape_of
-from visualcnn_tf.pipeline.outputs import CLASS_INDEX
 from visualcnn_tf.pipeline.plan import Plan
+from visualcnn_tf.targets import inputs as target_inputs
+from visualcnn_tf.targets.inputs import TargetInput
 
 
 def batch_size(inputs: Any) -> int | None:
@@ -45,52 +46,49 @@ def blank_example(inputs: Any) -> Any:
 
 
 def checked_inputs(plan: Plan, inputs: Any) -> Any:
-    """Return what an explained model was called with, its class index one for each image.
+    """Return what an explained model was called with, with one of each of the target's inputs for each image.
 
     Raises:
-        InputShapeError: for inputs that the model does not take, or a class index that it does not ask for.
+        InputShapeError: for inputs that the model does not take, or those of a target that it does not explain.
         InvalidTypeError: for inputs of another type.
     """
-    given, class_index = plan.split(inputs)
+    given, asked = plan.split(inputs)
     plan.inputs.check(given)
-    if class_index is not None:
-        return plan.join(given, one_for_each_image(class_index, given))
-    if isinstance(given, Mapping) and CLASS_INDEX in set(given) - set(plan.inputs.names):
-        raise InputShapeError(
-            f"`inputs` holds {CLASS_INDEX!r}, which this model does not take. Attach with `target`='input'."
-        )
-    return given
+    unasked = set(given) - set(plan.inputs.names) if isinstance(given, Mapping) else ()
+    for one in target_inputs.ALL:
+        if one.name in unasked:
+            raise InputShapeError(
+                f"`inputs` holds {one.name!r}, which this model does not take. Attach with {one.asked_by}."
+            )
+    return plan.join(given, for_each_image(plan, asked, given)) if asked else given
 
 
-def one_for_each_image(class_index: Any, inputs: Any) -> Any:
-    """Return a class index as an array or tensor ``(B,)``; a single number is that of every image.
+def for_each_image(plan: Plan, asked: Mapping[str, Any], inputs: Any) -> dict[str, Any]:
+    """Return what was given for the target's inputs as arrays or tensors, the batch first; one alone is for all images.
 
     Raises:
-        InputShapeError: for anything but integers.
+        InputShapeError: for anything of another shape or type.
     """
-    if not hasattr(class_index, "dtype"):
-        class_index = np.asarray(class_index)
-    if shape_of(class_index) == () and isinstance(class_index, (np.ndarray, np.generic, tf.Tensor)):
-        class_index = _repeated(class_index, inputs)
-    _check_class_index(class_index, inputs)
-    return class_index
+    return {one.name: _for_each_image(one, asked[one.name], inputs) for one in plan.target_inputs if one.name in asked}
 
 
-def _repeated(class_index: Any, inputs: Any) -> Any:
-    count = batch_size(inputs)
-    if count is not None and not tf.is_tensor(class_index):
-        return np.full(count, class_index)
-    tensors = [tensor for tensor in keras.tree.flatten(inputs) if hasattr(tensor, "shape")]
-    return tf.fill([tf.shape(tensors[0])[0]], class_index)
-
-
-def _check_class_index(class_index: Any, inputs: Any) -> None:
-    shape = shape_of(class_index)
-    batch, dtype = batch_size(inputs), getattr(class_index, "dtype", None)
-    is_integer = dtype is not None and "int" in keras.backend.standardize_dtype(dtype)
-    has_shape = shape is None or (len(shape) == 1 and not (batch and shape[0] and shape[0] != batch))
-    if not has_shape or not is_integer:
+def _for_each_image(one: TargetInput, value: Any, inputs: Any) -> Any:
+    if not hasattr(value, "dtype"):
+        value = np.asarray(value)
+    shape = shape_of(value)
+    if shape is not None and len(shape) == len(one.shape) and isinstance(value, (np.ndarray, np.generic, tf.Tensor)):
+        value = _repeated(value, inputs)
+    if not one.fits(shape_of(value), batch_size(inputs)) or not one.takes(getattr(value, "dtype", None)):
         raise InputShapeError(
-            f"`class_index` must be one integer for each image, (B,), or one for all. Received: shape {shape} of type "
-            f"{dtype}. -1 means the predicted class."
+            f"`{one.name}` must be {one.is_one} for each image, {one.shape_text}, or one for all. Received: shape "
+            f"{shape_of(value)} of type {getattr(value, 'dtype', None)}. {one.advice}"
         )
+    return value
+
+
+def _repeated(value: Any, inputs: Any) -> Any:
+    count = batch_size(inputs)
+    if count is not None and not tf.is_tensor(value):
+        return np.full((count, *np.shape(value)), value)
+    tensors = [tensor for tensor in keras.tree.flatten(inputs) if hasattr(tensor, "shape")]
+    return tf.broadcast_to(value, tf.concat([tf.shape(tensors[0])[:1], tf.shape(value)], 0))

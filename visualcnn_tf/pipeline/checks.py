@@ -123,8 +123,7 @@ def gradient_fallbacks(
 
 
 def _scores(output: tf.Tensor, target: Target) -> Scores:
-    index = tf.fill(tf.shape(output)[:1], -1) if target.takes_class_index else None
-    return target.scores(output, index)
+    return target.scores(output, {one.name: one.none_for(tf.shape(output)[0]) for one in target.inputs})
 
 
 def _check_connected(result: tf.Tensor, request: TapRequest, name: str) -> None:

@@ -25,12 +25,14 @@ from visualcnn_tf.pipeline.checks import (
     warn_of_unknown_positions,
 )
 from visualcnn_tf.pipeline.options import Options
-from visualcnn_tf.pipeline.outputs import CLASS_INDEX, EXPLAINED_CLASS, OutputSpec, unique
+from visualcnn_tf.pipeline.outputs import EXPLAINED_CLASS, OutputSpec, unique
 from visualcnn_tf.pipeline.plan import Plan
 from visualcnn_tf.pipeline.plan_outputs import classes_output, explanation_outputs, model_outputs
 from visualcnn_tf.pipeline.saved_taps import restored_taps
 from visualcnn_tf.pipeline.tap_requests import TapRequest, requested_taps, with_unique_keys
 from visualcnn_tf.pixels.resolve import resolve_pixels
+from visualcnn_tf.targets.base import Target
+from visualcnn_tf.targets.inputs import TargetInput
 from visualcnn_tf.targets.predicted import Predicted
 
 
@@ -73,9 +75,10 @@ def plan_of_call(model: keras.Model, inputs: Any, options: Options) -> Plan:
     Raises:
         NotBuiltError: when these do not tell what the model takes.
     """
-    if options.resolved_target.takes_class_index and isinstance(inputs, Mapping) and CLASS_INDEX in inputs:
+    asked = [one.name for one in options.resolved_target.inputs if isinstance(inputs, Mapping) and one.name in inputs]
+    if asked:
         raise NotBuiltError(
-            f"The inputs of {model.name!r} are not known before its first call, so {CLASS_INDEX!r} can't be told from "
+            f"The inputs of {model.name!r} are not known before its first call, so {quoted(asked)} can't be told from "
             "them. Call it once without, or attach with `input_shape=(height, width, channels)`."
         )
     described = symbolic_inputs(model) or inputs_of_call(model, inputs)
@@ -136,9 +139,18 @@ def _plan(
     return replace(
         plan,
         output_index=output_index,
-        class_index=unique(CLASS_INDEX, inputs.names) if target.takes_class_index else None,
+        target_inputs=_target_inputs(target, inputs),
         fallbacks=gradient_fallbacks(trace, requests, output_index, target),
     )
+
+
+def _target_inputs(target: Target, inputs: ModelInputs) -> tuple[TargetInput, ...]:
+    """Return the inputs that a target adds, under names that the model's own inputs leave free."""
+    taken, found = inputs.names, []
+    for one in target.inputs:
+        found.append(replace(one, name=unique(one.name, taken)))
+        taken = [*taken, found[-1].name]
+    return tuple(found)
 
 
 def _explains_target(requests: Sequence[TapRequest]) -> bool:

@@ -17,8 +17,6 @@ OutputKind: TypeAlias = Literal["model", "classes", "heatmap", "combined", "over
 
 EXPLAINED_CLASS = "explained_class"
 COMBINED = "heatmap"
-#: The input that asks for a class, where there is one.
-CLASS_INDEX = "class_index"
 
 
 @dataclass(frozen=True)

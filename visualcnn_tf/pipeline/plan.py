@@ -12,6 +12,7 @@ from visualcnn_tf.introspect.inputs import ModelInputs
 from visualcnn_tf.pipeline.outputs import OutputKind, OutputSpec
 from visualcnn_tf.pipeline.tap import Tap
 from visualcnn_tf.pixels.pixels import Pixels
+from visualcnn_tf.targets.inputs import TargetInput
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,8 @@ class Plan:
         outputs: every output, in order.
         weights: of each tap in the combined heatmap, or None.
         output_index: which of the model's own outputs, flat, is explained; None when no method explains a target.
-        class_index: name of the input that asks for a class, or None.
+        target_inputs: what the explained model takes beside these inputs, as the target asks for it, in the order of
+            ``Target.inputs``; under names that the model's own inputs leave free.
         fallbacks: type and name of each operation whose gradient is TensorFlow's own, not a rule of this package:
             TensorFlow Lite may lack it.
         fused_blocks: the paths of layers that lead to a tap and are compiled as one, see ``introspect.fused_blocks``.
@@ -38,7 +40,7 @@ class Plan:
     outputs: tuple[OutputSpec, ...]
     weights: tuple[float, ...] | None = None
     output_index: int | None = None
-    class_index: str | None = None
+    target_inputs: tuple[TargetInput, ...] = ()
     fallbacks: tuple[tuple[str, str], ...] = ()
     fused_blocks: tuple[tuple[str, ...], ...] = ()
     reusable_calls: frozenset[tuple[str, int]] = frozenset()
@@ -74,39 +76,41 @@ class Plan:
 
     @property
     def all_inputs(self) -> ModelInputs:
-        """What the explained model takes: the model's inputs and, if a class can be asked for, its index."""
-        return self.inputs if self.class_index is None else self.inputs.with_class_index(self.class_index)
+        """What the explained model takes: the model's inputs and those of the target."""
+        return self.inputs.with_more(one.spec for one in self.target_inputs) if self.target_inputs else self.inputs
 
-    def split(self, inputs: Any) -> tuple[Any, Any]:
-        """Return what the model takes, and the class index or None, of what the explained model was given.
+    def split(self, inputs: Any) -> tuple[Any, dict[str, Any]]:
+        """Return what the model takes, and by name what was given for the target's inputs.
 
-        The class index is an entry of a dict, or the last one of a list.
+        These are entries of a dict, any of which may be missing, or all of them the last ones of a list.
         """
-        if self.class_index is None:
-            return inputs, None
-        if not isinstance(inputs, Mapping):
-            return (_unwrapped(inputs[:-1]), inputs[-1]) if self._ends_in_class_index(inputs) else (inputs, None)
-        given = {name: tensor for name, tensor in inputs.items() if name != self.class_index}
-        if set(given) == set(self.inputs.names):
-            given = self.inputs.pack(self.inputs.flatten(given))
-        return given, inputs.get(self.class_index)
+        names = [one.name for one in self.target_inputs]
+        if isinstance(inputs, Mapping) and names:
+            given = {name: tensor for name, tensor in inputs.items() if name not in names}
+            if set(given) == set(self.inputs.names):
+                given = self.inputs.pack(self.inputs.flatten(given))
+            return given, {name: inputs[name] for name in names if inputs.get(name) is not None}
+        if names and self._ends_in_target_inputs(inputs):
+            count = len(names)
+            return _unwrapped(inputs[:-count]), dict(zip(names, inputs[-count:], strict=True))
+        return inputs, {}
 
     def standardize(self, inputs: Any) -> Any:
         """Return checked tensors or arrays in the structure and of the ranks that the explained model takes."""
-        given, class_index = self.split(inputs)
+        given, asked = self.split(inputs)
         given = self.inputs.standardize(given)
-        return given if class_index is None else self.join(given, class_index)
+        return self.join(given, asked) if asked else given
 
-    def join(self, inputs: Any, class_index: Any) -> Any:
-        """Return a dict by name of what the model takes and the class index."""
-        named = dict(zip(self.inputs.names, self.inputs.flatten(inputs), strict=True))
-        return {**named, str(self.class_index): class_index}
+    def join(self, inputs: Any, asked: Mapping[str, Any]) -> Any:
+        """Return a dict by name of what the model takes and what the target's inputs get."""
+        return {**dict(zip(self.inputs.names, self.inputs.flatten(inputs), strict=True)), **asked}
 
-    def _ends_in_class_index(self, inputs: Any) -> bool:
+    def _ends_in_target_inputs(self, inputs: Any) -> bool:
         if not isinstance(inputs, (list, tuple)):
             return False
-        count = len(self.inputs.specs)
-        return len(inputs) == count + 1 or (len(inputs) == 2 and len(keras.tree.flatten(inputs[0])) == count)
+        count, more = len(self.inputs.specs), len(self.target_inputs)
+        is_nested = len(inputs) == 1 + more and len(keras.tree.flatten(inputs[0])) == count
+        return len(inputs) == count + more or is_nested
 
 
 def _unwrapped(inputs: Sequence[Any]) -> Any:

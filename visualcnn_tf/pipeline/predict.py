@@ -10,7 +10,7 @@ import tensorflow as tf
 from visualcnn_tf._utils.checks import quoted
 from visualcnn_tf.errors import IncompatibleModelError, InvalidTypeError
 from visualcnn_tf.introspect.tasks import preprocesses
-from visualcnn_tf.pipeline.batches import example_spec, one_for_each_image
+from visualcnn_tf.pipeline.batches import example_spec, for_each_image
 from visualcnn_tf.pipeline.plan import Plan
 from visualcnn_tf.pixels.pixels import Pixels
 
@@ -39,7 +39,7 @@ def preprocessed(model: keras.Model, plan: Plan, x: Any, batch_size: int | None)
 
     Args:
         model: a task of ``keras_hub``.
-        plan: tells the class index, which is not preprocessed.
+        plan: tells the inputs of the target, which are not preprocessed.
         x: arrays, or a data set of batches.
         batch_size: of arrays.
 
@@ -47,9 +47,9 @@ def preprocessed(model: keras.Model, plan: Plan, x: Any, batch_size: int | None)
         InvalidTypeError: for anything else, which the task does not take either.
     """
 
-    def prepare(given: Any, class_index: Any = None) -> Any:
+    def prepare(given: Any, asked: Any = None) -> Any:
         prepared, _, _ = keras.utils.unpack_x_y_sample_weight(model.preprocess_samples(given))
-        return prepared if class_index is None else plan.join(prepared, class_index)
+        return plan.join(prepared, asked) if asked else prepared
 
     if isinstance(x, tf.data.Dataset):
         return x.map(lambda first, *_: prepare(*plan.split(first)), num_parallel_calls=tf.data.AUTOTUNE)
@@ -58,10 +58,10 @@ def preprocessed(model: keras.Model, plan: Plan, x: Any, batch_size: int | None)
             f"`x` must be arrays or a `tf.data.Dataset` for {model.name!r}, which preprocesses its inputs. Received: "
             f"{type(x).__name__}. Preprocess them with `model.preprocessor`, and call `explained(x)`."
         )
-    given, class_index = plan.split(x)
+    given, asked = plan.split(x)
     if isinstance(given, list):  # a batch of images, as for the task itself
         given = tf.convert_to_tensor(given)
-    elements = (given,) if class_index is None else (given, one_for_each_image(class_index, given))
+    elements = (given, for_each_image(plan, asked, given)) if asked else (given,)
     return tf.data.Dataset.from_tensor_slices(elements).batch(batch_size or _KERAS_BATCH_SIZE).map(prepare)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, cast
 
@@ -88,13 +88,13 @@ class Pipeline:
     def __call__(self, inputs: Any, training: bool) -> dict[str, tf.Tensor]:
         """Run the model, and return all outputs by name, in the order of the plan."""
         plan, options = self.plan, self.options
-        given, class_index = plan.split(inputs)
+        given, asked = plan.split(inputs)
         model_inputs = plan.inputs.standardize(given)
         run = run_model(self.model, plan, self.fused_blocks, model_inputs, training)
         images = plan.inputs.flatten(model_inputs)
         context = _Context(run, images)
         if plan.output_index is not None:
-            scores = self.target.scores(run.outputs[plan.output_index], class_index)
+            scores = self.target.scores(run.outputs[plan.output_index], self._by_target_names(asked))
             context = _Context(run, images, scores, _gradients(run, plan.taps, scores))
         heatmaps = self._heatmaps(context)
         if options.combine is not None:
@@ -105,6 +105,11 @@ class Pipeline:
             **dict(zip(plan.names("heatmap", "combined"), map(self._cast, heatmaps), strict=True)),
             **self._overlays(heatmaps, images),
         }
+
+    def _by_target_names(self, asked: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Return what was given for the target's inputs by the names that the target knows."""
+        names = zip(self.target.inputs, self.plan.target_inputs, strict=True)
+        return {own.name: asked[planned.name] for own, planned in names if planned.name in asked}
 
     def _classes(self, scores: Scores | None) -> dict[str, tf.Tensor]:
         """Return the explained classes: ``(B,)``, or ``(B, n)`` for several."""

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeAlias, TypeVar
 
 import tensorflow as tf
 
 from visualcnn_tf._utils.checks import bad_value
 from visualcnn_tf.targets.graph_scores import ClassScores, Scores
 from visualcnn_tf.targets.head import Head, find_head
+from visualcnn_tf.targets.inputs import CLASS_INDEX, TargetInput
 
 Self = TypeVar("Self", bound="Target")
+#: What was passed for the inputs of a target, by their names.
+Given: TypeAlias = Mapping[str, tf.Tensor]
 
 
 @dataclass(frozen=True)
@@ -22,12 +26,20 @@ class Target:
     :meth:`get_config`.
 
     Attributes:
-        takes_class_index: whether the explained model gets one more input, ``class_index``: ``(B,)`` int32.
         reports_classes: whether the explained model gets one more output, ``explained_class``.
     """
 
-    takes_class_index: ClassVar[bool] = False
     reports_classes: ClassVar[bool] = False
+
+    @property
+    def inputs(self) -> tuple[TargetInput, ...]:
+        """The inputs that the explained model gets beside those of the model, each of which may be left out."""
+        return ()
+
+    @property
+    def takes_class_index(self) -> bool:
+        """Whether one of the inputs is ``class_index``, ``(B,)`` int32."""
+        return CLASS_INDEX in self.inputs
 
     @property
     def reads_logits(self) -> bool:
@@ -39,8 +51,12 @@ class Target:
         """What the keys of the heatmaps end in, one suffix for each score; ``("",)`` for a single score."""
         return ("",)
 
-    def scores(self, output: tf.Tensor, class_index: tf.Tensor | None = None) -> Scores:
+    def scores(self, output: tf.Tensor, given: Given | None = None) -> Scores:
         """Return the scores of a model's output, a tensor of the graph that is being built.
+
+        Args:
+            output: the output that is explained.
+            given: what was passed for :attr:`inputs`, by their names; what was left out is not in it.
 
         Raises:
             InvalidArgumentError: for an output that this target can't explain.
@@ -65,12 +81,12 @@ class ClassTarget(Target):
 
     reports_classes: ClassVar[bool] = True
 
-    def scores(self, output: tf.Tensor, class_index: tf.Tensor | None = None) -> Scores:
+    def scores(self, output: tf.Tensor, given: Given | None = None) -> Scores:
         """Return the logits of the classes that are explained."""
         head = find_head(output)
-        return ClassScores(head, self.classes(head, class_index))
+        return ClassScores(head, self.classes(head, given or {}))
 
-    def classes(self, head: Head, class_index: tf.Tensor | None) -> tf.Tensor:
+    def classes(self, head: Head, given: Given) -> tf.Tensor:
         """Return the explained classes ``(B, n)`` int32, -1 where there is no such class."""
         raise NotImplementedError
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import keras
 import tensorflow as tf
 
-from visualcnn_tf.targets.base import ClassTarget
+from visualcnn_tf.targets.base import ClassTarget, Given
 from visualcnn_tf.targets.head import Head
-
-#: The class index that means: whichever the model predicts.
-PREDICTED_CLASS = -1
+from visualcnn_tf.targets.inputs import CLASS_INDEX, TargetInput
 
 
 @keras.saving.register_keras_serializable(package="visualcnn_tf")
@@ -24,19 +21,23 @@ class FromInput(ClassTarget):
     does a served model. A class that does not exist gets an all-zero heatmap, and -1 in ``explained_class``.
 
     Example:
-        >>> FromInput().takes_class_index
-        True
+        >>> [added.name for added in FromInput().inputs]
+        ['class_index']
     """
 
-    takes_class_index: ClassVar[bool] = True
+    @property
+    def inputs(self) -> tuple[TargetInput, ...]:
+        """The class index."""
+        return (CLASS_INDEX,)
 
-    def classes(self, head: Head, class_index: tf.Tensor | None) -> tf.Tensor:
+    def classes(self, head: Head, given: Given) -> tf.Tensor:
         """Return the classes asked for, ``(B, 1)``, -1 for one that does not exist; without any the predicted ones."""
         predicted = head.likeliest(1)
+        class_index = given.get(CLASS_INDEX.name)
         if class_index is None:
             return predicted
-        given = tf.reshape(_as_int32(class_index), [-1, 1])
-        asked = tf.where(tf.equal(given, PREDICTED_CLASS), predicted, given)
+        index = tf.reshape(_as_int32(class_index), [-1, 1])
+        asked = tf.where(tf.equal(index, CLASS_INDEX.none), predicted, index)
         exists = tf.logical_and(asked >= 0, asked < head.classes)
         return tf.where(exists, asked, -tf.ones_like(asked))
 

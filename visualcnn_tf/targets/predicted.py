@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import keras
 import tensorflow as tf
 
-from visualcnn_tf.targets.base import ClassTarget
+from visualcnn_tf.targets.base import ClassTarget, Given
 from visualcnn_tf.targets.head import Head
 
 
@@ -21,6 +21,6 @@ class Predicted(ClassTarget):
         ('',)
     """
 
-    def classes(self, head: Head, class_index: tf.Tensor | None) -> tf.Tensor:
+    def classes(self, head: Head, given: Given) -> tf.Tensor:
         """Return the predicted classes, ``(B, 1)``."""
         return head.likeliest(1)

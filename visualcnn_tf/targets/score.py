@@ -12,7 +12,7 @@ import tensorflow as tf
 from visualcnn_tf._utils.checks import bad_value, check_choice
 from visualcnn_tf._utils.serialization import callable_from_config, callable_to_config
 from visualcnn_tf.errors import InvalidArgumentError
-from visualcnn_tf.targets.base import Target
+from visualcnn_tf.targets.base import Given, Target
 from visualcnn_tf.targets.graph_scores import FunctionScores, Scores
 from visualcnn_tf.targets.logits import find_logits
 
@@ -58,7 +58,7 @@ class Score(Target):
         """Whether the function gets logits."""
         return self.on == "logits"
 
-    def scores(self, output: tf.Tensor, class_index: tf.Tensor | None = None) -> Scores:
+    def scores(self, output: tf.Tensor, given: Given | None = None) -> Scores:
         """Return the function's scores of an output, or of its logits."""
         return FunctionScores(output, self._of_output)
 

@@ -106,7 +106,7 @@ class HeatmapCallback(keras.callbacks.Callback):
         _check_count("every", every)
         _check_count("max_images", max_images)
         target = target if class_names is None else named_target(target, class_names)
-        if get_target(target).takes_class_index:
+        if get_target(target).inputs:
             raise bad_value("target", "what all images share, such as 'predicted' or a class index", target)
         self.seconds, self._start, self._drawn = 0.0, 0.0, 0
         self._class_names = class_names

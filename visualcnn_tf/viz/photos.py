@@ -133,8 +133,10 @@ def _explained(
         )
     if explained.options.normalize is None:
         raise bad_value("model", "attached with `normalize`, so that its heatmaps lie in [0, 1]", "normalize=None")
-    if explained.options.resolved_target.takes_class_index:
-        raise bad_value("target", "one that needs no class index with the images, such as 'top3'", "input")
+    asked = explained.options.resolved_target.inputs
+    if asked:
+        received = explained.options.resolved_target
+        raise bad_value("target", f"one that needs no {asked[0].words} with the images, such as 'top3'", received)
     return explained
 
 
