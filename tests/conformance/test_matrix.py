@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from support.footprint import flat, footprint
+from support.mask_subjects import OF_MASKS
 from support.option_cases import STEP
 from support.served_model import ServedModel
 from support.subjects import OF_CLASSES, OF_KINDS, OF_LAYERS, OF_OPTIONS, Subject
@@ -30,7 +31,7 @@ from visualcnn_tf.errors import InvalidArgumentError, UnsupportedOperationError
 from visualcnn_tf.export.float32_copy import computes_in_half_precision, float32_copy
 from visualcnn_tf.export.tflite_interpreter import interpreter
 
-SUBJECTS: dict[str, Callable[[], Subject]] = {**OF_OPTIONS, **OF_LAYERS, **OF_KINDS, **OF_CLASSES}
+SUBJECTS: dict[str, Callable[[], Subject]] = {**OF_OPTIONS, **OF_LAYERS, **OF_KINDS, **OF_CLASSES, **OF_MASKS}
 
 
 @functools.lru_cache(maxsize=1)  # the tests of a subject follow one another
@@ -226,9 +227,9 @@ _DAILY_CLASSES = ("class-subclassed_called_before", "class-inputs_of_two_kinds")
 DAILY: dict[str, tuple[str, ...]] = {
     "c_loader": (
         *("method-eigen", "method-gradcam", "heatmap_dtype-uint8", "target-input", "kind-nested_sequential"),
-        *(*_DAILY_CLASSES, "class-unknown_height_and_width", "class-mixed_float16"),
+        *("mask-point", *_DAILY_CLASSES, "class-unknown_height_and_width", "class-mixed_float16"),
     ),
-    "litert": ("target-input", "kind-nested_sequential", *_DAILY_CLASSES),
+    "litert": ("target-input", "kind-nested_sequential", "mask-region", *_DAILY_CLASSES),
     "xla": (*_DAILY_CLASSES, "class-mixed_float16"),
 }
 #: What takes long to trace; tests of their own run these every day.
@@ -301,6 +302,15 @@ class TestClasses:
 
     @pytest.mark.sweep(cases=14)
     @cells(OF_CLASSES)
+    def test_cell(self, name: str, runtime: str, tmp_path: Path) -> None:
+        check_cell(name, runtime, tmp_path)
+
+
+class TestMasks:
+    """Masks as targets."""
+
+    @pytest.mark.sweep(cases=9)
+    @cells(OF_MASKS)
     def test_cell(self, name: str, runtime: str, tmp_path: Path) -> None:
         check_cell(name, runtime, tmp_path)
 

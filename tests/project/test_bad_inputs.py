@@ -14,6 +14,8 @@ import pytest
 import tensorflow as tf
 from support.bad_inputs import ROWS, WORKS, Row, page
 from support.hostile_files import IMAGES, write_all
+from support.masks import X as canvas  # noqa: N811
+from support.masks import raw, segmenter
 from support.models_of_elements import models_of_elements
 from support.served_model import ServedError, ServedModel
 from support.small_cnn import small_cnn
@@ -63,6 +65,12 @@ class World:
             "told": vc.attach(model, pixels="0..1"),
             "rescales": rescales,
             "asked": vc.attach(model, "last", method="gradcam", target="input"),
+            "masks": segmenter(activation="softmax"),
+            "class_indices": segmenter(keras.layers.Softmax(), keras.layers.Lambda(lambda p: tf.argmax(p, -1))),
+            "one_channel": segmenter(classes=1),
+            "backbone": keras.Sequential([keras.Input((9, 9, 3)), keras.layers.Conv2D(8, 3)]),
+            "regions": raw(segmenter(activation="softmax"), target=vc.targets.Mask(1, region="input")),
+            "canvas": canvas[:2],
             "images": images,
             "visualizer": visualizer,
             "outputs": explained.predict(images, verbose=0),

@@ -12,6 +12,8 @@ import pytest
 
 import visualcnn_tf as vc
 from support.linear_classifier import X, classifier, layercam, truth
+from support.masks import SPACE, raw, raw_map, segmenter
+from support.masks import X as BATCH
 from support.oracle import assert_close
 from visualcnn_tf import targets
 
@@ -53,6 +55,15 @@ def check_from_input() -> None:
     assert_close(outputs["heatmap_maps"], truth(cnn, X, np.where(asked < 0, likeliest(cnn)[:, 0], asked)))
 
 
+def check_mask() -> None:
+    model, region = segmenter(activation="softmax"), np.zeros(SPACE)
+    region[2:5, 3] = 1
+    outputs = raw(model, target=targets.Mask([1, 0], region))(BATCH)
+    for k in (1, 0):
+        weights = np.repeat(region[np.newaxis], len(BATCH), 0)
+        assert_close(outputs[f"heatmap_maps_class{k}"], raw_map(model, BATCH, weights, [k] * len(BATCH)))
+
+
 def check_score() -> None:
     cnn = model()
     target = targets.Score(lambda logits: logits[:, 1], on="logits")
@@ -81,6 +92,7 @@ def check_target_like() -> None:
 PUBLIC_TARGETS: dict[str, Callable[[], None]] = {
     "ClassIndex": check_class_index,
     "FromInput": check_from_input,
+    "Mask": check_mask,
     "Predicted": check_predicted,
     "Score": check_score,
     "Target": check_target,

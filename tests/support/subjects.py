@@ -17,7 +17,7 @@ from support.model_kinds import KINDS, Kind
 from support.option_cases import BUILDERS, OPTIONS, STEP, expected, explains_class, images, tiny_model
 from support.oracle import assert_close
 from support.other_way import activations_and_gradients, best_class
-from visualcnn_tf.targets.inputs import CLASS_INDEX
+from visualcnn_tf.targets.inputs import ALL
 
 # Kernels of half precision round differently in eager mode, in graphs and under XLA, before heatmaps are made.
 HALF = {"mixed_float16": 1e-2, "mixed_bfloat16": 4e-2}
@@ -64,7 +64,7 @@ class Subject:
     @property
     def bare_inputs(self) -> Any:
         """The inputs of the bare model."""
-        is_named = isinstance(self.inputs, dict) and CLASS_INDEX.name in self.inputs
+        is_named = isinstance(self.inputs, dict) and {one.name for one in ALL}.intersection(self.inputs)
         return next(iter(self.inputs.values())) if is_named else self.inputs
 
     def check(self, outputs: dict[str, Any], half: float = 0.0) -> None:

@@ -1,11 +1,13 @@
-"""Callables in the configs of layers and models."""
+"""Callables and arrays in the configs of layers, targets and models."""
 
 from __future__ import annotations
 
 import warnings
+from base64 import b64decode, b64encode
 from typing import Any
 
 import keras
+import numpy as np
 
 from visualcnn_tf.errors import NotSerializableWarning
 
@@ -32,3 +34,17 @@ def warn_if_not_loadable(argument: str, value: object) -> None:
         NotSerializableWarning,
         stacklevel=3,
     )
+
+
+def array_to_config(value: object) -> object:
+    """Return an array as a dict with its bytes as text, and anything else unchanged."""
+    if not isinstance(value, np.ndarray):
+        return value
+    return {"shape": list(value.shape), "dtype": value.dtype.name, "base64": b64encode(value.tobytes()).decode()}
+
+
+def array_from_config(config: object) -> Any:
+    """Return what :func:`array_to_config` was given."""
+    if not isinstance(config, dict):
+        return config
+    return np.frombuffer(b64decode(config["base64"]), config["dtype"]).reshape(config["shape"])

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import tensorflow as tf
 
 from visualcnn_tf.introspect.graph import CallGraph
-from visualcnn_tf.introspect.image_maps import data_format, image_spaces
+from visualcnn_tf.introspect.image_maps import data_format, graph_to_outputs, image_maps, image_spaces, learned_calls
 from visualcnn_tf.introspect.layer_call import LayerCall
 from visualcnn_tf.introspect.layer_kinds import PREDICTING_ACTIVATIONS, PROJECTIONS, is_softmax
 from visualcnn_tf.introspect.sizes import Space, covers, is_map, space_of
@@ -56,6 +56,14 @@ def feature_calls(
         heads = _made_of(graph, found | shared, learned) if found else set()
         features.update(call for call in graph.ancestors(output.ends) if call not in heads)
     return features - predicting
+
+
+def is_prediction(trace: Trace, output: tf.Tensor) -> bool:
+    """Return whether one of a model's outputs, with positions, holds predictions of feature maps, such as masks."""
+    trace = replace(trace, outputs=output)
+    graph = graph_to_outputs(trace)
+    maps = image_maps(trace, graph, learned_calls(graph))
+    return bool(_output(trace, graph, output, len(maps[0].spatial_shape) if maps else 0).predicting)
 
 
 def _output(trace: Trace, graph: CallGraph, tensor: tf.Tensor, rank: int) -> _Output:

@@ -23,6 +23,7 @@ from visualcnn_tf.introspect.batch_axes import batch_axes
 from visualcnn_tf.introspect.inputs import ModelInputs
 from visualcnn_tf.introspect.layer_call import LayerCall
 from visualcnn_tf.introspect.outputs import flat_outputs
+from visualcnn_tf.introspect.predictions import is_prediction
 from visualcnn_tf.introspect.reference_input import Positions
 from visualcnn_tf.introspect.reusable_calls import runs_on_any_batch
 from visualcnn_tf.introspect.trace import Trace
@@ -32,6 +33,7 @@ from visualcnn_tf.pipeline.tap import Tap
 from visualcnn_tf.pipeline.tap_requests import TapRequest
 from visualcnn_tf.pixels.pixels import Pixels
 from visualcnn_tf.targets.base import Target
+from visualcnn_tf.targets.dense.head import is_dense
 from visualcnn_tf.targets.graph_scores import Scores
 from visualcnn_tf.targets.logits import find_logits, probability_behind
 
@@ -69,6 +71,7 @@ def check_requests(
     trace = positions.trace
     output = flat_outputs(trace.outputs)[output_index]
     _check_rows(trace, output, name)
+    _check_is_scores(trace, output, name, target)
     target.check(output)
     for request, tap in zip(requests, taps, strict=True):
         if request.method.needs_replay:
@@ -123,7 +126,7 @@ def gradient_fallbacks(
 
 
 def _scores(output: tf.Tensor, target: Target) -> Scores:
-    return target.scores(output, {one.name: one.none_for(tf.shape(output)[0]) for one in target.inputs})
+    return target.scores(output, {one.name: one.none_for(tf.shape(output)[0]) for one in target.inputs_of(output)})
 
 
 def _check_connected(result: tf.Tensor, request: TapRequest, name: str) -> None:
@@ -184,6 +187,22 @@ def _check_rows(trace: Trace, output: tf.Tensor, name: str) -> None:
             name,
             f"Of shape {output.shape}, it has rows for elements of examples, such as views or patches: "
             "reshape it to (B, elements, ...).",
+        )
+
+
+def _check_is_scores(trace: Trace, output: tf.Tensor, name: str, target: Target) -> None:
+    """Raise for the feature maps of a backbone, whose channels are no classes."""
+    if not target.reports_classes or not is_dense(output):
+        return
+    with output.graph.as_default():
+        is_linear = find_logits(output).kind == "linear" and probability_behind(output) is None
+    if is_linear and not is_prediction(trace, output):
+        raise bad_value(
+            "target",
+            "a callable for an output that is not scores of classes, such as `target=lambda maps: ...` of shape (B,)",
+            target,
+            f"{name!r} of shape {output.shape} is feature maps: no softmax or sigmoid ends the model, nor a layer "
+            "that makes fewer channels. Attach to the model with its head.",
         )
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from visualcnn_tf._utils.checks import bad_value, check_choice, quoted
 from visualcnn_tf.errors import NotBuiltError
@@ -14,6 +15,7 @@ from visualcnn_tf.heatmap.combine import resolve_weights
 from visualcnn_tf.introspect.find_inputs import inputs_of_call, symbolic_inputs
 from visualcnn_tf.introspect.fused_blocks import fused_blocks_to
 from visualcnn_tf.introspect.inputs import ModelInputs
+from visualcnn_tf.introspect.outputs import flat_outputs
 from visualcnn_tf.introspect.reference_input import Positions
 from visualcnn_tf.introspect.reusable_calls import reusable_calls
 from visualcnn_tf.introspect.select import Selector, uses_presets
@@ -136,18 +138,22 @@ def _plan(
     if not _explains_target(requests):
         return plan
     output_index = _output_index(options.output, plan.names("model"))
+    explained = flat_outputs(trace.outputs)[output_index]
     return replace(
         plan,
         output_index=output_index,
-        target_inputs=_target_inputs(target, inputs),
+        target_inputs=_target_inputs(target, explained, inputs),
+        may_explain_nothing=target.may_explain_nothing(explained),
         fallbacks=gradient_fallbacks(trace, requests, output_index, target),
     )
 
 
-def _target_inputs(target: Target, inputs: ModelInputs) -> tuple[TargetInput, ...]:
+def _target_inputs(target: Target, output: tf.Tensor, inputs: ModelInputs) -> tuple[TargetInput, ...]:
     """Return the inputs that a target adds, under names that the model's own inputs leave free."""
     taken, found = inputs.names, []
-    for one in target.inputs:
+    with output.graph.as_default():
+        added = target.inputs_of(output)
+    for one in added:
         found.append(replace(one, name=unique(one.name, taken)))
         taken = [*taken, found[-1].name]
     return tuple(found)

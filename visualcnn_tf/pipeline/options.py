@@ -99,18 +99,25 @@ class Options:
     @property
     def fused_dtype(self) -> str:
         """The type in which a heatmap leaves its layer: what is computed from heatmaps needs them in float32."""
-        is_last = self.combine is None and self.render is None and not self.resolved_target.takes_class_index
+        is_last = self.combine is None and self.render is None
         return self.heatmap_dtype if is_last else "float32"
 
-    def fusion(self, method: Method, data_format: str, name: str) -> FeatureMapFusion:
-        """Return the layer that makes heatmaps of :attr:`fused_dtype` as these options say."""
+    def fusion(self, method: Method, data_format: str, name: str, is_read: bool = False) -> FeatureMapFusion:
+        """Return the layer that makes heatmaps as these options say, in float32 if something else is computed of them.
+
+        Args:
+            method: how feature maps become one map.
+            data_format: of the feature maps.
+            name: of the layer.
+            is_read: whether something is computed from heatmaps that these options do not tell of.
+        """
         return FeatureMapFusion(
             # A replay gives a map already: the mean of its one channel.
             Mean() if method.needs_replay else method,
             size=self.size,
             interpolation=self.interpolation,
             normalize=self.normalize,
-            heatmap_dtype=self.fused_dtype,
+            heatmap_dtype="float32" if is_read else self.fused_dtype,
             data_format=data_format,
             jit_compile=self.jit_compile,
             name=name,

@@ -27,6 +27,7 @@ class Plan:
         output_index: which of the model's own outputs, flat, is explained; None when no method explains a target.
         target_inputs: what the explained model takes beside these inputs, as the target asks for it, in the order of
             ``Target.inputs``; under names that the model's own inputs leave free.
+        may_explain_nothing: whether an image may hold nothing of what is asked for; its heatmaps are all zeros then.
         fallbacks: type and name of each operation whose gradient is TensorFlow's own, not a rule of this package:
             TensorFlow Lite may lack it.
         fused_blocks: the paths of layers that lead to a tap and are compiled as one, see ``introspect.fused_blocks``.
@@ -41,6 +42,7 @@ class Plan:
     weights: tuple[float, ...] | None = None
     output_index: int | None = None
     target_inputs: tuple[TargetInput, ...] = ()
+    may_explain_nothing: bool = False
     fallbacks: tuple[tuple[str, str], ...] = ()
     fused_blocks: tuple[tuple[str, ...], ...] = ()
     reusable_calls: frozenset[tuple[str, int]] = frozenset()

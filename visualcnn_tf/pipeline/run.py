@@ -79,7 +79,9 @@ class Pipeline:
     def __init__(self, model: keras.Model, plan: Plan, options: Options) -> None:
         self.model, self.plan, self.options = model, plan, options
         self.target = options.resolved_target
-        self.fusions = [options.fusion(tap.method, tap.data_format, tap.key) for tap in plan.taps]
+        self.fusions = [
+            options.fusion(tap.method, tap.data_format, tap.key, plan.may_explain_nothing) for tap in plan.taps
+        ]
         layers = named_layers(model) if plan.fused_blocks else {}
         self.fused_blocks = [FusedBlock([layers[path] for path in paths]) for paths in plan.fused_blocks]
         self.overlay = None if options.overlay is None else _of_pixels(options.overlay)
@@ -162,8 +164,8 @@ class Pipeline:
         return tf.expand_dims(maps, 1 if tap.data_format == "channels_first" else -1)
 
     def _zero_without_class(self, heatmap: tf.Tensor, tap: Tap, scores: Scores | None) -> tf.Tensor:
-        """Return zeros for an image whose class does not exist: only a class from the input may not."""
-        if not self.target.takes_class_index or not tap.method.explains_target or scores is None:
+        """Return zeros for an image that holds nothing of what is explained, such as a class that does not exist."""
+        if not self.plan.may_explain_nothing or not tap.method.explains_target or scores is None:
             return heatmap
         # A product, because XNNPACK has no choice.
         classes = cast(tf.Tensor, scores.classes)

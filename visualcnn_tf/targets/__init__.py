@@ -3,9 +3,10 @@
 from visualcnn_tf.targets.base import Target
 from visualcnn_tf.targets.class_index import ClassIndex
 from visualcnn_tf.targets.from_input import FromInput
+from visualcnn_tf.targets.mask import Mask
 from visualcnn_tf.targets.predicted import Predicted
 from visualcnn_tf.targets.registry import TargetLike, get
 from visualcnn_tf.targets.score import Score
 from visualcnn_tf.targets.top_k import TopK
 
-__all__ = ["ClassIndex", "FromInput", "Predicted", "Score", "Target", "TargetLike", "TopK", "get"]
+__all__ = ["ClassIndex", "FromInput", "Mask", "Predicted", "Score", "Target", "TargetLike", "TopK", "get"]

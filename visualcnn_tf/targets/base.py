@@ -9,11 +9,15 @@ from typing import Any, ClassVar, TypeAlias, TypeVar
 import tensorflow as tf
 
 from visualcnn_tf._utils.checks import bad_value
+from visualcnn_tf.targets.dense.head import DenseHead, find_dense_head, is_dense
+from visualcnn_tf.targets.dense.scores import MaskScores
 from visualcnn_tf.targets.graph_scores import ClassScores, Scores
 from visualcnn_tf.targets.head import Head, find_head
 from visualcnn_tf.targets.inputs import CLASS_INDEX, TargetInput
 
 Self = TypeVar("Self", bound="Target")
+#: The end of a model that scores classes, once or at each position.
+ClassHead: TypeAlias = Head | DenseHead
 #: What was passed for the inputs of a target, by their names.
 Given: TypeAlias = Mapping[str, tf.Tensor]
 
@@ -66,6 +70,14 @@ class Target:
     def check(self, output: tf.Tensor) -> None:
         """Raise for an output that this target can't explain; more thoroughly than :meth:`scores`."""
 
+    def inputs_of(self, output: tf.Tensor) -> tuple[TargetInput, ...]:
+        """Return :attr:`inputs` in the shapes that an output asks for."""
+        return self.inputs
+
+    def may_explain_nothing(self, output: tf.Tensor) -> bool:
+        """Return whether an image may hold nothing of what is asked for; its heatmap is all zeros then."""
+        return False
+
     def get_config(self) -> dict[str, Any]:
         """Return the options, as Keras serializes them."""
         return asdict(self)
@@ -77,21 +89,33 @@ class Target:
 
 
 class ClassTarget(Target):
-    """A target whose scores are the logits of classes, of an output ``(B, K)``."""
+    """A target whose scores are the logits of classes: of an output ``(B, K)``, or of masks ``(B, H, W, K)``.
+
+    Those of masks are summed over the pixels that are predicted as the class, see :class:`MaskScores`.
+    """
 
     reports_classes: ClassVar[bool] = True
 
     def scores(self, output: tf.Tensor, given: Given | None = None) -> Scores:
         """Return the logits of the classes that are explained."""
+        if is_dense(output):
+            masks = find_dense_head(output)
+            classes = self.classes(masks, given or {})
+            columns = [classes[:, index : index + 1] for index in range(len(self.suffixes))]
+            return MaskScores(masks, classes, [masks.predicted_as(column) for column in columns])
         head = find_head(output)
         return ClassScores(head, self.classes(head, given or {}))
 
-    def classes(self, head: Head, given: Given) -> tf.Tensor:
+    def may_explain_nothing(self, output: tf.Tensor) -> bool:
+        """Return whether a class can be asked for that does not exist, or that no pixel is predicted as."""
+        return self.takes_class_index or is_dense(output)
+
+    def classes(self, head: ClassHead, given: Given) -> tf.Tensor:
         """Return the explained classes ``(B, n)`` int32, -1 where there is no such class."""
         raise NotImplementedError
 
 
-def check_class_count(count: int, head: Head, received: object) -> None:
+def check_class_count(count: int, head: ClassHead, received: object) -> None:
     """Raise unless the model has so many classes."""
     if count > head.classes:
         raise bad_value("target", f"within the model's {head.classes} classes, 0 to {head.classes - 1}", received)

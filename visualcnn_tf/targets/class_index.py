@@ -12,8 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from visualcnn_tf._utils.checks import bad_value
-from visualcnn_tf.targets.base import ClassTarget, Given, check_class_count
-from visualcnn_tf.targets.head import Head
+from visualcnn_tf.targets.base import ClassHead, ClassTarget, Given, check_class_count
 
 
 @keras.saving.register_keras_serializable(package="visualcnn_tf")
@@ -54,7 +53,7 @@ class ClassIndex(ClassTarget):
         """``("",)`` for a single index, ``_class<index>`` for each of several."""
         return ("",) if isinstance(self.index, int) else tuple(f"_class{k}" for k in self.index)
 
-    def classes(self, head: Head, given: Given) -> tf.Tensor:
+    def classes(self, head: ClassHead, given: Given) -> tf.Tensor:
         """Return the indices for each image, ``(B, n)``."""
         check_class_count(max(self.indices) + 1, head, self.index)
         return tf.zeros_like(head.likeliest(1)) + tf.constant([self.indices], tf.int32)

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import keras
 import tensorflow as tf
 
-from visualcnn_tf.targets.base import ClassTarget, Given
-from visualcnn_tf.targets.head import Head
+from visualcnn_tf.targets.base import ClassHead, ClassTarget, Given
 from visualcnn_tf.targets.inputs import CLASS_INDEX, TargetInput
 
 
@@ -30,7 +29,7 @@ class FromInput(ClassTarget):
         """The class index."""
         return (CLASS_INDEX,)
 
-    def classes(self, head: Head, given: Given) -> tf.Tensor:
+    def classes(self, head: ClassHead, given: Given) -> tf.Tensor:
         """Return the classes asked for, ``(B, 1)``, -1 for one that does not exist; without any the predicted ones."""
         predicted = head.likeliest(1)
         class_index = given.get(CLASS_INDEX.name)

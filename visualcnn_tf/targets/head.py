@@ -7,8 +7,11 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from visualcnn_tf.errors import InvalidArgumentError
-from visualcnn_tf.gradients.tensors import to_gradient_dtype
+from visualcnn_tf.gradients.tensors import PASS_THROUGH, to_gradient_dtype
 from visualcnn_tf.targets.logits import find_logits
+
+# What class indices may have gone through.
+_AROUND_INDICES = (*PASS_THROUGH, "ExpandDims", "Reshape", "Squeeze", "StridedSlice")
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,9 +59,22 @@ def find_head(output: tf.Tensor) -> Head:
     """
     if output.shape.rank != 2 or output.shape[-1] is None or not output.dtype.is_floating:
         raise InvalidArgumentError(
-            "`target` must be a callable for an output that is not (B, K) scores of classes, such as "
-            f"`target=lambda output: ...` of shape (B,). Received: an output of shape {output.shape} and type "
-            f"{output.dtype.name}."
+            "`target` must be a callable for an output that is not scores of classes, (B, K), (B, H, W, K) or "
+            "(B, K, H, W), such as `target=lambda output: ...` of shape (B,). Received: an output of shape "
+            f"{output.shape} and type {output.dtype.name}.{_advice(output)}"
         )
     found = find_logits(output)
     return Head(output, found.tensor, found.kind)
+
+
+def _advice(output: tf.Tensor) -> str:
+    """Return what to do about an output of class indices, which hide the scores that they come from."""
+    tensor = output
+    while tensor.op.type in _AROUND_INDICES and tensor.op.inputs:
+        tensor = tensor.op.inputs[0]
+    if tensor.op.type != "ArgMax":
+        return ""
+    return (
+        " It is the index of the largest score (an argmax), and no gradient leads to the scores: attach to a model "
+        "that outputs them, `keras.Model(model.input, scores)`."
+    )

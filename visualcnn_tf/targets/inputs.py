@@ -88,5 +88,25 @@ CLASS_INDEX = TargetInput(
     advice="-1 means the predicted class.",
     asked_by="`target`='input'",
 )
+#: The input of a region, the weight of each pixel of a mask.
+REGION = TargetInput(
+    name="region",
+    shape=(None, None),
+    dtype="float32",
+    is_one="the weights of the pixels of the output",
+    advice="-1 at a pixel means: if it is predicted as the class.",
+    asked_by="`target`=Mask(..., region='input')",
+    examples=(-1, 1),
+)
+#: The input of a point of a mask.
+POINT = TargetInput(
+    name="point",
+    shape=(None,),
+    dtype="int32",
+    is_one="a row and a column of the output",
+    advice="-1 means the pixels that are predicted as the class.",
+    asked_by="`target`=Mask(..., region='point')",
+    examples=(-1, 0),
+)
 #: All inputs that targets add, to tell one from an input of the model.
-ALL = (CLASS_INDEX,)
+ALL = (CLASS_INDEX, REGION, POINT)

@@ -13,10 +13,16 @@ import tensorflow as tf
 
 from visualcnn_tf.gradients.inline import inline_call
 from visualcnn_tf.gradients.tensors import PASS_THROUGH
+from visualcnn_tf.targets.dense.class_axis import moved_axis
 
 _SOFTMAX, _SIGMOID = ("Softmax", "LogSoftmax"), ("Sigmoid",)
 # Clipping to a constant keeps a probability what it is but for its ends.
 _CLIPPING = ("Minimum", "Maximum", "ClipByValue")
+
+
+def _resized(resize: Callable[..., tf.Tensor], op: tf.Operation, x: tf.Tensor) -> tf.Tensor:
+    options = {name: op.get_attr(name) for name in ("align_corners", "half_pixel_centers")}
+    return resize(images=x, size=op.inputs[1], **options)
 
 
 def _strided_slice(op: tf.Operation, x: tf.Tensor) -> tf.Tensor:
@@ -31,9 +37,12 @@ _REARRANGING: dict[str, Callable[[tf.Operation, tf.Tensor], tf.Tensor]] = {
     "ExpandDims": lambda op, x: tf.expand_dims(x, op.inputs[1]),
     "GatherV2": lambda op, x: tf.gather(x, op.inputs[1], axis=op.inputs[2], batch_dims=op.get_attr("batch_dims")),
     "Reshape": lambda op, x: tf.reshape(x, op.inputs[1]),
+    "ResizeBilinear": lambda op, x: _resized(tf.raw_ops.ResizeBilinear, op, x),
+    "ResizeNearestNeighbor": lambda op, x: _resized(tf.raw_ops.ResizeNearestNeighbor, op, x),
     "Slice": lambda op, x: tf.slice(x, *op.inputs[1:]),
     "Squeeze": lambda op, x: tf.squeeze(x, op.get_attr("squeeze_dims") or None),
     "StridedSlice": _strided_slice,
+    "Tile": lambda op, x: tf.tile(x, op.inputs[1]),
     "Transpose": lambda op, x: tf.transpose(x, op.inputs[1]),
 }
 # What a probability may have gone through without becoming a score of another kind: averages, products, selections.
@@ -53,16 +62,20 @@ class Logits:
         tensor: the logits, or the output itself where there is no softmax or sigmoid. Of the output's shape, but for
             axes of size 1 between the batch and the classes.
         kind: ``"softmax"``, ``"sigmoid"`` or ``"linear"``.
+        class_axis: the axis of the output over which the softmax is taken; None without a softmax, and where the axis
+            can't be followed.
     """
 
     tensor: tf.Tensor
     kind: str
+    class_axis: int | None = None
 
 
 def find_logits(output: tf.Tensor) -> Logits:
     """Find the logits of an output ``(B, …, K)``, a tensor of the graph that is being built.
 
     They are looked for behind casts, identities, clipping to constants, slicing, gathering, reshaping and transposing.
+    Logits of masks are enlarged as the masks are.
     """
     tensor = output
     steps: list[tf.Operation] = []
@@ -70,7 +83,10 @@ def find_logits(output: tf.Tensor) -> Logits:
         op = tensor.op
         if op.type in (*_SOFTMAX, *_SIGMOID):
             logits = _rearranged(op.inputs[0], steps, output)
-            return Logits(logits, "sigmoid" if op.type in _SIGMOID else "softmax")
+            if op.type in _SIGMOID:
+                return Logits(logits, "sigmoid")
+            rank = op.inputs[0].shape.rank
+            return Logits(logits, "softmax", None if rank is None else moved_axis(rank - 1, steps[::-1]))
         inner = inline_call(op)
         if inner is not None:
             tensor = inner[1][tensor.value_index]
@@ -111,7 +127,7 @@ def probability_behind(output: tf.Tensor) -> str | None:
 
     An average of several softmaxes, for example, is a probability that has no logit.
     """
-    seen, todo = set(), [output]
+    seen, todo, highest = set(), [output], max(3, output.shape.rank or 0)
     while todo:
         op = todo.pop().op
         if op.type in (*_SOFTMAX, *_SIGMOID):
@@ -120,5 +136,5 @@ def probability_behind(output: tf.Tensor) -> str | None:
             continue
         seen.add(op)
         # A gate, such as that of squeeze and excitation, stands on feature maps of a higher rank.
-        todo += [tensor for tensor in op.inputs if tensor.shape.rank is not None and tensor.shape.rank <= 3]
+        todo += [tensor for tensor in op.inputs if tensor.shape.rank is not None and tensor.shape.rank <= highest]
     return None

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import keras
 import tensorflow as tf
 
-from visualcnn_tf.targets.base import ClassTarget, Given
-from visualcnn_tf.targets.head import Head
+from visualcnn_tf.targets.base import ClassHead, ClassTarget, Given
 
 
 @keras.saving.register_keras_serializable(package="visualcnn_tf")
@@ -21,6 +20,6 @@ class Predicted(ClassTarget):
         ('',)
     """
 
-    def classes(self, head: Head, given: Given) -> tf.Tensor:
+    def classes(self, head: ClassHead, given: Given) -> tf.Tensor:
         """Return the predicted classes, ``(B, 1)``."""
         return head.likeliest(1)

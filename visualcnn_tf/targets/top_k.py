@@ -8,8 +8,7 @@ import keras
 import tensorflow as tf
 
 from visualcnn_tf._utils.checks import bad_value, is_count
-from visualcnn_tf.targets.base import ClassTarget, Given, check_class_count
-from visualcnn_tf.targets.head import Head
+from visualcnn_tf.targets.base import ClassHead, ClassTarget, Given, check_class_count
 
 # No model has so many classes, and each gets a key of its own before their number is known.
 _MOST = 2**16
@@ -43,7 +42,7 @@ class TopK(ClassTarget):
         """``_top1`` to ``_top<k>``."""
         return tuple(f"_top{rank}" for rank in range(1, self.k + 1))
 
-    def classes(self, head: Head, given: Given) -> tf.Tensor:
+    def classes(self, head: ClassHead, given: Given) -> tf.Tensor:
         """Return the likeliest classes, ``(B, k)``, the likeliest first."""
         check_class_count(self.k, head, f"top{self.k}")
         return head.likeliest(self.k)

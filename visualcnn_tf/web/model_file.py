@@ -10,7 +10,8 @@ import numpy as np
 from visualcnn_tf._utils.checks import bad_value
 from visualcnn_tf.errors import InvalidArgumentError
 from visualcnn_tf.export.tflite_interpreter import interpreter
-from visualcnn_tf.pipeline.outputs import CLASS_INDEX, COMBINED
+from visualcnn_tf.pipeline.outputs import COMBINED
+from visualcnn_tf.targets.inputs import ALL, CLASS_INDEX
 
 SIGNATURE = "serving_default"
 # The types of inputs and outputs that LiteRT.js supports.
@@ -39,8 +40,16 @@ def check_model_file(path: Path) -> None:
     inputs, outputs = runner.get_input_details(), runner.get_output_details()
     if not any(name == COMBINED or name.startswith(f"{COMBINED}_") for name in outputs):
         raise _refused(path, "It has no heatmaps among its outputs.")
-    _check_image(path, [details for name, details in inputs.items() if name != CLASS_INDEX])
+    _check_inputs(path, inputs)
     _check_types(path, {**inputs, **outputs})
+
+
+def _check_inputs(path: Path, inputs: dict[str, dict[str, Any]]) -> None:
+    """Raise unless the inputs are an image and, at most, the class index."""
+    for one in ALL:
+        if one.name in inputs and one != CLASS_INDEX:
+            raise _refused(path, f"It asks for {one.name!r} with each image, which the page can't give.")
+    _check_image(path, [details for name, details in inputs.items() if name != CLASS_INDEX.name])
 
 
 def _check_image(path: Path, images: list[dict[str, Any]]) -> None:

@@ -10,6 +10,7 @@ import { Problem } from "./problem.js";
  */
 
 const CLASS_INDEX = "class_index";
+const UNKNOWN_TO_THE_PAGE = ["region", "point", "box_index"];
 const EXPLAINED_CLASS = "explained_class";
 const COMBINED = "heatmap";
 const PREDICTIONS = "predictions";
@@ -28,6 +29,10 @@ const METHODS = [
 export function readSignature(inputs, outputs) {
   const heatmaps = outputs.filter(({ name }) => name === COMBINED || name.startsWith(`${COMBINED}_`));
   if (!heatmaps.length) throw new Problem("This model has no heatmaps among its outputs. Export it with visualcnn.");
+  const asked = inputs.find(({ name }) => UNKNOWN_TO_THE_PAGE.includes(name));
+  if (asked) {
+    throw new Problem(`This model asks for "${asked.name}" with each image, which the page can't give. Export another target.`);
+  }
   const images = inputs.filter(({ name }) => name !== CLASS_INDEX);
   const [image] = images;
   if (images.length !== 1 || image.shape.length !== 4 || ![1, 3].includes(image.shape[3])) {
