@@ -58,6 +58,7 @@ __all__ = [  # noqa: F405 - they come with the star imports
     "explain_photos",
     "export_saved_model",
     "export_tflite",
+    "load_graph",
     "methods",
     "overlay",
     "plot_heatmaps",

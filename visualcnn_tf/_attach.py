@@ -179,5 +179,6 @@ def check_model(model: object) -> None:
         )
     raise IncompatibleModelError(
         f"`model` must be a Keras 3 model (`keras.Model`). Received: {type(model).__name__}. "
-        "For a file, load it first: `keras.models.load_model(path)`."
+        "For a file, load it first: `keras.models.load_model(path)`, or of a SavedModel or a frozen graph "
+        "`visualcnn_tf.load_graph(path)`."
     )

@@ -137,7 +137,7 @@ class ExplainedModel(ConvertibleModel):
             training: goes to the model. Unless the caller, or a model around this one, says otherwise it is False, as
                 in ``predict``: Keras's random layers would otherwise be random, and batch normalizations be trained.
         """
-        if tf.executing_eagerly() and self._known().needs_graph:
+        if tf.executing_eagerly() and self._pipeline.needs_graph:
             return self._pipeline.in_graph(inputs, bool(training))  # type: ignore[no-any-return]
         return self._pipeline(inputs, bool(training))
 

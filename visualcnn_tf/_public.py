@@ -15,6 +15,7 @@ from visualcnn_tf.data.read_maps import read_maps as read_maps
 from visualcnn_tf.data.report import BatchReport as BatchReport
 from visualcnn_tf.export.saved_model import export_saved_model as export_saved_model
 from visualcnn_tf.export.tflite import export_tflite as export_tflite
+from visualcnn_tf.graphs.load import load_graph as load_graph
 from visualcnn_tf.heatmap.layer import FeatureMapFusion as FeatureMapFusion
 from visualcnn_tf.pipeline.tap import Tap as Tap
 from visualcnn_tf.pixels.files import read_pixels as read_pixels

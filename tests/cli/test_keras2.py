@@ -178,3 +178,16 @@ def test_a_model_of_keras_2_is_refused_with_the_same_advice(written: Path) -> No
     said = (written / "said.txt").read_text()
     assert "Received: a Keras 2 (`tf_keras`) model, Functional." in said
     assert advice_for_model() in said
+
+
+@pytest.mark.slow
+def test_a_saved_model_of_keras_2_is_explained_as_it_is(written: Path, tmp_path: Path) -> None:
+    truth = np.load(written / "truth.npz")
+    model = vc.load_graph(written / "saved")
+    np.testing.assert_allclose(model.predict(truth["x"], verbose=0), truth["y"], atol=1e-6)
+    rebuilt = network(keras)
+    rebuilt.load_weights(written / "old.h5")
+    expected = vc.attach(rebuilt, "last", method="hirescam")(truth["x"])
+    got = vc.attach(model, "last", method="hirescam")(truth["x"])
+    for one, other in zip(got.values(), expected.values(), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-4)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from support.bad_inputs import ROWS, WORKS, Row, page
+from support.graph_models import write_odd
 from support.hostile_files import IMAGES, write_all
 from support.masks import X as canvas  # noqa: N811
 from support.masks import raw, segmenter
@@ -45,6 +46,7 @@ class World:
 
     def __init__(self, folder: Path) -> None:
         write_all(folder)
+        write_odd(folder)
         self.folder = folder
         model = small_cnn()
         rescales = small_cnn(before=[keras.layers.Rescaling(1 / 255, name="to_unit")])

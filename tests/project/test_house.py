@@ -14,8 +14,21 @@ PACKAGE = Path(errors.__file__).parent
 NAME = PACKAGE.name
 #: Folders, and modules of the root, in import order: each imports only from those before it, and from itself.
 ORDER = (
-    *("errors", "_utils", "ops", "io", "introspect", "pixels", "gradients", "targets", "methods", "heatmap", "render"),
-    *("pipeline", "_model", "_attach", "viz", "export", "data", "training", "video", "web", "compat", "_public"),
+    *("errors", "_utils", "ops", "io", "introspect", "graphs", "pixels", "gradients", "targets", "methods", "heatmap"),
+    *(
+        "render",
+        "pipeline",
+        "_model",
+        "_attach",
+        "viz",
+        "export",
+        "data",
+        "training",
+        "video",
+        "web",
+        "compat",
+        "_public",
+    ),
     "cli",
 )
 #: Modules of the root that stand above the order: they may import from all of it, and nothing imports them.

@@ -73,8 +73,9 @@ def request(what: str, said: str, image: Callable[[], Any]) -> Row:
     )
 
 
-A, C, F, V, P, E, O, S, T, B = (  # noqa: E741 - one letter a column
+A, G, C, F, V, P, E, O, S, T, B = (  # noqa: E741 - one letter a column
     "attach",
+    "load_graph",
     "Calls and predict",
     "FeatureMapFusion",
     "Visualizer",
@@ -86,6 +87,7 @@ A, C, F, V, P, E, O, S, T, B = (  # noqa: E741 - one letter a column
     "explain_dataset",
 )
 _VALUE, _TYPE, _SHAPE, _IMAGE = "InvalidArgumentError", "InvalidTypeError", "InputShapeError", "ImageReadError"
+_MODEL = "IncompatibleModelError"
 
 ROWS: list[Row] = [
     # attach
@@ -167,6 +169,34 @@ ROWS: list[Row] = [
     code(A, "Pixels('0..1', fit='croped')", _VALUE, "Did you mean 'crop'"),
     code(A, "attach(model, input_shape=(5, 5, 3))", _VALUE, "compatible with the model's (B, 12, 12, 3)"),
     code(A, "attach(model, name='a/b')", "ValueError", "cannot contain character `/`"),
+    # graphs
+    code(G, "load_graph(5)", _TYPE, "`path` must be a path"),
+    code(G, "load_graph('absent.pb')", _VALUE, "There is no file or folder `absent.pb`"),
+    code(G, "load_graph('frames')", _MODEL, "There is no file `saved_model.pb` in it"),
+    code(G, "load_graph('broken.pb')", _MODEL, "must be a frozen graph (`.pb`, a binary GraphDef) or the folder"),
+    code(G, "load_graph('good.png')", _MODEL, "must be a frozen graph (`.pb`, a binary GraphDef) or the folder"),
+    code(G, "load_graph('estimator/saved_model.pb')", _MODEL, "Pass the folder that it is in."),
+    code(G, "load_graph('estimator', 'predcit')", _VALUE, "Did you mean 'predict'?"),
+    code(G, "load_graph('frozen.pb', 'predict')", _VALUE, "`signature` must be left out for a frozen graph"),
+    code(G, "load_graph('estimator')", _MODEL, "Name the others: `outputs=['scores']`."),
+    code(
+        G, "load_graph('estimator', outputs='scores')", _MODEL, "takes texts or encoded images; name the tensor behind"
+    ),
+    code(G, "load_graph('frozen.pb', outputs='last/Rleu')", "LayerNotFoundError", "Did you mean 'last/Relu'?"),
+    code(G, "load_graph('frozen.pb', inputs='iamge')", "LayerNotFoundError", "Did you mean 'image'?"),
+    code(G, "load_graph('frozen.pb', outputs='last/Relu:1')", "LayerNotFoundError", "'last/Relu' returns 1, numbered"),
+    code(G, "load_graph('frozen.pb', outputs=3)", _TYPE, "`outputs` must be the name of a tensor, a list of names"),
+    code(G, "load_graph('several_ends.pb')", _VALUE, "`outputs` must be given for a graph that does not tell"),
+    code(G, "load_graph('scalar.pb')", _MODEL, "is a scalar; fix it to a value"),
+    code(G, "load_graph('scalar.pb', inputs='image')", _VALUE, "`inputs` must hold all inputs"),
+    code(G, "load_graph('scalar.pb', inputs=['image', 'image:0'])", _VALUE, "each only once"),
+    code(G, "load_graph('scalar.pb', inputs={'image': 'image', 'scale': [1, 2]})", _VALUE, "to fix 'scale' to"),
+    code(G, "load_graph('loop.pb')", _MODEL, "is part of a loop or branch as TensorFlow 1 wrote them"),
+    code(G, "load_graph('files.pb')", _MODEL, "reads or writes files, runs Python code or talks to other programs"),
+    code(G, "load_graph('integers.pb')", "NoFeatureMapError", "that computes floating-point numbers from its inputs"),
+    code(G, "attach(load_graph('vectors.pb'))", "NoFeatureMapError", "which has none"),
+    code(G, "attach(load_graph('mapped.pb'), 'convolution')", "NoFeatureMapError", "it runs inside a loop, a branch"),
+    code(G, "load_graph('frozen.pb').save('model.h5')", _VALUE, "`filepath` must be a file that ends in .keras"),
     # calls
     code(C, "explained(None)", _TYPE, "`inputs` must be arrays or tensors of numbers. Received: NoneType"),
     code(C, "explained('cat.jpg')", _TYPE, "Received: str. Read and decode files first"),
@@ -532,7 +562,12 @@ ROWS: list[Row] = [
     command("layers no_weights.keras", "can't be loaded"),
     command("layers bad_weights.keras", "can't be loaded"),
     command("layers good.png", "is not a Keras model"),
-    command("layers frames", "is a folder"),
+    command("layers frames", "There is no file `saved_model.pb` in it"),
+    command("layers broken.pb", "must be a frozen graph (`.pb`, a binary GraphDef)"),
+    command("layers frozen.pb --signature predict", "`signature` must be left out for a frozen graph"),
+    command("layers model.keras --signature predict", "`--signature` must be left out with a model of Keras"),
+    command("layers served", "`served` makes heatmaps itself: `export_saved_model` has written it"),
+    command("show frozen.pb good.png --graph-outputs lats/Relu", "Did you mean 'last/Relu'?"),
     command("layers absent.keras", "There is no file"),
     command("show table.keras good.png", "The model must take one image"),
     # the rest of the command line

@@ -20,7 +20,7 @@ import pytest
 import tensorflow as tf
 
 import visualcnn_tf as vc
-from support import oracle
+from support import graph_models, oracle
 from support.option_cases import TAPPED, check_same, expected, images, missing, tiny_model
 from support.oracle import assert_close
 from support.public_methods import PUBLIC_METHODS
@@ -339,6 +339,13 @@ def checks_error(name: str) -> Callable[[], None]:
     return lambda: check_error(getattr(vc, name))
 
 
+def check_load_graph() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        model = vc.load_graph(graph_models.write_frozen(Path(folder, "frozen.pb")))
+    x = graph_models.images()
+    np.testing.assert_allclose(model(x), graph_models.original()(x), atol=1e-6)
+
+
 PUBLIC: dict[str, Callable[[], None]] = {
     "BatchError": checks_error("BatchError"),
     "BatchExplainer": check_batch,
@@ -387,6 +394,7 @@ PUBLIC: dict[str, Callable[[], None]] = {
     "explain_photos": check_explain_photos,
     "export_saved_model": check_export_saved_model,
     "export_tflite": check_export_tflite,
+    "load_graph": check_load_graph,
     "methods": lambda: check_module(vc.methods, PUBLIC_METHODS),
     "overlay": check_overlay,
     "plot_heatmaps": check_plot_heatmaps,

@@ -6,23 +6,30 @@ import json
 import zipfile
 from pathlib import Path
 
-_SAVED_MODEL = "A SavedModel (`tf.saved_model.save`) keeps the model as it is, but can't be explained yet."
+_SAVE = "`tf.saved_model.save(model, 'old')`"
+_LOAD = "`visualcnn_tf.load_graph('old')`, which can be explained, saved and exported as any model"
 
 
 def advice_for_model() -> str:
-    """Return how the weights of a model of Keras 2 get into one of Keras 3."""
-    return f"Save its weights in Keras 2 with `model.save_weights('old.h5')`. {_rebuild('old.h5')}"
+    """Return how a model of Keras 2, or its weights, get into Keras 3."""
+    return (
+        f"Keep it as it is: {_SAVE}, then load {_LOAD}. Or rebuild it: save its weights in Keras 2 with "
+        f"`model.save_weights('old.h5')`. {_rebuild('old.h5')}"
+    )
 
 
 def advice_for_file(path: Path) -> str:
-    """Return how the weights in a file of Keras 2 get into a model of Keras 3."""
-    return _rebuild(str(path))
+    """Return how a model in a file of Keras 2, or its weights, get into Keras 3."""
+    return (
+        f"Keep it as it is: load it with the package tf_keras, {_SAVE}, then load {_LOAD}. Or rebuild it. "
+        f"{_rebuild(str(path))}"
+    )
 
 
 def _rebuild(file: str) -> str:
     return (
         "Build the same architecture in Keras 3, which is the same function for models of `keras.applications`, and "
-        f"load the weights into it with `model.load_weights({file!r})`. {_SAVED_MODEL}"
+        f"load the weights into it with `model.load_weights({file!r})`."
     )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from visualcnn_tf.cli.graph_arguments import MODEL, add_graph
+
 # The names that the package `data` allows; a test compares them.
 ENGINES = ("local", "ray", "spark", "dask")
 SINKS = ("parquet", "zarr", "png", "tfrecord")
@@ -25,7 +27,7 @@ def add_job(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--heatmap-dtype",
         choices=("float32", "float16", "uint8"),
-        help="of the heatmaps of a Keras file; default: uint8",
+        help="of the heatmaps of a model without any; default: uint8",
     )
     parser.add_argument("--engine", choices=ENGINES, default="local", help="what runs it; default: %(default)s")
     parser.add_argument("--address", metavar="A", help="of the cluster; default: one on this machine")
@@ -40,7 +42,7 @@ def add_job(parser: argparse.ArgumentParser) -> None:
 
 def add_source(parser: argparse.ArgumentParser) -> None:
     """Add the model and the images."""
-    parser.add_argument("model", type=_text, metavar="MODEL", help="a .keras or .h5 file, or an exported folder")
+    parser.add_argument("model", type=_text, metavar="MODEL", help=f"{MODEL}, or an exported folder")
     parser.add_argument(
         "source",
         type=_text,
@@ -50,6 +52,7 @@ def add_source(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--trust-model", action="store_true", help="run the code that MODEL holds (Lambda layers), unsafe if not yours"
     )
+    add_graph(parser)
 
 
 def _text(text: str) -> str:

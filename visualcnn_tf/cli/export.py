@@ -15,6 +15,7 @@ from visualcnn_tf._model import ExplainedModel
 from visualcnn_tf._utils.checks import bad_value
 from visualcnn_tf.cli.attach_options import attach_options
 from visualcnn_tf.cli.files import load_with_pixels
+from visualcnn_tf.cli.graph_arguments import graph_options
 from visualcnn_tf.cli.labels import check_labels, read_labels
 from visualcnn_tf.cli.pixels import chosen_pixels
 from visualcnn_tf.errors import ExportVerificationError
@@ -51,7 +52,7 @@ def _explained(arguments: Namespace) -> tuple[ExplainedModel, Pixels | None]:
     options = attach_options(arguments, names)
     if names is not None and options["target"] == arguments.target:
         raise bad_value("--labels", "left out unless --class is the name of a class", str(arguments.labels))
-    model, kept = load_with_pixels(arguments.model, arguments.trust_model)
+    model, kept = load_with_pixels(arguments.model, arguments.trust_model, graph_options(arguments))
     pixels = arguments.pixels or kept
     explained = attach(model, heatmap_dtype=arguments.heatmap_dtype, pixels=pixels, **options)
     check_labels(names, arguments.labels, explained)

@@ -37,7 +37,8 @@ output, and which of the presets select it: "conv" (every convolution and poolin
 layer of each resolution), "last" (the last feature map before the head).""",
         """\
   visualcnn layers model.keras
-  visualcnn layers model.h5""",
+  visualcnn layers export/1
+  visualcnn layers frozen.pb --graph-outputs logits""",
     ),
     "show": Help(
         "draw heatmaps of images",
@@ -81,7 +82,7 @@ Lite file for phones and browsers, or both. Each is run and compared with the mo
         """\
 Write predictions and heatmaps of all images in a folder, in Parquet or TFRecord files, on this machine or in cloud
 storage, as tables that pandas, Spark and others read. The same command again goes on where the last one ended.
-Of a Keras file the heatmaps are those of the stages, as integers from 0 to 255, unless said otherwise.""",
+Of a model without heatmaps they are those of the stages, as integers from 0 to 255, unless said otherwise.""",
         """\
   visualcnn batch model.keras photos --out heatmaps --pixels 0..1
   visualcnn batch export/1 "photos/**/*.jpg" --out heatmaps --workers 4

@@ -6,6 +6,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 
 from visualcnn_tf.cli.files import load_model
+from visualcnn_tf.cli.graph_arguments import graph_options
 from visualcnn_tf.errors import IncompatibleModelError, NoFeatureMapError
 from visualcnn_tf.introspect.find_inputs import model_inputs
 from visualcnn_tf.introspect.layer_call import LayerCall
@@ -15,7 +16,7 @@ from visualcnn_tf.introspect.select import Selector
 
 def run(arguments: Namespace) -> None:
     """Print the table."""
-    model = load_model(arguments.model, arguments.trust_model)
+    model = load_model(arguments.model, arguments.trust_model, graph_options(arguments))
     inputs = model_inputs(model)
     if inputs is None:
         raise IncompatibleModelError(

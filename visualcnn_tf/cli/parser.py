@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from visualcnn_tf.cli.argument_types import listed, number_from, number_or_text, one_of, opacity, path
 from visualcnn_tf.cli.batch_arguments import add_job, add_source
+from visualcnn_tf.cli.graph_arguments import MODEL, add_graph
 from visualcnn_tf.cli.help_texts import HELP
 from visualcnn_tf.cli.version import installed_version
 from visualcnn_tf.pixels.names import FITS, MODULES, VALUES
@@ -78,10 +79,11 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", type=path, metavar="MODEL", help="a .keras or .h5 file")
+    parser.add_argument("model", type=path, metavar="MODEL", help=MODEL)
     parser.add_argument(
         "--trust-model", action="store_true", help="run the code that MODEL holds (Lambda layers), unsafe if not yours"
     )
+    add_graph(parser)
 
 
 def _add_show(parser: argparse.ArgumentParser) -> None:

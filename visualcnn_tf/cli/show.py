@@ -10,6 +10,7 @@ from visualcnn_tf._attach import attach
 from visualcnn_tf._utils.checks import bad_value
 from visualcnn_tf.cli.attach_options import attach_options
 from visualcnn_tf.cli.files import load_with_pixels
+from visualcnn_tf.cli.graph_arguments import graph_options
 from visualcnn_tf.cli.labels import check_labels, read_labels
 from visualcnn_tf.cli.pixels import chosen_pixels
 from visualcnn_tf.introspect.find_inputs import image_inputs
@@ -26,7 +27,7 @@ def run(arguments: Namespace) -> None:
     files = [file.path for file in photo_files(arguments.images)]
     check_out(arguments.out, files, "--out")
     labels = read_labels(arguments.labels)
-    model, kept = load_with_pixels(arguments.model, arguments.trust_model)
+    model, kept = load_with_pixels(arguments.model, arguments.trust_model, graph_options(arguments))
     image_inputs(model)
     names = names_without_labels(model, arguments.images) if labels is None else labels
     options = attach_options(arguments, names)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 
 from visualcnn_tf.cli.files import load_with_pixels
+from visualcnn_tf.cli.graph_arguments import graph_options
 from visualcnn_tf.cli.pixels import chosen_pixels, pixels_of
 from visualcnn_tf.introspect.find_inputs import image_inputs
 from visualcnn_tf.io.atomic import check_free
@@ -15,7 +16,7 @@ from visualcnn_tf.video.heatmap_video import heatmap_video
 
 def run(arguments: Namespace) -> None:
     """Write the film."""
-    model, kept = load_with_pixels(arguments.model, arguments.trust_model)
+    model, kept = load_with_pixels(arguments.model, arguments.trust_model, graph_options(arguments))
     inputs = image_inputs(model)
     if not arguments.out.suffix:
         check_free(arguments.out, arguments.overwrite, "--out", "Add `--overwrite`")

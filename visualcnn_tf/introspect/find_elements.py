@@ -78,7 +78,8 @@ def _counted(batch: BatchAxis, call: LayerCall, trace: Trace) -> BatchAxis:
 
 def _measured(call: LayerCall, trace: Trace) -> BatchAxis:
     """Return the batch axis of an output of which the operations do not tell it."""
-    if _rows_by_shape(call, trace) == 1:
+    takes_one = all(tensor.shape.rank and tensor.shape[0] == 1 for tensor in trace.inputs)
+    if (takes_one and call.shape[:1] == (1,)) or _rows_by_shape(call, trace) == 1:
         return BatchAxis(0)
     batch = _probed(call, trace)
     if batch is None:

@@ -4,6 +4,17 @@ from __future__ import annotations
 
 import keras
 
+from visualcnn_tf.introspect.operation_layers import (
+    BORDER_TYPES,
+    MOVING_TYPES,
+    NORMALIZATION_OPERATIONS,
+    SCALING_TYPES,
+    GlobalPooling,
+    LocalPooling,
+    Product,
+    WeightedConvolution,
+)
+
 _DIMENSIONS = ("1D", "2D", "3D")
 
 
@@ -18,16 +29,18 @@ CONV_LSTM_LAYERS = _classes("ConvLSTM{}")
 _WEIGHTED_CONV_LAYERS = (
     *_classes("Conv{}", "Conv{}Transpose", "DepthwiseConv{}", "SeparableConv{}"),
     *CONV_LSTM_LAYERS,
+    WeightedConvolution,
 )
 #: Convolutions and local pooling.
 CONV_LAYERS = (
     *_WEIGHTED_CONV_LAYERS,
     *_classes("MaxPooling{}", "AveragePooling{}", "AdaptiveMaxPooling{}", "AdaptiveAveragePooling{}"),
+    LocalPooling,
 )
 #: Pooling over all positions.
-GLOBAL_POOLING_LAYERS = _classes("GlobalAveragePooling{}", "GlobalMaxPooling{}")
+GLOBAL_POOLING_LAYERS = (*_classes("GlobalAveragePooling{}", "GlobalMaxPooling{}"), GlobalPooling)
 #: Layers whose output channels are weighted sums of the input's.
-PROJECTIONS = (*_WEIGHTED_CONV_LAYERS, keras.layers.Dense, keras.layers.EinsumDense)
+PROJECTIONS = (*_WEIGHTED_CONV_LAYERS, keras.layers.Dense, keras.layers.EinsumDense, Product)
 #: Layers that add or remove a border.
 BORDER_LAYERS = _classes("ZeroPadding{}", "Cropping{}")
 #: Layers that only move or rescale the features of others. A layer normalization makes the channels at each position
@@ -66,9 +79,9 @@ ACTIVATIONS = frozenset(
 #: Names of layers that normalize.
 NORMALIZATIONS = frozenset(
     ["BatchNormalization", "GroupNormalization", "LayerNormalization", "RMSNormalization", "UnitNormalization"]
-)
+).union(NORMALIZATION_OPERATIONS)
 #: Names of operations that add or remove a border.
-BORDER_OPERATIONS = frozenset(["Pad", "PadImages", "CropImages"])
+BORDER_OPERATIONS = frozenset(["Pad", "PadImages", "CropImages"]) | BORDER_TYPES
 #: Names of operations that only move, repeat or leave out numbers.
 MOVING_OPERATIONS = frozenset(
     [
@@ -76,10 +89,11 @@ MOVING_OPERATIONS = frozenset(
         *("Reshape", "Resize", "Roll", "Rot90", "Slice", "Squeeze", "StopGradient", "Swapaxes", "Take", "Tile"),
         *("Transpose", "DepthToSpace", "SpaceToDepth"),
         *BORDER_OPERATIONS,
+        *MOVING_TYPES,
     ]
 )
 #: Names of operations that, with a constant as the other argument, only scale or shift numbers.
-SCALING_OPERATIONS = frozenset(["Add", "Divide", "Multiply", "Negative", "Subtract", "TrueDivide"])
+SCALING_OPERATIONS = frozenset(["Add", "Divide", "Multiply", "Negative", "Subtract", "TrueDivide"]).union(SCALING_TYPES)
 _SOFTMAXES = frozenset(["softmax", "logsoftmax", "sparsemax"])
 #: Names of activations, as :func:`activation_name` returns them, that bring a score into the range of a prediction.
 PREDICTING_ACTIVATIONS = _SOFTMAXES | {

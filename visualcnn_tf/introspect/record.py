@@ -105,6 +105,11 @@ def is_recording() -> bool:
     return bool(_open.stack)
 
 
+def is_watched(layer: keras.Operation) -> bool:
+    """Return whether a recorder is open for a layer, in whatever thread."""
+    return id(layer) in _watched
+
+
 def _watch(layers: Iterable[keras.Operation]) -> None:
     # The lock is held only here and in _unwatch, never while a model runs: the replica threads of tf.distribute wait
     # for one another inside the model.

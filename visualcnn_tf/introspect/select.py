@@ -22,6 +22,8 @@ from visualcnn_tf.introspect.following_activations import follow_activations
 from visualcnn_tf.introspect.inputs import ModelInputs
 from visualcnn_tf.introspect.layer_call import LayerCall
 from visualcnn_tf.introspect.layer_kinds import CONV_LAYERS
+from visualcnn_tf.introspect.named_layers import children
+from visualcnn_tf.introspect.out_of_reach import IN_ANOTHER_GRAPH
 from visualcnn_tf.introspect.outputs import flat_outputs
 from visualcnn_tf.introspect.patterns import matches
 from visualcnn_tf.introspect.presets import PRESETS
@@ -203,7 +205,7 @@ class Selector:
         )
 
     def _layer_at(self, index: int) -> keras.Layer:
-        layers = self.model.layers
+        layers = self.model.layers or children(self.model)  # a graph has operations only
         if not -len(layers) <= index < len(layers):
             raise LayerNotFoundError(
                 f"`layers` indices must be from {-len(layers)} to {len(layers) - 1}, as in `model.layers`. "
@@ -217,6 +219,8 @@ class Selector:
             layer = layer.layer
         calls = [call for call in self.trace.calls if call.layer is layer]
         path = next((path for path, known in self.trace.layers.items() if known is layer), layer.name)
+        if getattr(layer, "is_inside", False):
+            raise NoFeatureMapError(f"`layers` can't tap {path!r}: {IN_ANOTHER_GRAPH}.")
         if not calls:
             raise NoFeatureMapError(
                 f"`layers` must name layers that run when the model is called. Received: {path!r}, which does not "

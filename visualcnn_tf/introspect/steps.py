@@ -18,10 +18,11 @@ from visualcnn_tf.introspect.layer_kinds import (
     PROJECTIONS,
     activation_name,
 )
+from visualcnn_tf.introspect.operation_layers import JOINING_TYPES
 
 #: Steps that are no activations.
 NORMALIZATION, POOLING, RECURRENCE, SUM = "normalization", "pooling", "recurrence", "sum"
-_JOINING = ("Concatenate", "Stack")
+_JOINING = ("Concatenate", "Stack", *JOINING_TYPES)
 _PASSING = ("Cast", "Identity", "IdentityN", "Reshape", "Transpose")
 _ADDING = ("Add", "AddN", "AddV2")
 # What activations of hidden layers and pooling are made of.

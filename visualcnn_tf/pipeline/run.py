@@ -74,6 +74,9 @@ class Pipeline:
         model: the user's model.
         plan: what is read and returned.
         options: how heatmaps are made.
+
+    Attributes:
+        needs_graph: whether it can only run in a graph: the plan says so, or part of the model is a TensorFlow graph.
     """
 
     def __init__(self, model: keras.Model, plan: Plan, options: Options) -> None:
@@ -85,6 +88,9 @@ class Pipeline:
         layers = named_layers(model) if plan.fused_blocks else {}
         self.fused_blocks = [FusedBlock([layers[path] for path in paths]) for paths in plan.fused_blocks]
         self.overlay = None if options.overlay is None else _of_pixels(options.overlay)
+        self.needs_graph = plan.needs_graph or any(
+            getattr(layer, "needs_graph", False) for layer in (model, *named_layers(model).values())
+        )
         self.in_graph = tf.function(self.__call__, autograph=False, reduce_retracing=True)
 
     def __call__(self, inputs: Any, training: bool) -> dict[str, tf.Tensor]:

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from visualcnn_tf.introspect.operation_layers import CONVOLUTIONS
 from visualcnn_tf.introspect.trace import Trace
 from visualcnn_tf.introspect.upstream import READING_SHAPES
 
@@ -67,7 +68,10 @@ def _before_weights(image: tf.Tensor) -> tuple[set[Any], list[tf.Tensor]]:
         if op.type in READING_SHAPES:
             continue
         from_image = [tensor for tensor in op.inputs if tensor.ref() in before]
-        has_weights = any(tensor.dtype == tf.resource or tensor.ref() in with_weights for tensor in op.inputs)
+        # In frozen graphs weights are constants.
+        has_weights = op.type in CONVOLUTIONS or any(
+            tensor.dtype == tf.resource or tensor.ref() in with_weights for tensor in op.inputs
+        )
         outputs = {tensor.ref() for tensor in op.outputs}
         if has_weights:
             with_weights |= outputs

@@ -1,0 +1,1 @@
+"""TensorFlow graphs without Keras code as Keras models: SavedModels and frozen graphs."""
