@@ -76,7 +76,6 @@ def gradients(function: Callable[[Any, Any], Any], shape: list[int | None]) -> t
     return got.numpy(), want.numpy(), fallbacks
 
 
-@pytest.mark.sweep(cases=8)
 @pytest.mark.parametrize("name", FALLBACKS)
 def test_what_no_rule_covers_gets_tensorflows_gradient(name: str) -> None:
     kind, function = FALLBACKS[name]

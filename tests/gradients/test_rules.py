@@ -41,7 +41,7 @@ BATCHES = {
 }
 
 
-@pytest.mark.sweep(cases=180)
+@pytest.mark.sweep
 @pytest.mark.parametrize("unknown_batch", [False, True], ids=["static", "unknown_batch"])
 @pytest.mark.parametrize("name", CASES)
 def test_equals_tensorflow(name: str, unknown_batch: bool) -> None:

@@ -171,7 +171,7 @@ def all_methods(a: Any, g: Any) -> dict[str, Any]:
     return {method: fuse(a, g, method) for method in METHODS}
 
 
-@pytest.mark.sweep(cases=1)
+@pytest.mark.sweep
 @pytest.mark.parametrize("rank", [3, 4, 5])
 def test_unknown_sizes(rank: int) -> None:
     graph = tf.function(all_methods, input_signature=[tf.TensorSpec([None] * rank)] * 2)

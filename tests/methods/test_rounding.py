@@ -75,7 +75,7 @@ def network(normalization: Any) -> keras.Model:
     return keras.Model(image, layers.Dense(4)(layers.Flatten()(layers.Activation("gelu")(x))))
 
 
-@pytest.mark.sweep(cases=2)
+@pytest.mark.sweep
 @pytest.mark.parametrize("name", NORMALIZATIONS)
 def test_before_a_normalization(name: str) -> None:
     make, plain, canceling = NORMALIZATIONS[name]
