@@ -41,7 +41,7 @@ TESTS: dict[str, tuple[str, ...]] = {
         *("methods/test_rounding.py", "heatmap/test_layer.py"),
     ),
     "methods/registry.py": ("methods/test_registry.py",),
-    "methods/channel_statistics.py": ("methods/test_activation_methods.py",),
+    "methods/channel_statistics.py": ("methods/test_activation_methods.py", "methods/test_rounding.py"),
     "methods/deviation.py": ("methods/test_activation_methods.py",),
     "methods/eigen.py": ("methods/test_activation_methods.py",),
     **{

@@ -224,6 +224,11 @@ def test_xla(shape: tuple[int, ...]) -> None:
         assert_close(fused, oracle.fuse(batch, method), floor=1e-6)
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_maps_are_signed_where_the_method_says_so(method: str) -> None:
+    assert np.any(fuse(random(2, 4, 5, 6), method) < 0) == methods.get(method).is_signed
+
+
 # --- callables ---
 
 

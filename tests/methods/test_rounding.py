@@ -151,6 +151,14 @@ def test_the_mean_of_centered_channels(name: str, size: int) -> None:
     assert abs(fuse("mean", images) - mean).max() <= 1e-5
 
 
+@pytest.mark.parametrize("space", [(1, 8), (8, 1), (3, 9), (2, 3, 9), (9,)], ids=str)
+def test_the_mean_of_channels_that_cancel_in_maps_of_any_shape(space: tuple[int, ...]) -> None:
+    a = 10 * random(2, *space, 12)
+    a -= a.mean(-1, keepdims=True)
+    assert np.any(a.mean(-1))  # rounding is left
+    np.testing.assert_array_equal(fuse("mean", a), 0)
+
+
 # --- the limit ---
 
 

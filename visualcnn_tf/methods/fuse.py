@@ -46,6 +46,4 @@ def _is_evidence(maps: tf.Tensor, magnitudes: tf.Tensor, is_signed: bool) -> tf.
     """Return, ``(B, 1, 1)``, whether a map is more than what rounding leaves of terms of these magnitudes."""
     space = list(range(1, maps.shape.rank))
     largest = tf.reduce_max(tf.abs(maps) if is_signed else maps, space, keepdims=True)
-    if magnitudes.shape[1:].num_elements() != 1:
-        magnitudes = tf.reduce_max(magnitudes, space, keepdims=True)
-    return largest > CANCELED * magnitudes
+    return largest > CANCELED * tf.reduce_max(magnitudes, space, keepdims=True)
