@@ -47,6 +47,7 @@ __all__ = [  # noqa: F405 - they come with the star imports
     "SmallConvolutionWarning",
     "SpatialAxesLostWarning",
     "Tap",
+    "TokenGrid",
     "UnsupportedOperationError",
     "VisualCNNError",
     "Visualizer",

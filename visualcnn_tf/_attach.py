@@ -14,6 +14,7 @@ from visualcnn_tf.errors import IncompatibleModelError
 from visualcnn_tf.heatmap.combine import Combination
 from visualcnn_tf.heatmap.size import check_size
 from visualcnn_tf.introspect.find_inputs import model_inputs, shaped_inputs, symbolic_inputs
+from visualcnn_tf.introspect.tokens.given import GivenTokens
 from visualcnn_tf.ops.normalize import Normalization
 from visualcnn_tf.pipeline.make_plan import make_plan
 from visualcnn_tf.pipeline.options import DEFAULT_METHOD, LayerSelector, MethodChoice, Options
@@ -38,6 +39,7 @@ def attach(
     combine_weights: Mapping[str, float] | Sequence[float] | None = None,
     render: str | Overlay | None = None,
     pixels: PixelsLike | None = None,
+    tokens: GivenTokens | None = None,
     jit_compile: bool = False,
     compile_fused_blocks: bool = False,
     check_numerics: bool = False,
@@ -61,8 +63,9 @@ def attach(
         model: a Keras 3 model on the TensorFlow backend: Sequential, functional or subclassed, nested, with any
             inputs and outputs.
         layers: which layers to explain: None or ``"conv"`` (every convolution and local pooling layer), ``"stages"``
-            (the last feature map of each resolution), ``"last"`` (the last feature map before the head), a layer's name
-            or ``path/inside/nested/models``, a pattern (``"block3_*"``), an index as in ``model.layers``, a layer, or a
+            (the last feature map of each resolution), ``"last"`` (the last feature map before the head; of a
+            transformer, for methods that explain a target, what its last attention reads), a layer's name or
+            ``path/inside/nested/models``, a pattern (``"block3_*"``), an index as in ``model.layers``, a layer, or a
             list of these. A preset's name means the preset; for a layer of that name pass the layer itself.
         after_activation: if True, explain the activation that follows each selected layer, which is what the next
             layer reads; output keys use that layer's name. Cheaper. ``"stages"`` and ``"last"`` always do so.
@@ -94,6 +97,9 @@ def attach(
             ``"caffe"``, ``"torch"``, the name of a module of ``keras.applications`` such as ``"mobilenet_v2"``, a
             function of TensorFlow operations, or a ``Pixels`` object, which also says how photos are fitted. Left out,
             it is found where the model preprocesses its images itself; see ``explained.pixels``.
+        tokens: for layers of transformers that return tokens ``(B, N, C)``: which of them stand for which position of
+            the image. It is found in the model; where that is not possible, give a ``TokenGrid(h, w, prefix=1)``, or a
+            dict from layer patterns to these.
         jit_compile: whether XLA compiles what makes heatmaps (not the model): several times faster after the first
             call, which takes about 0.2 seconds more for each new shape of feature maps. Exported files hold the
             plain operations. To compile all of the model, use ``tf.function(explained, jit_compile=True)``.
@@ -123,6 +129,7 @@ def attach(
         NoGradientError: when no path leads from a layer to the score that is to be explained.
     """
     flags = {"jit_compile": jit_compile, "compile_fused_blocks": compile_fused_blocks, "check_numerics": check_numerics}
+    rest: dict[str, Any] = {"heatmap_dtype": heatmap_dtype, "render": render, "tokens": tokens, **flags}
     options = Options(
         layers=layers,
         after_activation=after_activation,
@@ -132,12 +139,10 @@ def attach(
         size=check_size(size),
         interpolation=interpolation,
         normalize=normalize,
-        heatmap_dtype=heatmap_dtype,
         combine=combine,
         combine_weights=combine_weights,
-        render=render,
         pixels=pixels,
-        **flags,
+        **rest,
     )
     return _explained(model, options, input_shape, name)
 

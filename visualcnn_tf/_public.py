@@ -17,6 +17,7 @@ from visualcnn_tf.export.saved_model import export_saved_model as export_saved_m
 from visualcnn_tf.export.tflite import export_tflite as export_tflite
 from visualcnn_tf.graphs.load import load_graph as load_graph
 from visualcnn_tf.heatmap.layer import FeatureMapFusion as FeatureMapFusion
+from visualcnn_tf.introspect.tokens.grid import TokenGrid as TokenGrid
 from visualcnn_tf.pipeline.tap import Tap as Tap
 from visualcnn_tf.pixels.files import read_pixels as read_pixels
 from visualcnn_tf.pixels.pixels import Pixels as Pixels

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from support import transformers
 from support.small_cnn import small_cnn
 
 import visualcnn_tf.cli.main
@@ -90,6 +91,16 @@ def test_layers_of_an_explained_model_are_those_of_the_model_inside(folder, caps
     plain = capsys.readouterr().out
     main(["layers", str(folder / "explained.keras")])
     assert capsys.readouterr().out == plain
+
+
+def test_layers_tells_the_grid_of_tokens(tmp_path, capsys):
+    transformers.vit(size=(8, 20), registers=3).save(tmp_path / "vit.keras")
+    assert main(["layers", str(tmp_path / "vit.keras")]) == 0
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert "2×5×8 (tokens, 1 before, 3 behind)" in lines["block1_norm1"]
+    assert lines["patches"].split() == ["patches", "Conv2D", "2×5×8", "conv"]
+    assert lines["block1_norm1"].endswith("stages (target), last (target)")
+    assert lines["block1_out"].endswith("stages (no target), last (no target)")
 
 
 def test_layers_says_when_there_are_none(folder, capsys):

@@ -10,7 +10,7 @@ import pytest
 from keras import layers as L  # noqa: N812
 
 import visualcnn_tf as vc
-from visualcnn_tf.errors import InputShapeError, InvalidArgumentError, NoFeatureMapError
+from visualcnn_tf.errors import InputShapeError, InvalidArgumentError
 
 
 def head(*maps: Any) -> Any:
@@ -106,13 +106,12 @@ def test_a_row_of_columns_is_a_picture_of_the_width() -> None:
         vc.attach(model, "columns", render="overlay")
 
 
-def test_tokens_are_still_refused() -> None:
-    image = keras.Input((16, 16, 3))
-    tokens = L.Reshape((16, 8))(L.Conv2D(8, 4, strides=4)(image))
+def test_tokens_are_a_picture_of_the_image() -> None:
+    image = keras.Input((16, 24, 3))
+    tokens = L.Reshape((24, 8))(L.Conv2D(8, 4, strides=4)(image))
     model = keras.Model(image, head(L.Dense(8, name="tokens")(tokens)))
-    with pytest.raises(NoFeatureMapError, match="a row of tokens"):
-        vc.attach(model, "tokens")
-    assert vc.attach(model, "tokens", size=None)
+    (tap,) = vc.attach(model, "tokens").taps
+    assert (tap.reference_input, tap.reference_axes, tap.space, tap.region) == (0, (1, 2), (4, 6), None)
 
 
 def test_channels_first_images_in_a_model_of_channels_last() -> None:

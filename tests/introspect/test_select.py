@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers as L  # noqa: N812
-from support import oracle
+from support import oracle, transformers
 from support.model_kinds import backbone, images, small_cnn_layers
 
 import visualcnn_tf as vc
@@ -141,26 +141,24 @@ def test_bad_selectors(cnn: Any, layers: Any, error: type, message: str) -> None
 
 
 @pytest.mark.parametrize("size", ["input", (32, 32)])
-def test_a_row_of_tokens_is_refused_with_what_to_do(size: object) -> None:
-    model = handmade.vision_transformer().model
-    with pytest.raises(NoFeatureMapError, match=r"'norm' with shape \(None, 17, 24\), a row of tokens.*convolution"):
+def test_tokens_of_unknown_positions_are_refused_with_what_to_do(size: object) -> None:
+    # A plain reshape of rows of pixels: each token is a stripe of the image.
+    model = handmade.vision_transformer("dense").model
+    with pytest.raises(NoFeatureMapError, match=r"'norm' with shape \(None, 17, 24\), tokens whose.*TokenGrid"):
         vc.attach(model, "norm", size=size)
-    assert vc.attach(model, "norm", size=None)(np.ones((2, 32, 32, 3)))["heatmap_norm"].shape == (2, 17)
-    assert [tap.path for tap in vc.attach(model, "last").taps] == ["patch_embedding"]
+    assert vc.attach(model, "norm", size=None)(np.ones((2, 32, 32, 3)))["heatmap_norm"].shape == (2, 16)
     # Inside of its attention layers there are tensors (B, tokens, heads, C), which are no maps.
-    with pytest.raises(NoFeatureMapError, match=r"'block1_out' with shape \(None, 17, 24\), a row of tokens"):
-        vc.attach(handmade.vision_transformer("dense").model, "last", size=size)
+    with pytest.raises(NoFeatureMapError, match=r"'block1_out' with shape \(None, 17, 24\), tokens whose positions"):
+        vc.attach(model, "last", size=size)
 
 
 def test_tokens_on_a_grid_as_documented() -> None:
-    vit = handmade.vision_transformer().model
+    vit = transformers.vit()
     page = (Path(__file__).parents[2] / "docs" / "layers.md").read_text(encoding="utf-8")
-    [snippet] = re.findall(r"```python\n(tokens = .*?)```", page, re.DOTALL)
-    names = {"vit": vit, "keras": keras, "vc": vc}
+    [snippet] = re.findall(r"```python\n(explained = .*?)```", page, re.DOTALL)
+    names = {"vit": vit, "vc": vc}
     exec(snippet, names)
-    x = images(2, 32, 32, 3)
-    outputs = names["explained"](x)
-    tokens = keras.Model(vit.input, vit.get_layer("block1_out").output)(x).numpy()
-    truth = oracle.heatmap(tokens[:, 1:].reshape(2, 4, 4, -1), "l2", (32, 32))
-    oracle.assert_close(outputs["heatmap"], truth)
-    np.testing.assert_allclose(outputs["predictions"], vit(x), atol=1e-6)
+    assert [repr(tap.tokens) for tap in names["explained"].taps] == re.findall(r"# (TokenGrid.*)", snippet)
+    tokens = keras.Model(vit.input, vit.get_layer("block1_out").output)(x := images(2, 16, 16, 3)).numpy()
+    truth = oracle.heatmap(tokens[:, 1:].reshape(2, 4, 4, -1), "l2", (16, 16))
+    oracle.assert_close(vc.attach(vit, "last", method="l2")(x)["heatmap_block1_out"], truth)

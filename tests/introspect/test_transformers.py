@@ -17,6 +17,7 @@ BUILDERS = (
 )
 
 
+@pytest.mark.sweep(cases=3)
 @pytest.mark.parametrize("build", BUILDERS, ids=lambda build: build.__name__)
 def test_each_tells_images_apart_and_can_be_saved(build: Callable[[], Any], tmp_path: Path) -> None:
     model = build()

@@ -20,6 +20,7 @@ from support.masks import raw, segmenter
 from support.models_of_elements import models_of_elements
 from support.served_model import ServedError, ServedModel
 from support.small_cnn import small_cnn
+from support.transformers import vit
 
 import visualcnn_tf as vc
 from visualcnn_tf import errors
@@ -63,6 +64,7 @@ class World:
             "model": model,
             **models_of_elements(),
             "beside_a_table": _beside_a_table(),
+            "of_tokens": vit(),
             "explained": explained,
             "told": vc.attach(model, pixels="0..1"),
             "rescales": rescales,

@@ -167,6 +167,18 @@ ROWS: list[Row] = [
     code(A, "attach(model, pixels=lambda x: np.sqrt(x))", _VALUE, "or a function of TensorFlow operations"),
     code(A, "attach(model, pixels=Pixels(size=(12, 12)))", _VALUE, "`pixels` must be without `size`"),
     code(A, "Pixels('0..1', fit='croped')", _VALUE, "Did you mean 'crop'"),
+    code(
+        A, "attach(of_tokens, 'norm', method='gradcam')", "NoGradientError", "whose tokens of the image reach nothing"
+    ),
+    code(
+        A, "attach(of_tokens, 'block0_attention/query')", "NoFeatureMapError", "its axes are those of tokens and heads"
+    ),
+    code(A, "attach(of_tokens, 'norm', tokens=(4, 4))", _TYPE, "`tokens` must be None, a `TokenGrid`, or a dict"),
+    code(A, "attach(of_tokens, 'norm', tokens=TokenGrid(2, 8))", _VALUE, "whose tokens are those of TokenGrid(4, 4"),
+    code(A, "attach(of_tokens, 'norm', tokens={'nrom': TokenGrid(4, 4)})", "LayerNotFoundError", "Did you mean 'norm'"),
+    code(A, "attach(model, 'first', tokens=TokenGrid(4, 4))", _VALUE, "`tokens` must be None unless `layers` select"),
+    code(A, "TokenGrid(14, 14.5)", _VALUE, "`shape` must be one to three numbers of positions"),
+    code(A, "TokenGrid(14, 14, prefix=-1)", _VALUE, "`prefix` must be the number of tokens before"),
     code(A, "attach(model, input_shape=(5, 5, 3))", _VALUE, "compatible with the model's (B, 12, 12, 3)"),
     code(A, "attach(model, name='a/b')", "ValueError", "cannot contain character `/`"),
     # graphs

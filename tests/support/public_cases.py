@@ -66,6 +66,18 @@ def check_pixels_of_attach() -> None:
     assert vc.attach(model, pixels="0..1").pixels == vc.Pixels("0..1")
 
 
+def check_tokens_of_attach() -> None:
+    image = keras.Input((4, 6, 1))
+    rows = keras.layers.Reshape((6, 2))(keras.layers.Conv2D(2, 2, strides=2)(image))
+    # Through a shape that none of the axes fits.
+    lost = keras.layers.Reshape((6, 2), name="lost")(keras.layers.Reshape((4, 3))(rows))
+    model = keras.Model(image, keras.layers.GlobalAveragePooling1D()(lost))
+    batch = np.random.default_rng(0).random((2, 4, 6, 1)).astype(np.float32)
+    maps = keras.Model(image, lost)(batch).numpy().reshape(2, 2, 3, 2)
+    outputs = vc.attach(model, "lost", tokens=vc.TokenGrid(2, 3), method="mean", size=None, normalize=None)(batch)
+    assert_close(outputs["heatmap_lost"], maps.mean(-1))
+
+
 def check_check_numerics() -> None:
     batch = images(1)
     batch[0, 0, 0] = np.nan
@@ -103,6 +115,7 @@ PARAMETERS: dict[str, Callable[[], None]] = {
     "output": check_output,
     "render": check_render,
     "pixels": check_pixels_of_attach,
+    "tokens": check_tokens_of_attach,
     "jit_compile": check_jit_compile,
     "compile_fused_blocks": check_compile_fused_blocks,
     "check_numerics": check_check_numerics,
@@ -160,6 +173,14 @@ def check_pixels() -> None:
     assert pixels == vc.Pixels("-1..1", "pad", None)
     assert_close(pixels.scale(batch), batch / 127.5 - 1)
     assert_close(pixels.fitted(batch[0], (batch.shape[1], 2 * batch.shape[2]))[:, :1], np.zeros_like(batch[0, :, :1]))
+
+
+def check_token_grid() -> None:
+    image = keras.Input((4, 6, 1))
+    tokens = keras.layers.Reshape((6, 2), name="tokens")(keras.layers.Conv2D(2, 2, strides=2)(image))
+    (tap,) = vc.attach(keras.Model(image, keras.layers.GlobalAveragePooling1D()(tokens)), "tokens").taps
+    assert tap.tokens == vc.TokenGrid(2, 3)
+    assert vc.TokenGrid.from_config(json.loads(json.dumps(tap.tokens.get_config()))) == tap.tokens
 
 
 def check_read_pixels() -> None:
@@ -383,6 +404,7 @@ PUBLIC: dict[str, Callable[[], None]] = {
     "SmallConvolutionWarning": lambda: check_warning(vc.SmallConvolutionWarning),
     "SpatialAxesLostWarning": lambda: check_warning(vc.SpatialAxesLostWarning),
     "Tap": check_tap,
+    "TokenGrid": check_token_grid,
     "UnsupportedOperationError": checks_error("UnsupportedOperationError"),
     "VisualCNNError": check_base_error,
     "Visualizer": check_visualizer,

@@ -218,9 +218,9 @@ class Visualizer:
         Raises:
             NotBuiltError: The model was never built nor called.
         """
-        taps = [tap for tap in self._explained.taps if self.small_layers or not _is_small(tap.shape[1:3])]
+        taps = [tap for tap in self._explained.taps if self.small_layers or not _is_small(tap.space)]
         for number, tap in enumerate(taps, start=1):
-            print(f"{number}. {tap.path} {'×'.join(str(n or '?') for n in tap.shape[1:])}")
+            print(f"{number}. {tap.path} {tap.sizes}")
         return [tap.path for tap in taps]
 
     def _as_rgb(self, image: Array) -> npt.NDArray[np.uint8]:

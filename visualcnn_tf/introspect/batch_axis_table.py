@@ -9,7 +9,8 @@ from visualcnn_tf.introspect import batch_axis_rules as rules
 from visualcnn_tf.introspect.batch_axis_reshape import reshape
 from visualcnn_tf.introspect.batch_axis_rules import Rule
 
-_ELEMENTWISE = (
+#: The types of operations that work number by number.
+ELEMENTWISE = (
     *("Abs", "Acos", "Acosh", "Add", "AddN", "AddV2", "AdjustContrastv2", "AdjustHue", "AdjustSaturation", "Asin"),
     *("Asinh", "Atan", "Atan2", "Atanh", "BiasAdd", "BitwiseAnd", "Bucketize", "BroadcastTo", "Cast", "Ceil"),
     *("CheckNumerics", "ClipByValue", "Cos", "Cosh", "Digamma", "Div", "DivNoNan", "Elu", "EnsureShape", "Equal"),
@@ -31,7 +32,7 @@ _REDUCTIONS = ("All", "Any", "ArgMax", "ArgMin", "EuclideanNorm", "Max", "Mean",
 
 #: The rules by the type of the operation.
 RULES: dict[str, Rule] = {
-    **dict.fromkeys(_ELEMENTWISE, rules.elementwise),
+    **dict.fromkeys(ELEMENTWISE, rules.elementwise),
     **dict.fromkeys(_OF_ROWS, rules.rows()),
     **dict.fromkeys(("Conv2DBackpropInput", "Conv3DBackpropInputV2"), rules.rows(2)),
     **dict.fromkeys(_REDUCTIONS, rules.reduction),

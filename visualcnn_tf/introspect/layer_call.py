@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 
 from visualcnn_tf.introspect.elements import Elements
+from visualcnn_tf.introspect.tokens.grid import TokenGrid
 
 _SEQUENCE_LAYERS = (keras.layers.ConvLSTM1D, keras.layers.ConvLSTM2D, keras.layers.ConvLSTM3D)
 
@@ -33,6 +34,8 @@ class LayerCall:
         data_format: where the channels are in ``tensor``, ``"channels_last"`` or ``"channels_first"``.
         elements: how elements of each example are merged into the batch, once the call is selected; None if they are
             not, see ``introspect.elements``.
+        tokens: which of the tokens ``(B, N, C)`` stand for which position, see ``introspect.tokens``; None for maps,
+            and for tokens of which that is not known.
     """
 
     path: str
@@ -48,6 +51,7 @@ class LayerCall:
     calls_a_step: int = 1
     data_format: str = "channels_last"
     elements: Elements | None = None
+    tokens: TokenGrid | None = None
 
     @property
     def shape(self) -> tuple[int | None, ...]:
@@ -62,6 +66,8 @@ class LayerCall:
     @property
     def spatial_shape(self) -> tuple[int | None, ...]:
         """Spatial shape of the output, ``(h, w)``, or () for an output without spatial axes."""
+        if self.tokens is not None:
+            return self.tokens.shape
         shape = self.shape[:1] + self.shape[2:] if self.returns_sequence else self.shape
         if not 3 <= len(shape) <= 5 or isinstance(self.layer, keras.layers.TimeDistributed):
             return ()

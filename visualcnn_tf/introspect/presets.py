@@ -14,23 +14,33 @@ from visualcnn_tf.introspect.moving import only_moves
 from visualcnn_tf.introspect.predictions import feature_calls
 from visualcnn_tf.introspect.resolution import Resolution, resolutions
 from visualcnn_tf.introspect.sizes import is_map
+from visualcnn_tf.introspect.tokens.attended import read_by_attention
 from visualcnn_tf.introspect.trace import Trace
 
 
-def conv_calls(trace: Trace) -> list[LayerCall]:
+def conv_calls(trace: Trace, explains_target: bool = False) -> list[LayerCall]:
     """Return every call of a convolution or local pooling layer, but for those in the gates of squeeze-and-excitation.
 
     A gate's 1x1 maps tell which channels matter; they have no position.
+
+    Args:
+        trace: of the model.
+        explains_target: without effect: they are the same for all methods.
     """
     found = [call for call in trace.calls if isinstance(call.layer, CONV_LAYERS) and call.is_tappable]
     gates = gate_calls(trace, found)
     return [call for call in found if call not in gates]
 
 
-def stage_calls(trace: Trace) -> list[LayerCall]:
+def stage_calls(trace: Trace, explains_target: bool = False) -> list[LayerCall]:
     """Return the last feature map of each resolution on the way to the outputs.
 
-    Models that shrink, grow and shrink again have one for each run of shrinking or growing.
+    Models that shrink, grow and shrink again have one for each run of shrinking or growing. The last one of a
+    transformer is what its last attention reads, for methods that explain a target.
+
+    Args:
+        trace: of the model.
+        explains_target: whether a method explains a target by the maps.
     """
     trace = _towards_classes(trace)
     graph = graph_to_outputs(trace)
@@ -38,23 +48,32 @@ def stage_calls(trace: Trace) -> list[LayerCall]:
     maps = image_maps(trace, graph, learned)
     resolution = resolutions(graph, _others(learned, maps))
     features = feature_calls(trace, graph, maps, learned)
-    with_maps = graph.descendants(call for call in learned if is_map(call.spatial_shape))
-    bottlenecks = graph.bottlenecks([call for call in with_maps if call in features])
+    bottlenecks = _bottlenecks(graph, learned, features)
     ends: dict[Resolution, LayerCall] = {}
     for call in _candidates(graph, maps, features):
         # What all later maps are computed from represents its resolution better than the end of one of its branches.
         if call in bottlenecks or ends.get(resolution[call]) not in bottlenecks:
             ends[resolution[call]] = call
-    return sorted(ends.values(), key=trace.calls.index)
+    stages = sorted(ends.values(), key=trace.calls.index)
+    if explains_target and stages:
+        of_last = {call for call in bottlenecks if resolution[call] == resolution[stages[-1]]}
+        stages[-1] = read_by_attention(trace, graph, stages[-1], of_last)
+    return stages
 
 
-def last_calls(trace: Trace) -> list[LayerCall]:
+def _bottlenecks(graph: CallGraph, learned: Sequence[LayerCall], features: set[LayerCall]) -> set[LayerCall]:
+    """Return the calls that all later features are computed from."""
+    with_maps = graph.descendants(call for call in learned if is_map(call.spatial_shape))
+    return graph.bottlenecks([call for call in with_maps if call in features])
+
+
+def last_calls(trace: Trace, explains_target: bool = False) -> list[LayerCall]:
     """Return the last feature map before the head, which is what makes classes, masks or boxes of feature maps."""
-    return stage_calls(trace)[-1:]
+    return stage_calls(trace, explains_target)[-1:]
 
 
-#: The presets by name.
-PRESETS: dict[str, Callable[[Trace], list[LayerCall]]] = {
+#: The presets by name: from a trace, and whether a method explains a target, to calls.
+PRESETS: dict[str, Callable[[Trace, bool], list[LayerCall]]] = {
     "conv": conv_calls,
     "stages": stage_calls,
     "last": last_calls,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ from visualcnn_tf.introspect.geometry.numbers import Number
 from visualcnn_tf.introspect.geometry.part import Part, part_of
 from visualcnn_tf.introspect.layer_call import LayerCall
 from visualcnn_tf.introspect.sized_trace import sized_trace
+from visualcnn_tf.introspect.tokens.grid import TokenGrid
 from visualcnn_tf.introspect.trace import Trace
 from visualcnn_tf.ops.place import Region
 
@@ -52,7 +53,6 @@ class Positions:
     def __init__(self, trace: Trace) -> None:
         self.trace = trace
         self._views: dict[LayerCall, View] = {}
-        self._states: dict[tuple[int, int], dict[Hashable, State]] = {}
 
     def view(self, call: LayerCall) -> View:
         """Return what the feature maps of a call are a picture of."""
@@ -144,15 +144,19 @@ class Positions:
             return View()
         index = min(fitting, key=lambda index: self._rank_of_choice(call, index))
         state = self._state(call, index)
-        moved_by = state.by if isinstance(state, Untraceable) and self._has_positions(call, index) else ""
+        is_known = call.tokens is not None or not self._has_positions(call, index)
+        moved_by = state.by if isinstance(state, Untraceable) and not is_known else ""
         return View(index, axes[index], moved_by=moved_by)
 
     def _stretched_over(self, call: LayerCall) -> list[int]:
-        """Return the inputs whose positions can't be followed or, if no positions are left of any, all upstream."""
+        """Return the inputs whose positions can't be followed or, if no positions are left of any, all upstream.
+
+        Tokens that can't be followed are those whose grid the user has given: all upstream, too.
+        """
         upstream = [index for index in range(len(self.trace.inputs)) if self._state(call, index) is not None]
         with_positions = [index for index in upstream if self._has_positions(call, index)]
         unknown = [index for index in with_positions if isinstance(self._state(call, index), Untraceable)]
-        return unknown if with_positions else upstream
+        return unknown if with_positions and call.tokens is None else upstream
 
     def _stretched_axes(self, call: LayerCall, index: int) -> tuple[int, ...]:
         return _spatial_axes_of_input(call, tuple(self.trace.inputs[index].shape))
@@ -170,39 +174,40 @@ class Positions:
 
     def _state(self, call: LayerCall, index: int, trace: Trace | None = None) -> State | None:
         """Return what a call shows of an input, or None if it does not depend on it."""
-        trace = trace or self.trace
-        key = (id(trace), index)
-        if key not in self._states:
-            source = trace.inputs[index]
-            with source.graph.as_default():
-                self._states[key] = follow(source)
-        return self._states[key].get(call.tensor.ref())
+        return (trace or self.trace).states(index).get(call.tensor.ref())
 
 
-def open_region(source: tf.Tensor, tensor: tf.Tensor, spatial: Sequence[int]) -> Region | None:
+def open_region(
+    source: tf.Tensor, tensor: tf.Tensor, spatial: Sequence[int], tokens: TokenGrid | None
+) -> Region | None:
     """Return the part of an input that feature maps cover, as tensors of the current graph.
 
     Args:
         source: the input.
         tensor: the feature maps, in the same graph.
         spatial: their spatial axes.
+        tokens: the grid of tokens, None for maps.
     """
     state = follow(source).get(tensor.ref())
-    part = part_of(tensor, state, spatial) if isinstance(state, tuple) else None
+    part = part_of(tensor, state, spatial, _token_axes(tokens)) if isinstance(state, tuple) else None
     return None if part is None else part.region()
 
 
 def spatial_axes_of(call: LayerCall) -> range:
     """Return the spatial axes of the feature maps as the layer returns them."""
     first = 1 + call.returns_sequence + (call.data_format == "channels_first")
-    return range(first, first + len(call.spatial_shape))
+    return range(first, first + (1 if call.tokens else len(call.spatial_shape)))
+
+
+def _token_axes(tokens: TokenGrid | None) -> int:
+    return 0 if tokens is None else len(tokens.shape)
 
 
 def _part(state: State | None, call: LayerCall) -> Part | None:
     if not isinstance(state, tuple):
         return None
     with call.tensor.graph.as_default():
-        return part_of(call.tensor, state, spatial_axes_of(call))
+        return part_of(call.tensor, state, spatial_axes_of(call), _token_axes(call.tokens))
 
 
 def _has_positions(state: State | None, call: LayerCall, rank: int) -> bool:

@@ -28,6 +28,8 @@ from visualcnn_tf.introspect.outputs import flat_outputs
 from visualcnn_tf.introspect.patterns import matches
 from visualcnn_tf.introspect.presets import PRESETS
 from visualcnn_tf.introspect.sized_trace import has_open_sizes, sized_trace
+from visualcnn_tf.introspect.tokens.calls import NO_MAP, mark_tokens
+from visualcnn_tf.introspect.tokens.given import GivenTokens, give_tokens, give_tokens_to
 from visualcnn_tf.introspect.trace import Trace, trace_model
 from visualcnn_tf.introspect.upstream import upstream
 
@@ -38,25 +40,31 @@ class Selector:
     Args:
         model: the model.
         inputs: its inputs.
+        tokens: the grids of tokens that the user gives.
 
     Attributes:
         trace: the trace of the model on these inputs.
         output_index: index of the one output whose layers presets choose from, among all outputs, flat; None for
             the outputs that presets aim at by themselves.
+        explains_target: whether presets choose layers for methods that explain a target.
     """
 
-    def __init__(self, model: keras.Model, inputs: ModelInputs) -> None:
+    def __init__(self, model: keras.Model, inputs: ModelInputs, tokens: GivenTokens | None = None) -> None:
         self.model = model
         self.inputs = inputs
         self.trace = trace_model(model, inputs)
+        self.tokens = tokens
+        self._mark_tokens(self.trace)
         self.output_index: int | None = None
+        self.explains_target = False
 
-    def select(self, layers: Any, after_activation: bool = False) -> list[LayerCall]:
+    def select(self, layers: Any, after_activation: bool = False, explains_target: bool = False) -> list[LayerCall]:
         """Return the calls to tap, in the order in which they run; one for each time a layer is called.
 
         Args:
             layers: a selector, or a list of them.
             after_activation: whether to tap the activation that follows a layer instead of the layer.
+            explains_target: whether a method explains a target by them, which presets choose layers for.
 
         Raises:
             LayerNotFoundError: for a name, path, pattern, index or layer that is not in the model.
@@ -70,10 +78,12 @@ class Selector:
                 "`layers` must select at least one layer. Received: an empty list. "
                 f"Use a preset ({quoted(PRESETS)}), names, patterns or indices; None means 'conv'."
             )
+        self.explains_target = explains_target
         calls: Iterable[LayerCall] = self._resolve_all(selectors)
         if after_activation:
             calls = follow_activations(self.trace, calls)
         selected = sorted(calls, key=self.trace.calls.index)
+        give_tokens_to(selected, self.tokens)
         for call in selected:
             call.elements = elements_of(call, self.trace)
         return selected
@@ -82,7 +92,7 @@ class Selector:
         """Return the calls that a preset selects, possibly none."""
         trace = self.trace if name == "conv" else self._trace_of_known_size()
         calls = {(call.path, call.index): call for call in self.trace.calls}
-        found = PRESETS[name](self._towards_output(trace))
+        found = PRESETS[name](self._towards_output(trace), self.explains_target)
         return [calls[call.path, call.index] for call in found if call.is_first_time_step]
 
     def tappable(self) -> list[LayerCall]:
@@ -102,7 +112,17 @@ class Selector:
         """Return a trace in which every spatial size is known, and whether each map has one row for each example."""
         maps = (call for call in self.trace.calls if call.is_tappable)
         is_unsure = any(has_row_per_example([call.tensor], self.trace) is None for call in maps)
-        return sized_trace(self.trace) if has_open_sizes(self.inputs) or is_unsure else self.trace
+        # Attention is followed through reshapes, which tell more where the number of examples is known.
+        has_tokens = any(call.tokens is not None for call in self.trace.calls)
+        if not (has_open_sizes(self.inputs) or is_unsure or has_tokens):
+            return self.trace
+        sized = sized_trace(self.trace)
+        self._mark_tokens(sized)
+        return sized
+
+    def _mark_tokens(self, trace: Trace) -> None:
+        mark_tokens(trace)
+        give_tokens(trace, self.tokens)
 
     def _resolve_all(self, selectors: Sequence[Any]) -> dict[LayerCall, Any]:
         """Return the selected calls, each with the first selector that selects it."""
@@ -167,7 +187,8 @@ class Selector:
     def _check_convolutions(self, selector: str, is_meant: Callable[[LayerCall], bool]) -> None:
         """Raise if a preset or pattern means a convolution that can't be tapped: others must not be taken instead."""
         for call in self.trace.calls:
-            if call.untappable_because and isinstance(call.layer, CONV_LAYERS) and is_meant(call):
+            is_lost = call.untappable_because not in ("", NO_MAP)
+            if is_lost and isinstance(call.layer, CONV_LAYERS) and is_meant(call):
                 raise NoFeatureMapError(
                     f"`layers`={selector!r} must mean layers that can be tapped. Received: {self.model.name!r}, where "
                     f"{call.path!r} can't be: {call.untappable_because}. Or name the layers to explain."

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
@@ -12,6 +12,8 @@ import tensorflow as tf
 
 from visualcnn_tf.errors import IncompatibleModelError
 from visualcnn_tf.introspect.batch_axis import Found
+from visualcnn_tf.introspect.geometry.control_flow import State
+from visualcnn_tf.introspect.geometry.follow import follow
 from visualcnn_tf.introspect.inputs import ModelInputs
 from visualcnn_tf.introspect.layer_call import LayerCall
 from visualcnn_tf.introspect.named_layers import named_layers
@@ -33,6 +35,7 @@ class Trace:
         model_inputs: the inputs that it was traced on.
         sized: the trace in which every size is known, once :func:`introspect.sized_trace.sized_trace` has made it.
         batch_axes: where the batch is in every tensor, once :func:`introspect.batch_axes.batch_axes` has found out.
+        followed: what every tensor shows of an input, by that input's index, once :meth:`states` has found out.
     """
 
     inputs: Sequence[tf.Tensor]
@@ -43,6 +46,15 @@ class Trace:
     model_inputs: ModelInputs
     sized: Trace | None = None
     batch_axes: Found | None = None
+    followed: dict[int, dict[Hashable, State]] = field(default_factory=dict)
+
+    def states(self, index: int) -> dict[Hashable, State]:
+        """Return what each tensor shows of an input, by the tensor's reference."""
+        if index not in self.followed:
+            source = self.inputs[index]
+            with source.graph.as_default():
+                self.followed[index] = follow(source)
+        return self.followed[index]
 
     def calls_of(self, layer: keras.Operation) -> list[LayerCall]:
         """Return the calls of a layer, all time steps together."""

@@ -31,6 +31,7 @@ from visualcnn_tf.methods.base import Method
 from visualcnn_tf.pipeline.masking import check_masking
 from visualcnn_tf.pipeline.tap import Tap
 from visualcnn_tf.pipeline.tap_requests import TapRequest
+from visualcnn_tf.pipeline.token_checks import check_positions_reach
 from visualcnn_tf.pixels.pixels import Pixels
 from visualcnn_tf.targets.base import Target
 from visualcnn_tf.targets.dense.head import is_dense
@@ -85,6 +86,8 @@ def check_requests(
             if request.method.explains_target:
                 _check_connected(result, request, name)
                 _warn_of_lost_positions(positions, request.call)
+        for call in dict.fromkeys(request.call for request in requests if request.method.explains_target):
+            check_positions_reach(trace, call, lambda one: _score(one, output_index, target))
     for request, tap in zip(requests, taps, strict=True):
         if request.method.needs_replay:
             _warn_of_cost(trace, tap, request.call, output)
@@ -125,6 +128,12 @@ def gradient_fallbacks(
     return tuple(found)
 
 
+def _score(trace: Trace, output_index: int, target: Target) -> tf.Tensor:
+    output = flat_outputs(trace.outputs)[output_index]
+    with output.graph.as_default():
+        return _scores(output, target).result
+
+
 def _scores(output: tf.Tensor, target: Target) -> Scores:
     return target.scores(output, {one.name: one.none_for(tf.shape(output)[0]) for one in target.inputs_of(output)})
 
@@ -154,8 +163,8 @@ def warn_of_unknown_positions(positions: Positions, requests: Sequence[TapReques
 
 
 def _warn_of_lost_positions(positions: Positions, call: LayerCall) -> None:
-    """Warn of a layer that is computed from tensors without positions alone."""
-    if positions.are_lost(call):
+    """Warn of a layer that is computed from tensors without positions alone; the user has told those of its tokens."""
+    if call.tokens is None and positions.are_lost(call):
         warn_user(
             f"`layers`: everything that {call.path!r} sees was flattened or pooled before, so positions in its heatmap "
             "are not positions in the image. Select a layer before the flattening.",
@@ -218,7 +227,7 @@ def _check_replay(trace: Trace, tap: Tap) -> None:
             f"`method`={tap.method.name!r} runs the model on larger batches. Received: {trace.model.name!r}, which "
             f"takes batches of {trace.inputs[0].shape[0]} only. Build it without a batch size, or use 'gradcam'."
         )
-    if tap.has_steps or None in tap.shape[1:]:
+    if tap.has_steps or None in tap.step_shape[1:]:
         raise NoFeatureMapError(
             f"`method`={tap.method.name!r} needs feature maps of a known size, without time steps. Received: "
             f"{tap.path!r} with shape {tap.shape}. Pass `input_shape` to fix the sizes, or use 'gradcam'."

@@ -24,7 +24,7 @@ def describe_outputs(plan: Plan) -> str:
 
 
 def _row(output: OutputSpec, plan: Plan) -> tuple[str, str, str, str]:
-    heatmaps = {tap.key: f"{tap.method!r} of {tap.path} ({_sizes(tap.shape, '×')})" for tap in plan.taps}
+    heatmaps = {tap.key: f"{tap.method!r} of {tap.path} ({tap.sizes})" for tap in plan.taps}
     meaning = heatmaps[output.name] if output.kind == "heatmap" else _MEANINGS[output.kind]
     return output.name, meaning, f"(B, {_sizes(output.shape, ', ')})".replace(", )", ",)"), output.dtype
 

@@ -44,14 +44,14 @@ def make_plan(model: keras.Model, inputs: ModelInputs, options: Options) -> Plan
     Raises:
         VisualCNNError: for every layer, method or size that the model can't serve.
     """
-    selector = Selector(model, inputs)
+    selector = Selector(model, inputs, options.tokens)
     trace = selector.trace
     predictions = model_outputs(model, trace)
     names = [output.name for output in predictions]
     if options.output is not None:
         check_choice("output", options.output, names)
         selector.output_index = names.index(options.output)
-    calls = selector.select(options.layers, options.after_activation)
+    calls = selector.select(options.layers, options.after_activation, options.explains_target)
     pixels = resolve_pixels(options.given_pixels, trace)
     requests = requested_taps(calls, options)
     _check_effect(requests, names, options)

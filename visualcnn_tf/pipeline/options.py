@@ -13,6 +13,7 @@ from visualcnn_tf._utils.serialization import callable_from_config, warn_if_not_
 from visualcnn_tf.heatmap.combine import Combination, check_combine
 from visualcnn_tf.heatmap.layer import FeatureMapFusion
 from visualcnn_tf.heatmap.size import check_size
+from visualcnn_tf.introspect.tokens.given import GivenTokens, check_tokens
 from visualcnn_tf.methods.base import Method
 from visualcnn_tf.methods.channel_statistics import Mean
 from visualcnn_tf.methods.registry import MethodLike
@@ -38,7 +39,7 @@ MethodChoice: TypeAlias = Methods | Mapping[str, Methods]
 DEFAULT_METHOD = "deviation"
 _BOOLEANS = ("after_activation", "check_numerics", "jit_compile", "compile_fused_blocks")
 # What these ask for is saved resolved: as taps and their weights, and as the pixels of the plan.
-_RESOLVED = ("layers", "after_activation", "method", "combine_weights", "pixels")
+_RESOLVED = ("layers", "after_activation", "method", "combine_weights", "pixels", "tokens")
 _SERIALIZED = ("combine", "target", "render")
 
 
@@ -59,6 +60,7 @@ class Options:
     combine_weights: Mapping[str, float] | Sequence[float] | None = None
     render: str | Overlay | None = None
     pixels: PixelsLike | None = None
+    tokens: GivenTokens | None = None
     jit_compile: bool = False
     compile_fused_blocks: bool = False
     check_numerics: bool = False
@@ -68,6 +70,7 @@ class Options:
             check_choice(name, getattr(self, name), (True, False))
         check_choice("interpolation", self.interpolation, INTERPOLATIONS)
         check_combine(self.combine)
+        check_tokens(self.tokens)
         self._set("method", _resolved_methods(self.method))
         self._set("target", get_target(self.target))
         self._set("render", _checked_overlay(self.render))
@@ -85,6 +88,13 @@ class Options:
     def resolved_target(self) -> Target:
         """The target, as an object."""
         return get_target(self.target)
+
+    @property
+    def explains_target(self) -> bool:
+        """Whether any of the methods explains a target."""
+        choices: Any = self.method.values() if isinstance(self.method, Mapping) else [self.method]
+        methods = [one for choice in choices for one in (choice if isinstance(choice, tuple) else [choice])]
+        return any(get_method(method).explains_target for method in methods)
 
     @property
     def given_pixels(self) -> Pixels | None:

@@ -51,7 +51,7 @@ def heatmap_output(tap: Tap, inputs: ModelInputs, options: Options) -> OutputSpe
     """Return the output of a tap's heatmap.
 
     Raises:
-        NoFeatureMapError: for a heatmap ``(H, W)`` of a row of tokens.
+        NoFeatureMapError: for a heatmap ``(H, W)`` of tokens whose grid is not known.
         InputShapeError: for ``size="input"`` where no input has the layer's spatial axes.
     """
     _refuse_tokens(tap, inputs, options.size)
@@ -72,14 +72,16 @@ def heatmap_output(tap: Tap, inputs: ModelInputs, options: Options) -> OutputSpe
 
 
 def _refuse_tokens(tap: Tap, inputs: ModelInputs, size: str | tuple[int, ...] | None) -> None:
-    """Raise for a heatmap ``(H, W)`` of a row of tokens: nothing tells the positions that they stand for."""
+    """Raise for a heatmap ``(H, W)`` of tokens of which nothing tells the positions that they stand for."""
     wants_image = tap.reference_input is None if size == "input" else size is not None and len(size) == 2
     if wants_image and len(tap.step_shape) == 3 and any(len(spec.shape) == 4 for spec in inputs.specs):
+        advice = "Say them by `tokens`, such as `tokens=TokenGrid(14, 14, prefix=1)`"
+        if any(None in spec.shape[1:] for spec in inputs.specs):
+            advice = "Pass `input_shape` to fix the sizes"
         raise NoFeatureMapError(
             f"`layers` must name layers with maps (B, h, w, C) of the image. Received: {tap.path!r} with shape "
-            f"{tap.shape}, a row of tokens as in vision transformers. Tap the convolution that makes the tokens, "
-            "reshape them to (B, h, w, C) for a `FeatureMapFusion` (see docs/layers.md), or set `size=None` for one "
-            "value for each token."
+            f"{tap.shape}, tokens whose positions in the image can't be found. {advice}, or set "
+            "`size=None` for one value for each token."
         )
 
 

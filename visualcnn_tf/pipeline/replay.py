@@ -13,7 +13,6 @@ from visualcnn_tf.introspect.inputs import ModelInputs
 from visualcnn_tf.introspect.outputs import flat_outputs
 from visualcnn_tf.introspect.record import recording
 from visualcnn_tf.methods.replay_protocol import Variations
-from visualcnn_tf.ops.layout import from_channels_last
 from visualcnn_tf.ops.normalize import normalize_maps
 from visualcnn_tf.ops.place import place
 from visualcnn_tf.pipeline.call_log import CallLog
@@ -62,15 +61,14 @@ class ModelReplay:
 
         def scores(numbers: tf.Tensor) -> tf.Tensor:
             size = numbers.shape[0]
-            maps = from_channels_last(_flat(change(numbers)), tap.data_format)
-            substitute = Substitute(
-                tf.cast(maps, original.dtype), lambda: _flat(spatial_mean(numbers)), tap.data_format
-            )
+            maps = tf.cast(_flat(change(numbers)), original.dtype)
+            others = original if tap.tokens is None else repeat_images(original, size, original)
+            substitute = Substitute(tap.from_maps(maps, others), lambda: _flat(spatial_mean(numbers)), tap.data_format)
             made.append(substitute)
             with recording(SubstitutionRecorder(log, key, substitute, size), inline=log.inline):
                 return self._scores(repeat_images(self.run.inputs, size, original), size)
 
-        size = _MAPS_AT_A_TIME // math.prod(original.shape[1:])
+        size = _MAPS_AT_A_TIME // math.prod(int(n or 1) for n in tap.step_shape[1:])
         if size < count:
             # A trial of one, whose graph is dropped: means alone are small enough for all variations at once.
             tf.function(scores, autograph=False).get_concrete_function(tf.TensorSpec((1,), tf.int32))

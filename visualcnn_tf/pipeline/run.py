@@ -158,7 +158,7 @@ class Pipeline:
         if not tap.has_open_region or self.options.size is None:
             return tap.region
         source = context.images[cast(int, tap.reference_input)]
-        return open_region(source, context.run.tensors(tap)[0], tap.spatial_axes)
+        return open_region(source, context.run.tensors(tap)[0], tap.spatial_axes, tap.tokens)
 
     def _replayed(self, tap: Tap, activations: tf.Tensor, context: _Context) -> tf.Tensor:
         """Return the map of a method that needs a replay, as feature maps of one channel."""

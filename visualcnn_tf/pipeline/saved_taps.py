@@ -13,6 +13,7 @@ from visualcnn_tf.introspect.elements import Elements
 from visualcnn_tf.introspect.layer_call import LayerCall
 from visualcnn_tf.introspect.location import Location, layer_at, locate
 from visualcnn_tf.introspect.named_layers import named_layers
+from visualcnn_tf.introspect.tokens.grid import TokenGrid
 from visualcnn_tf.introspect.trace import Trace
 from visualcnn_tf.methods.registry import get as get_method
 from visualcnn_tf.pipeline.tap import Tap
@@ -31,6 +32,7 @@ def save_taps(model: keras.Model, taps: Iterable[Tap]) -> list[dict[str, Any]]:
             "key": tap.key,
             "shape": tap.shape,
             "elements": None if tap.elements is None else asdict(tap.elements),
+            "tokens": None if tap.tokens is None else tap.tokens.get_config(),
         }
         for tap in taps
     ]
@@ -64,6 +66,9 @@ def _restored_call(model: keras.Model, trace: Trace, saved: Mapping[str, Any]) -
     call = calls[index]
     # Not found out anew, which may take a run of the model, whose weights are not loaded yet.
     call.elements = None if saved["elements"] is None else Elements(**saved["elements"])
+    tokens = saved.get("tokens")  # files of version 2.0 have none
+    if tokens is not None:
+        call.tokens, call.data_format = TokenGrid.from_config(tokens), "channels_last"
     return call
 
 

@@ -9,7 +9,11 @@ import tensorflow as tf
 
 from visualcnn_tf._utils.types import AxisSize, Shape
 from visualcnn_tf.introspect.elements import Elements
+from visualcnn_tf.introspect.tokens.describe import describe_sizes
+from visualcnn_tf.introspect.tokens.grid import TokenGrid
+from visualcnn_tf.introspect.tokens.read import maps_of_tokens, tokens_of_maps
 from visualcnn_tf.methods.base import Method
+from visualcnn_tf.ops.layout import from_channels_last
 from visualcnn_tf.ops.place import Region
 
 
@@ -30,6 +34,7 @@ class Tap:
         returns_sequence: whether the layer itself returns one feature map for each time step.
         elements: how views or patches of each example are merged into the batch of the feature maps (the heatmap is
             ``(B, V, H, W)``), else None.
+        tokens: which of the tokens ``(B, N, C)`` that the layer returns stand for which position, None for maps.
         data_format: ``"channels_last"`` or ``"channels_first"``, of ``shape``.
         reference_input: index of the model's input that the heatmap is a picture of, which gives ``size="input"`` its
             size; None when there is no such input.
@@ -48,6 +53,7 @@ class Tap:
     time_steps: int | None = None
     returns_sequence: bool = False
     elements: Elements | None = None
+    tokens: TokenGrid | None = None
     data_format: str = "channels_last"
     reference_input: int | None = None
     reference_axes: tuple[int, ...] = ()
@@ -57,12 +63,18 @@ class Tap:
     def __repr__(self) -> str:
         """Say what is tapped in one line."""
         call = f", call {self.call_index}" if self.call_index else ""
-        shape = "×".join("?" if n is None else str(n) for n in self.shape[1:])
-        return f"<Tap {self.key}: {self.method!r} of {self.path!r} {shape}{call}>"
+        return f"<Tap {self.key}: {self.method!r} of {self.path!r} {self.sizes}{call}>"
+
+    @property
+    def sizes(self) -> str:
+        """The sizes of the feature maps in words, ``"7×7×64"``; of tokens also how many belong to no position."""
+        return describe_sizes(self.shape, self.tokens)
 
     @property
     def step_shape(self) -> Shape:
         """Shape of the feature maps of one time step."""
+        if self.tokens is not None:
+            return (self.shape[0], *self.tokens.shape, self.shape[-1])
         return self.shape[:1] + self.shape[2:] if self.returns_sequence else self.shape
 
     @property
@@ -96,9 +108,9 @@ class Tap:
 
     @property
     def spatial_axes(self) -> range:
-        """The spatial axes of the feature maps as the layer returns them."""
+        """The spatial axes of the feature maps as the layer returns them; that of the tokens."""
         first = 1 + self.returns_sequence + (self.data_format == "channels_first")
-        return range(first, first + len(self.space))
+        return range(first, first + (1 if self.tokens else len(self.space)))
 
     def shows_all_axes(self, rank: int) -> bool:
         """Return whether a reference input of this rank has no axes but the batch, those shown, and channels."""
@@ -134,14 +146,29 @@ class Tap:
             inputs: the model's inputs, which tell the number of examples.
         """
         if self.elements is not None:
-            return tensors[0], self.elements.count_in(tensors[0], inputs[0])
+            return self.as_maps(tensors[0]), self.elements.count_in(tensors[0], inputs[0])
         if not self.has_steps:
-            return tensors[0], None
+            return self.as_maps(tensors[0]), None
         stacked = tensors[0] if self.returns_sequence else tf.stack(tensors, 1)
         count = stacked.shape[1] or tf.shape(stacked)[1]
         inner = tf.concat([[-1], tf.shape(stacked)[2:]], 0)
         folded = tf.reshape(stacked, inner)
-        return tf.ensure_shape(folded, [None, *stacked.shape[2:]]), count
+        return self.as_maps(tf.ensure_shape(folded, [None, *stacked.shape[2:]])), count
+
+    def as_maps(self, tensor: tf.Tensor) -> tf.Tensor:
+        """Return what the layer returns, or gradients of it, as maps: of tokens those of positions, on their grid."""
+        return tensor if self.tokens is None else maps_of_tokens(tensor, self.tokens)
+
+    def from_maps(self, maps: tf.Tensor, original: tf.Tensor) -> tf.Tensor:
+        """Return maps, channels last, as what the layer returns.
+
+        Args:
+            maps: the maps.
+            original: what the layer returned, one row for each map, from which tokens of no position are taken.
+        """
+        if self.tokens is None:
+            return from_channels_last(maps, self.data_format)
+        return tokens_of_maps(maps, original, self.tokens)
 
     def unfold(self, heatmaps: tf.Tensor, count: AxisSize | None) -> tf.Tensor:
         """Return heatmaps ``(B·T, H, W)`` as ``(B, T, H, W)``; unchanged without time steps and elements."""

@@ -45,6 +45,7 @@ class TapRequest:
             time_steps=call.time_steps,
             returns_sequence=call.returns_sequence,
             elements=call.elements,
+            tokens=call.tokens,
             data_format=call.data_format,
             reference_input=view.input_index,
             reference_axes=view.axes,

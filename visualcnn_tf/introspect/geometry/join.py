@@ -76,10 +76,17 @@ def is_same_axis(one: Axis, other: Axis) -> bool:
         and is_same(one.before, other.before)
         and is_same(one.after, other.after)
         and all(
-            (is_stretch or f.size == g.size) and f.is_major == g.is_major and _are_equal(f.span, g.span)
+            (is_stretch or f.size == g.size)
+            and f.is_major == g.is_major
+            and _are_equal(f.span, g.span)
+            and _have_same_inner(f.inner, g.inner)
             for f, g in zip(one.factors, other.factors, strict=True)
         )
     )
+
+
+def _have_same_inner(one: Axis | None, other: Axis | None) -> bool:
+    return one is other or (one is not None and other is not None and is_same_axis(one, other))
 
 
 def _are_equal(one: Span | None, other: Span | None) -> bool:

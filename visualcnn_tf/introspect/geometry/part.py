@@ -47,23 +47,39 @@ class Part:
         return Region(tuple(self.box[index] for index in order), order)
 
 
-def part_of(tensor: tf.Tensor, axes: Axes, spatial: Sequence[int]) -> Part | None:
+def part_of(tensor: tf.Tensor, axes: Axes, spatial: Sequence[int], token_axes: int = 0) -> Part | None:
     """Return the part of the input that a tensor is a picture of, given what its axes show and which are spatial.
+
+    Args:
+        tensor: the tensor.
+        axes: what its axes show.
+        spatial: which of them are spatial.
+        token_axes: how many axes of the input the one axis of tokens shows; 0 for maps.
 
     Returns:
         None if its spatial axes do not show one axis of the input each.
     """
-    shown = [_shown(axes[index], tensor, index) for index in spatial]
-    spans = [span for span in shown if span is not None]
-    if len(spans) < len(shown) or len({span.axis for span in spans}) < len(spans):
+    if token_axes:
+        separate = axes[spatial[0]].separate
+        shown, sizes = [axis.span for axis in separate], [axis.factors[0].size for axis in separate]
+    else:
+        shown, sizes = [_shown(axes[index], tensor, index) for index in spatial], [tensor.shape[i] for i in spatial]
+    spans = _of_one_axis_each(shown)
+    if len(spans) != (token_axes or len(spatial)):
         return None
     return Part(
         axes=tuple(span.axis for span in spans),
         box=tuple((span.start, span.stop) for span in spans),
-        sizes=tuple(tensor.shape[index] for index in spatial),
+        sizes=tuple(sizes),
         moved_by=next(filter(None, map(_moved_by, spans)), ""),
         has_blocks=any(axes[index].factors[0].step != 1 for index in spatial),
     )
+
+
+def _of_one_axis_each(shown: Sequence[Span | None]) -> list[Span]:
+    """Return the spans if each is one of another axis of the input, else none."""
+    spans = [span for span in shown if span is not None]
+    return spans if len({span.axis for span in spans}) == len(shown) else []
 
 
 def _shown(axis: Axis, tensor: tf.Tensor, index: int) -> Span | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+import tensorflow as tf
+
 from visualcnn_tf._utils.types import Shape
 from visualcnn_tf.introspect.geometry.axes import Axes, Axis
 from visualcnn_tf.introspect.geometry.join import broadcast, joined
@@ -55,6 +57,24 @@ def _labels(text: str, rank: int, most: int) -> Sequence[str]:
     before, after = text.split("...")
     count = rank - len(before) - len(after)
     return [*before, *(f".{most - count + index}" for index in range(count)), *after]
+
+
+def summed_axes(op: tf.Operation) -> list[tuple[int, int]]:
+    """Return the axes that a product sums over: the index of an operand, and of its axis."""
+    if op.type != "Einsum":
+        names = ("transpose_a", "transpose_b") if op.type == "MatMul" else ("adj_x", "adj_y")
+        left, right = (bool(op.get_attr(name)) for name in names)
+        ranks = [tensor.shape.rank for tensor in op.inputs]
+        return [(0, ranks[0] - (2 if left else 1)), (1, ranks[1] - (1 if right else 2))]
+    *operands, result = op.get_attr("equation").decode().replace(" ", "").replace("->", ",").split(",")
+    # Those of an ellipsis are never summed.
+    texts = [(index, text, op.inputs[index].shape.rank) for index, text in enumerate(operands)]
+    labels = [(index, _labels(text, rank, rank)) for index, text, rank in texts]
+    return [(index, names.index(name)) for index, names in labels for name in names if _is_summed(name, result)]
+
+
+def _is_summed(label: str, result: str) -> bool:
+    return len(label) == 1 and label not in result
 
 
 RULES: dict[str, Rule] = {

@@ -31,8 +31,16 @@ def _regrouped(axes: Sequence[tuple[Axis, int | None]], sizes: Sequence[int | No
     longer = [axis for axis, size in axes if size != 1]
     if len(longer) == 1 and sum(size != 1 for size in sizes) == 1:  # axes of size 1 come or go
         return [Axis() if size == 1 else longer[0] for size in sizes]
-    factors = [factor for axis, size in axes for factor in _factors(_settled(axis, size, by), size)]
+    factors = [factor for axis, size in axes for factor in _factors_of(axis, size, by)]
     return _dealt(factors, sizes)
+
+
+def _factors_of(axis: Axis, size: int | None, by: str) -> list[Factor]:
+    """Return the factors of an axis; one for all of it where other tokens come before or after those of positions."""
+    is_padded = not (is_zero(axis.before) and is_zero(axis.after))
+    if is_padded and size is not None and (axis.span is None or axis.has_other_tokens):
+        return [Factor(size, inner=axis)]
+    return _factors(_settled(axis, size, by), size)
 
 
 def _settled(axis: Axis, size: int | None, by: str) -> Axis:
@@ -117,7 +125,7 @@ def _taken(left: list[Factor], size: int) -> list[Factor]:
             raise NotFollowedError
         if size % factor.size == 0:
             size //= factor.size
-        elif factor.size % size == 0:
+        elif factor.size % size == 0 and factor.inner is None:
             left.append(replace(factor, size=factor.size // size, step=factor.step * size))
             factor, size = replace(factor, size=size, is_major=False), 1
         else:
@@ -138,7 +146,9 @@ def _axis(factors: Sequence[Factor]) -> Axis:
             kept[-1] = replace(last, size=size, step=factor.step)
         else:
             kept.append(factor)
-    return Axis(tuple(kept)) if any(factor.span is not None for factor in kept) else Axis()
+    axis = Axis(tuple(kept))
+    inner = kept[0].inner if len(kept) == 1 else None
+    return inner or (axis if axis.has_spans else Axis())
 
 
 def _continues(last: Factor, factor: Factor) -> bool:

@@ -102,6 +102,14 @@ def _taken(node: Node, index: int, position: int, begin: Number, end: Number, st
     return kept if step == 1 else replace(kept, before=kept.before / step, after=kept.after / step)
 
 
+def single_positions(node: Node) -> Iterator[tuple[int, Number]]:
+    """Yield each axis of which a strided slice reads one position, which its result lacks, and that position."""
+    begins = elements(node.op.inputs[1])
+    for axis, position in _entries(node, len(begins)):
+        if axis is not None and position is not None and _masked(node, "shrink_axis", position):
+            yield axis, _from_start(begins[position], size_of(node.op.inputs[0], axis))
+
+
 def _from_start(bound: Number, size: Number) -> Number:
     """Return a bound of a slice, which counts from the end if it is negative, within the axis."""
     return smaller(larger(choose(_is_negative(bound), bound + size, bound), 0.0), size)
@@ -206,7 +214,7 @@ def _concat(node: Node) -> Axes:
         after: Number = 0.0
         for tensor in parts[position + 1 :]:
             after = after + size_of(tensor, index)
-        result[index] = axis.padded(size_of(parts[position], index), before, after)
+        result[index] = axis.padded(size_of(parts[position], index), before, after, by_tokens=True)
     elif along:
         result[index] = along[0][1].moved(node.name)
     return tuple(result)
