@@ -24,7 +24,7 @@ REGION[2] = 0
 def of_mask(
     target: Any,
     weights: Callable[[np.ndarray, np.ndarray], np.ndarray],
-    classes: Callable[[np.ndarray], np.ndarray],
+    which: Callable[[np.ndarray], np.ndarray],
     given: dict[str, np.ndarray],
     **kind: Any,
 ) -> Subject:
@@ -33,7 +33,7 @@ def of_mask(
     bare(BATCH)
     before = footprint(bare)
     output = bare(BATCH).numpy()
-    asked = classes(output)
+    asked = which(output)
     own = np.array([pixels_of(output[b : b + 1], k)[0] for b, k in enumerate(asked)], float)
     found = weights(own, asked)
     explained = vc.attach(bare, "maps", method="hirescam", target=target)

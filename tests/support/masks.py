@@ -17,11 +17,13 @@ SPACE = (10, 8)
 X = images(4, *SPACE, 2)
 
 
-def segmenter(*last: Any, classes: int = 3, activation: Any = None, seed: int = 7, dtype: str = "float32") -> Any:
+def segmenter(
+    *last: Any, classes: int = 3, activation: Any = None, channels: int = 2, strides: int = 1, dtype: str = "float32"
+) -> Any:
     """Maps, and a convolution 1 × 1 that makes the logits; then other layers."""
-    keras.utils.set_random_seed(seed)
-    image = keras.Input((*SPACE, 2), name="image")
-    maps = L.Conv2D(5, 3, padding="same", activation="relu", name="maps", dtype=dtype)(image)
+    keras.utils.set_random_seed(7)
+    image = keras.Input((*SPACE, channels), name="image")
+    maps = L.Conv2D(5, 3, strides, padding="same", activation="relu", name="maps", dtype=dtype)(image)
     x = L.Conv2D(classes, 1, activation=activation, name="logits", dtype=dtype)(maps)
     for layer in last:
         x = layer(x)
