@@ -9,6 +9,7 @@ import pytest
 
 from visualcnn_tf.export.comparison import Comparison, compare, correlations, pooled_correlation, same_class
 from visualcnn_tf.export.detections import in_the_models_order
+from visualcnn_tf.export.mask_ties import tied_masks
 from visualcnn_tf.export.output_check import sum_up
 from visualcnn_tf.export.output_roles import OutputRoles
 
@@ -190,3 +191,38 @@ def test_maps_are_left_out_where_another_class_is_explained() -> None:
         "top2": [True, False],
         "both": [True, False],
     }
+
+
+# Ties of masks -----------------------------------------------------------------------------------------------------
+
+PIXELS = np.zeros((1, 4, 4, 3))
+PIXELS[0, :, :2, 0] = PIXELS[0, :, 2:, 1] = 1.0  # eight pixels each of classes 0 and 1
+
+
+@pytest.mark.parametrize(
+    ("change", "found", "own", "is_tied"),
+    [
+        (None, 0, 1, True),  # as many pixels
+        (None, 0, 2, False),
+        (None, 2, -1, True),  # neither has a pixel
+        (((0, 2), [1.0, 0.0, 0.0]), 0, 1, False),  # nine and seven, surely
+        (((0, 2), [0.5 + 5e-7, 0.5 - 5e-7, 0.0]), 0, 1, True),  # nine and seven, one of them unsure
+        (((0, 2), [0.0, 0.5 - 5e-7, 0.5 + 5e-7]), 2, -1, True),  # one pixel or none
+        (((0, 2), [0.0, 0.0, 1.0]), 2, -1, False),
+    ],
+)
+def test_masks_are_tied_by_the_pixels_that_rounding_may_move(change: Any, found: int, own: int, is_tied: bool) -> None:
+    scores = PIXELS.copy()
+    if change is not None:
+        scores[(0, *change[0])] = change[1]
+    roles = OutputRoles(classes="explained_class", scores="masks", class_axis=1)
+    arrays = [{"masks": np.moveaxis(scores, -1, 1), "explained_class": np.array([k])} for k in (found, own)]
+    assert roles.tied(*arrays, 1e-5).tolist() == [is_tied]
+
+
+def test_ties_of_one_sigmoid_mask() -> None:
+    scores = np.full((1, 2, 2, 1), 0.9)
+    scores[0, 0] = 0.1
+    for value, is_tied in ((0.1, True), (0.5, True), (0.9, False)):
+        scores[0, 0, 0] = value
+        assert tied_masks(scores, np.array([[0]]), np.array([[1]]), 1e-5).tolist() == [is_tied]

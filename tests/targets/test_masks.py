@@ -57,6 +57,7 @@ def test_one_class(model: Any, output: np.ndarray, method: str) -> None:
         assert list(explained) == ["predictions", "explained_class", "heatmap_maps"]
         np.testing.assert_array_equal(explained["explained_class"], present(output, [k] * B))
         assert_close(explained["heatmap_maps"], raw_map(model, X, own(output, [k] * B), [k] * B, method))
+    assert raw(model).plan.class_count == K
 
 
 def test_several_classes_predicted_and_top(model: Any, output: np.ndarray) -> None:
@@ -194,6 +195,7 @@ def test_channels_first(end: str) -> None:
         g = seed_of(weights, [k] * B, K) @ model.get_layer("logits").kernel.numpy()[0, 0].T
         explained = raw(model, target=k)(x)
         assert_close(explained["heatmap_maps"], oracle_gradient.fuse(a, g, "hirescam", relu=False))
+    assert raw(model).plan.class_count == K
 
 
 def test_a_volume() -> None:

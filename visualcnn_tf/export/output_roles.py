@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visualcnn_tf._model import ExplainedModel
+from visualcnn_tf.export.mask_ties import tied_masks
 from visualcnn_tf.export.types import Arrays
 
 
@@ -22,12 +23,14 @@ class OutputRoles:
         of_target: Which of the explained scores, from 0, each map of a target is about; None for those about all.
         classes: The explained classes, if there are any.
         scores: The output whose classes are explained, if it has one score for each class.
+        class_axis: The axis of the classes in it.
     """
 
     maps: frozenset[str] = frozenset()
     of_target: Mapping[str, int | None] = field(default_factory=dict)
     classes: str | None = None
     scores: str | None = None
+    class_axis: int = -1
 
     def explains_the_same(self, name: str, got: Arrays, want: Arrays) -> NDArray[np.bool_] | None:
         """Return for each example whether a map of two results is about the same class; None if it is about none."""
@@ -46,13 +49,15 @@ class OutputRoles:
             want: The outputs of the model.
             tolerance: How much scores may differ by rounding, relative to the largest.
         """
-        if self.classes is None or self.scores is None or want[self.scores].ndim != 2:
+        if self.classes is None or self.scores is None or want[self.scores].ndim < 2:
             return np.zeros(len(next(iter(want.values()))), bool)
-        scores = want[self.scores].astype(np.float64)
+        scores = np.moveaxis(want[self.scores].astype(np.float64), self.class_axis, -1)
+        found, own = (arrays[self.classes].reshape(len(scores), -1) for arrays in (got, want))
+        if scores.ndim > 2:
+            return tied_masks(scores, found, own, tolerance)
         if scores.shape[1] == 1:  # of the second of two classes, a probability or a logit
             is_probability = ((scores >= 0) & (scores <= 1)).all()
             scores = np.concatenate([1 - scores if is_probability else -scores, scores], axis=1)
-        found, own = (arrays[self.classes].reshape(len(scores), -1) for arrays in (got, want))
         one, other = (
             np.take_along_axis(scores, np.clip(classes, 0, scores.shape[1] - 1).astype(int), 1)
             for classes in (found, own)
@@ -75,4 +80,5 @@ def output_roles(model: keras.Model) -> OutputRoles:
         if plan.explains_target and name not in agnostic
     }
     scores = None if plan.output_index is None else model.prediction_names[plan.output_index]
-    return OutputRoles(frozenset(maps), of_target, plan.classes, scores)
+    class_axis = -1 if plan.class_axis is None else plan.class_axis
+    return OutputRoles(frozenset(maps), of_target, plan.classes, scores, class_axis)

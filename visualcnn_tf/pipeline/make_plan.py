@@ -143,6 +143,7 @@ def _plan(
         plan,
         output_index=output_index,
         target_inputs=_target_inputs(target, explained, inputs),
+        class_axis=_class_axis(target, explained),
         may_explain_nothing=target.may_explain_nothing(explained),
         fallbacks=gradient_fallbacks(trace, requests, output_index, target),
     )
@@ -157,6 +158,11 @@ def _target_inputs(target: Target, output: tf.Tensor, inputs: ModelInputs) -> tu
         found.append(replace(one, name=unique(one.name, taken)))
         taken = [*taken, found[-1].name]
     return tuple(found)
+
+
+def _class_axis(target: Target, output: tf.Tensor) -> int | None:
+    with output.graph.as_default():
+        return target.class_axis(output)
 
 
 def _explains_target(requests: Sequence[TapRequest]) -> bool:

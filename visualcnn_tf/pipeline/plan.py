@@ -27,6 +27,7 @@ class Plan:
         output_index: which of the model's own outputs, flat, is explained; None when no method explains a target.
         target_inputs: what the explained model takes beside these inputs, as the target asks for it, in the order of
             ``Target.inputs``; under names that the model's own inputs leave free.
+        class_axis: which axis of the explained output is that of the classes, or None.
         may_explain_nothing: whether an image may hold nothing of what is asked for; its heatmaps are all zeros then.
         fallbacks: type and name of each operation whose gradient is TensorFlow's own, not a rule of this package:
             TensorFlow Lite may lack it.
@@ -42,6 +43,7 @@ class Plan:
     weights: tuple[float, ...] | None = None
     output_index: int | None = None
     target_inputs: tuple[TargetInput, ...] = ()
+    class_axis: int | None = None
     may_explain_nothing: bool = False
     fallbacks: tuple[tuple[str, str], ...] = ()
     fused_blocks: tuple[tuple[str, ...], ...] = ()
@@ -62,9 +64,10 @@ class Plan:
         """How many classes the explained output has, or the only one; None where that is unknown."""
         own = [output.shape for output in self.outputs if output.kind == "model"]
         index = 0 if len(own) == 1 else self.output_index
-        if index is None or len(own[index]) != 2:
+        if index is None or (len(own[index]) != 2 and self.class_axis is None):
             return None
-        return 2 if own[index][1] == 1 else own[index][1]  # a single score is that of one class of two
+        count = own[index][1 if self.class_axis is None else self.class_axis]
+        return 2 if count == 1 else count  # a single score is that of one class of two
 
     @property
     def explains_target(self) -> bool:

@@ -74,6 +74,10 @@ class Target:
         """Return :attr:`inputs` in the shapes that an output asks for."""
         return self.inputs
 
+    def class_axis(self, output: tf.Tensor) -> int | None:
+        """Return which axis of an output is that of the classes, None for a target that is no class."""
+        return None
+
     def may_explain_nothing(self, output: tf.Tensor) -> bool:
         """Return whether an image may hold nothing of what is asked for; its heatmap is all zeros then."""
         return False
@@ -105,6 +109,10 @@ class ClassTarget(Target):
             return MaskScores(masks, classes, [masks.predicted_as(column) for column in columns])
         head = find_head(output)
         return ClassScores(head, self.classes(head, given or {}))
+
+    def class_axis(self, output: tf.Tensor) -> int | None:
+        """Return the axis of the classes."""
+        return find_dense_head(output).class_axis if is_dense(output) else 1
 
     def may_explain_nothing(self, output: tf.Tensor) -> bool:
         """Return whether a class can be asked for that does not exist, or that no pixel is predicted as."""

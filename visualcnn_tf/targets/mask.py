@@ -87,6 +87,10 @@ class Mask(Target):
         """Return the inputs, a region of the size of the output."""
         return (*self._classes.inputs, *region_of(self.region).inputs(find_dense_head(output).space))
 
+    def class_axis(self, output: tf.Tensor) -> int | None:
+        """Return the axis of the classes."""
+        return find_dense_head(output).class_axis
+
     def may_explain_nothing(self, output: tf.Tensor) -> bool:
         """Return True: a region may hold no pixel."""
         return True
