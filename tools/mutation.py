@@ -63,6 +63,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "gradients/rules/": (
         *("gradients/test_rules.py", "gradients/test_rules_unknown_sizes.py", "gradients/test_rules_spatial.py"),
         *("gradients/test_backward_pass.py", "gradients/test_fallbacks.py", "gradients/test_rules_gelu.py"),
+        "gradients/test_cheap_ways.py",
     ),
     "gradients/rules/pool_3d.py": ("gradients/test_pool_3d.py",),
 }

@@ -66,6 +66,15 @@ def test_eigen_by_hand() -> None:
     np.testing.assert_allclose(fuse(-image, "eigen")[0], [[-5, -10], [5, 0]], atol=1e-5)
 
 
+@pytest.mark.parametrize(("positions", "channels"), [(4, 12), (12, 4)])
+def test_eigen_squares_the_smaller_matrix(positions: int, channels: int) -> None:
+    with tf.Graph().as_default() as graph:
+        fuse(tf.compat.v1.placeholder(tf.float32, (1, positions, 1, channels)), "eigen")
+        products = [op.outputs[0].shape[1:] for op in graph.get_operations() if op.type.startswith("BatchMatMul")]
+    assert (4, 4) in products
+    assert (12, 12) not in products
+
+
 def test_eigen_without_correlation_has_a_positive_largest_entry() -> None:
     # Channels of opposite sign: their mean is 0 everywhere and tells nothing.
     p = np.array([1, 2, -5, 2], np.float32)

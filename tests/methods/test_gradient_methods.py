@@ -18,6 +18,7 @@ import visualcnn_tf as vc
 from visualcnn_tf import methods
 from visualcnn_tf.errors import InputShapeError, InvalidArgumentError
 from visualcnn_tf.methods.fuse import fuse as fuse_maps
+from visualcnn_tf.methods.weighting import mean_gradients
 
 METHODS = list(oracle_gradient.FUSIONS)
 # Those whose weights have no denominator that could come close to 0.
@@ -169,6 +170,19 @@ def test_an_image_that_is_not_finite_gets_zeros_and_the_others_their_map(method:
 
 def all_methods(a: Any, g: Any) -> dict[str, Any]:
     return {method: fuse(a, g, method) for method in METHODS}
+
+
+@pytest.mark.parametrize("space", [(1, 1), (3, 1), (1, 5)], ids=str)
+def test_the_mean_of_gradients_that_a_pooling_spreads(space: tuple[int, int]) -> None:
+    """Over all positions, or along one axis alone."""
+    value = gradients(2, *space, 4)
+
+    @tf.function
+    def mean(value: tf.Tensor) -> tf.Tensor:
+        return mean_gradients(value * tf.ones((1, 3, 5, 1)))
+
+    want = np.broadcast_to(value.astype(np.float64), (2, 3, 5, 4)).mean((1, 2), keepdims=True)
+    np.testing.assert_allclose(mean(tf.constant(value)), want, rtol=0, atol=1e-6)
 
 
 @pytest.mark.sweep

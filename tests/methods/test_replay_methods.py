@@ -16,6 +16,7 @@ from support.oracle import assert_close
 
 import visualcnn_tf as vc
 from visualcnn_tf.errors import InvalidArgumentError
+from visualcnn_tf.methods.channels import weighted_maps
 
 METHODS = ["reciprocam", "scorecam", "ablationcam"]
 WITH_MAX_CHANNELS = ["scorecam", "ablationcam"]
@@ -169,6 +170,12 @@ def test_equals_the_naive_loop(name: str, monkeypatch: pytest.MonkeyPatch) -> No
             assert np.ptp(want) > 0
             assert_close(outputs[key], want)
             assert_close(chunked[key], want)
+
+
+@pytest.mark.parametrize("space", [(5,), (4, 5), (2, 3, 4)], ids=str)
+def test_channels_are_summed_in_maps_of_any_rank(space: tuple[int, ...]) -> None:
+    maps, weights = images(2, 3, *space), images(2, 3)
+    assert_close(weighted_maps(tf.constant(maps), tf.constant(weights)), np.einsum("bc...,bc->b...", maps, weights))
 
 
 @pytest.mark.parametrize("size", [2, 64])
