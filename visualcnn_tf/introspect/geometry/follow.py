@@ -22,14 +22,16 @@ _LOOPS = ("While", "StatelessWhile")
 _LISTS = ("TensorListFromTensor", "TensorListStack", "TensorListGetItem")
 
 
-def follow(source: tf.Tensor) -> dict[Hashable, State]:
+def follow(source: tf.Tensor, axes: Axes | None = None) -> dict[Hashable, State]:
     """Return what each tensor shows that is computed from an input, by ``tensor.ref()``.
 
     Args:
-        source: the input, a tensor of the current graph. All its axes but the first, the batch, are followed.
+        source: the input, a tensor of the current graph.
+        axes: what is followed of it; by default all its axes but the first, the batch.
     """
     sizes = tuple(source.shape)
-    axes = tuple(Axis((Factor(size, Span(axis)),)) if axis else Axis() for axis, size in enumerate(sizes))
+    if axes is None:
+        axes = tuple(Axis((Factor(size, Span(axis)),)) if axis else Axis() for axis, size in enumerate(sizes))
     following = _Following(source.graph)
     following.states[source.ref()] = axes
     with tf.control_dependencies(None):

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import replace
 
 import numpy as np
 import tensorflow as tf
 
 from visualcnn_tf.introspect.batch_axis_table import ELEMENTWISE
-from visualcnn_tf.introspect.geometry.axes import Axis, Span
+from visualcnn_tf.introspect.geometry.axes import Axes, Axis, Factor, Span
 from visualcnn_tf.introspect.geometry.follow import follow
 from visualcnn_tf.introspect.geometry.node import Node
 from visualcnn_tf.introspect.geometry.numbers import NotFollowedError, Number, constant, is_number
@@ -31,7 +30,6 @@ _KEEPING = frozenset(
         *("Transpose", "Unpack"),
     ]
 )
-_SMALL = 1e-9
 
 
 class PositionReach:
@@ -46,14 +44,10 @@ class PositionReach:
     """
 
     def __init__(self, tensor: tf.Tensor, grid: TokenGrid | None) -> None:
-        with tensor.graph.as_default():
-            self._states = follow(tensor)
-        self._start, self._stop = 0.0, 1.0
-        self._axes = frozenset(range(1, tensor.shape.rank - 1))
         self._is_counted = grid is None or tensor.shape[1] is not None
-        if grid is not None and self._is_counted:
-            self._start, self._stop = grid.prefix / tensor.shape[1], grid.end / tensor.shape[1]
-        # Tensors in which each number may depend on several positions.
+        with tensor.graph.as_default():
+            self._states = follow(tensor, _axes_of_maps(tensor) if grid is None else _axes_of_tokens(tensor, grid))
+        # Tensors in which each number may depend on several positions, and those that attention makes.
         self._mixed: set[Hashable] = set()
         self._attending: set[Hashable] = set()
         for op in tensor.graph.get_operations():
@@ -72,7 +66,7 @@ class PositionReach:
         state = self._states.get(tensor.ref())
         if tensor.ref() in self._mixed or not isinstance(state, (tuple, type(None))):
             return True
-        return any(self._shows_positions(axis) for axis in state or ())
+        return any(axis.has_spans for axis in state or ())
 
     def reaches(self, tensors: Iterable[tf.Tensor]) -> bool:
         """Return whether any of some tensors depends on the positions."""
@@ -89,8 +83,8 @@ class PositionReach:
     def _pass(self, op: tf.Operation) -> None:
         """Find out what an operation does with positions."""
         outputs = [output.ref() for output in op.outputs]
-        summed = [(index, axis) for index, axis in _summed_axes(op) if self._has_positions(op.inputs[index], axis)]
-        if len({index for index, _ in summed}) == 2:
+        summed = {index for index, axis in _summed_axes(op) if self._shows_positions(op.inputs[index], axis)}
+        if len(summed) == 2:
             self._attending.update(outputs)
         is_mixed = any(tensor.dtype != tf.resource and tensor.ref() in self._mixed for tensor in op.inputs)
         if is_mixed or summed or not self._keeps_apart(op):
@@ -98,12 +92,12 @@ class PositionReach:
 
     def _keeps_apart(self, op: tf.Operation) -> bool:
         """Return whether it is known which positions each number depends on after an operation that sums over none."""
-        if any(map(self.depends, op.outputs)):
+        if self.reaches(op.outputs):
             return op.type in _KEEPING or op.type in (*_CUTS, "StridedSlice", "GatherV2")
         return op.type in _CUTS or (op.type in ("StridedSlice", "GatherV2") and not self._reads_one_of_them(op))
 
     def _reads_one_of_them(self, op: tf.Operation) -> bool:
-        """Return whether the one position that an operation reads of an axis may be one of them."""
+        """Return whether the one token that an operation reads of an axis may stand for a position."""
         state = self._states.get(op.inputs[0].ref())
         if not isinstance(state, tuple):
             return True
@@ -112,45 +106,32 @@ class PositionReach:
         except NotFollowedError:
             return True
         sizes = op.inputs[0].shape
-        return any(
-            self._shows_positions(state[axis]) and self._is_one_of_them(state[axis], index, sizes[axis])
-            for axis, index in read
-        )
+        return any(state[axis].has_spans and not _is_other_token(state[axis], at, sizes[axis]) for axis, at in read)
 
-    def _is_one_of_them(self, axis: Axis, index: Number, size: int | None) -> bool:
-        span = axis.span
-        if span is None or size is None or span.flipped_by:
-            return True
-        if not is_number(index, axis.before, axis.after, span.start, span.stop):
-            return True
-        count = size - axis.before - axis.after
-        position = index - axis.before
-        if not 0 <= position < count:
-            return False
-        unit = (span.stop - span.start) / count
-        start = span.start + position * unit
-        return self._is_in_range(replace(span, start=start, stop=start + unit))
-
-    def _has_positions(self, tensor: tf.Tensor, axis: int) -> bool:
-        """Return whether an axis of a tensor shows any of the positions."""
+    def _shows_positions(self, tensor: tf.Tensor, axis: int) -> bool:
         state = self._states.get(tensor.ref())
-        return isinstance(state, tuple) and self._shows_positions(state[axis])
+        return isinstance(state, tuple) and state[axis].has_spans
 
-    def _shows_positions(self, axis: Axis) -> bool:
-        for factor in axis.factors:
-            if factor.inner is not None and self._shows_positions(factor.inner):
-                return True
-            span = factor.span
-            if span is not None and span.axis in self._axes and self._is_in_range(span):
-                return True
+
+def _axes_of_maps(tensor: tf.Tensor) -> Axes:
+    """Return what the spatial axes of maps show: themselves."""
+    sizes, last = tuple(tensor.shape), tensor.shape.rank - 1
+    return tuple(Axis((Factor(n, Span(k)),)) if 0 < k < last else Axis() for k, n in enumerate(sizes))
+
+
+def _axes_of_tokens(tensor: tf.Tensor, grid: TokenGrid) -> Axes:
+    """Return what the axes of tokens show: those of the grid, with the other tokens around them."""
+    factors = tuple(Factor(size, Span(axis)) for axis, size in enumerate(grid.shape))
+    after = grid.suffix_of(tensor.shape[1]) if tensor.shape[1] is not None else 0
+    tokens = Axis(factors, float(grid.prefix), float(after), float(grid.count), has_other_tokens=True)
+    return (Axis(), tokens, Axis())
+
+
+def _is_other_token(axis: Axis, index: Number, size: int | None) -> bool:
+    """Return whether a token of an axis is known to be one of those around the tokens of positions."""
+    if size is None or not is_number(index, axis.before, axis.after):
         return False
-
-    def _is_in_range(self, span: Span) -> bool:
-        """Return whether a span may hold some of the positions."""
-        start, stop = span.start, span.stop
-        if not is_number(start, stop, span.shift) or span.shift:
-            return True
-        return bool(start < self._stop - _SMALL and stop > self._start + _SMALL)
+    return bool(not axis.before <= index < size - axis.after)
 
 
 def _summed_axes(op: tf.Operation) -> Sequence[tuple[int, int]]:
