@@ -54,6 +54,7 @@ __all__ = [  # noqa: F405 - they come with the star imports
     "attach",
     "blur_by_importance",
     "colorize",
+    "drise",
     "errors",
     "explain_dataset",
     "explain_photos",

@@ -17,7 +17,7 @@ from visualcnn_tf.introspect.find_inputs import model_inputs, shaped_inputs, sym
 from visualcnn_tf.introspect.tokens.given import GivenTokens
 from visualcnn_tf.ops.normalize import Normalization
 from visualcnn_tf.pipeline.make_plan import make_plan
-from visualcnn_tf.pipeline.options import DEFAULT_METHOD, LayerSelector, MethodChoice, Options
+from visualcnn_tf.pipeline.options import LayerSelector, MethodChoice, Options
 from visualcnn_tf.pixels.registry import PixelsLike
 from visualcnn_tf.render.layers import Overlay
 from visualcnn_tf.targets.registry import TargetLike
@@ -28,7 +28,7 @@ def attach(
     layers: LayerSelector = None,
     *,
     after_activation: bool = False,
-    method: MethodChoice = DEFAULT_METHOD,
+    method: MethodChoice | None = None,
     target: TargetLike = "predicted",
     output: str | None = None,
     size: str | Sequence[int] | None = "input",
@@ -73,7 +73,8 @@ def attach(
             as ``visualcnn_tf.methods.ScoreCAM(max_channels=32)``, or a function of TensorFlow operations,
             ``(B, h, w, C) -> (B, h, w)`` or of two arguments, feature maps and gradients; a list of these, for one
             heatmap each, whose keys end in the method's name; or a dict from layer patterns to all of these (first
-            match; other layers get the default). Methods such as ``"gradcam"`` explain a target.
+            match; other layers get the default). Methods such as ``"gradcam"`` explain a target. None is
+            ``"deviation"``, or for a target with a method of its own that one: ``"hirescam"`` for boxes.
         target: what such methods explain: ``"predicted"``, the predicted class; a class index; a list of them (keys
             end in ``_class<k>``); ``"top3"`` or any other number (keys end in ``_top1`` and so on); ``"input"``: the
             model gets one more input, ``class_index``, ``(B,)`` int32, where -1 means the predicted class; a function

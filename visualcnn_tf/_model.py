@@ -91,7 +91,7 @@ class ExplainedModel(ConvertibleModel):
     @property
     def explanation_names(self) -> list[str]:
         """The keys of all that the model itself does not return: explained classes, heatmaps, overlays."""
-        return self._known().names("classes", "heatmap", "combined", "overlay")
+        return self._known().names("classes", "report", "heatmap", "combined", "overlay")
 
     @property
     def pixels(self) -> Pixels | None:

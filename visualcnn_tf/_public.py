@@ -28,6 +28,7 @@ from visualcnn_tf.render.layers import Colorize as Colorize
 from visualcnn_tf.render.layers import Overlay as Overlay
 from visualcnn_tf.render.overlay import colorize as colorize
 from visualcnn_tf.render.overlay import overlay as overlay
+from visualcnn_tf.sampling.drise import drise as drise
 from visualcnn_tf.training.callback import HeatmapCallback as HeatmapCallback
 from visualcnn_tf.viz.explained_photo import ExplainedPhoto as ExplainedPhoto
 from visualcnn_tf.viz.figures import plot_heatmaps as plot_heatmaps

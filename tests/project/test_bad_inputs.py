@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from support.bad_inputs import ROWS, WORKS, Row, page
+from support.detectors import for_bad_inputs
 from support.graph_models import write_odd
 from support.hostile_files import IMAGES, write_all
 from support.masks import X as canvas  # noqa: N811
@@ -63,6 +64,7 @@ class World:
             "folder": folder,
             "model": model,
             **models_of_elements(),
+            **for_bad_inputs(),
             "beside_a_table": _beside_a_table(),
             "of_tokens": vit(),
             "explained": explained,

@@ -15,21 +15,8 @@ NAME = PACKAGE.name
 #: Folders, and modules of the root, in import order: each imports only from those before it, and from itself.
 ORDER = (
     *("errors", "_utils", "ops", "io", "introspect", "graphs", "pixels", "gradients", "targets", "methods", "heatmap"),
-    *(
-        "render",
-        "pipeline",
-        "_model",
-        "_attach",
-        "viz",
-        "export",
-        "data",
-        "training",
-        "video",
-        "web",
-        "compat",
-        "_public",
-    ),
-    "cli",
+    *("render", "pipeline", "_model", "_attach", "sampling", "viz", "export", "data", "training", "video", "web"),
+    *("compat", "_public", "cli"),
 )
 #: Modules of the root that stand above the order: they may import from all of it, and nothing imports them.
 ROOT = ("__init__", "__main__")

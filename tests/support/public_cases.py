@@ -199,6 +199,18 @@ def check_module(module: Any, checks: dict[str, Callable[[], None]]) -> None:
     assert module.__doc__
 
 
+def check_drise() -> None:
+    def find(images: np.ndarray) -> Any:  # one box, as surely as its left half is bright
+        box, light = np.array([[0.0, 2, 8, 6]]), images[:, 2:6, :4].mean((1, 2, 3))
+        return np.repeat(box[None], len(images), 0), np.ones((len(images), 1, 1)), light[:, None]
+
+    found = vc.drise(find, np.ones((8, 8, 3)), 0, masks=200, grid=4, detections=lambda outputs: outputs)
+    assert (found.min(), found.max()) == (0, 1)
+    y, x = np.unravel_index(found.argmax(), found.shape)
+    assert 2 <= y < 6
+    assert x < 4
+
+
 def check_errors() -> None:
     classes = [each for _, each in inspect.getmembers(vc.errors, inspect.isclass)]
     assert len(classes) > 10
@@ -411,6 +423,7 @@ PUBLIC: dict[str, Callable[[], None]] = {
     "attach": check_attach,
     "blur_by_importance": check_blur_by_importance,
     "colorize": check_colormaps,
+    "drise": check_drise,
     "errors": check_errors,
     "explain_dataset": check_batch,
     "explain_photos": check_explain_photos,

@@ -9,8 +9,11 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import visualcnn_tf as vc
+from support import oracle_gradient
+from support.detectors import DETECTORS, photos
 from support.linear_classifier import X, classifier, layercam, truth
 from support.masks import SPACE, raw, raw_map, segmenter
 from support.masks import X as BATCH
@@ -72,6 +75,19 @@ def check_score() -> None:
     assert_close(outputs["heatmap_maps"], truth(cnn, X, [1] * len(X)))
 
 
+def check_box() -> None:
+    detector = DETECTORS["scores_and_boxes"]()
+    x, box = photos(), targets.Box(2, class_index=1)
+    outputs = vc.attach(detector.model, "maps", target=box, size=None, normalize=None)(x)
+
+    @tf.function
+    def pair(x: Any) -> Any:
+        maps, logits = detector.probe(x)
+        return maps, tf.gradients(logits[:, 2, 1], maps)[0]
+
+    assert_close(outputs["heatmap_maps"], oracle_gradient.fuse(*pair(tf.constant(x)), "hirescam"))
+
+
 def check_target() -> None:
     for target in (targets.Predicted(), targets.FromInput(), targets.TopK(2), targets.ClassIndex(0)):
         assert isinstance(target, targets.Target)
@@ -90,6 +106,7 @@ def check_target_like() -> None:
 
 
 PUBLIC_TARGETS: dict[str, Callable[[], None]] = {
+    "Box": check_box,
     "ClassIndex": check_class_index,
     "FromInput": check_from_input,
     "Mask": check_mask,

@@ -22,20 +22,18 @@ from visualcnn_tf.gradients.graph_paths import connected, downstream_of, upstrea
 from visualcnn_tf.introspect.batch_axes import batch_axes
 from visualcnn_tf.introspect.inputs import ModelInputs
 from visualcnn_tf.introspect.layer_call import LayerCall
-from visualcnn_tf.introspect.outputs import flat_outputs
 from visualcnn_tf.introspect.predictions import is_prediction
 from visualcnn_tf.introspect.reference_input import Positions
 from visualcnn_tf.introspect.reusable_calls import runs_on_any_batch
 from visualcnn_tf.introspect.trace import Trace
 from visualcnn_tf.methods.base import Method
+from visualcnn_tf.pipeline.explained_output import ExplainedOutput
 from visualcnn_tf.pipeline.masking import check_masking
 from visualcnn_tf.pipeline.tap import Tap
 from visualcnn_tf.pipeline.tap_requests import TapRequest
 from visualcnn_tf.pipeline.token_checks import check_positions_reach
 from visualcnn_tf.pixels.pixels import Pixels
-from visualcnn_tf.targets.base import Target
 from visualcnn_tf.targets.dense.head import is_dense
-from visualcnn_tf.targets.graph_scores import Scores
 from visualcnn_tf.targets.logits import find_logits, probability_behind
 
 # From so many evaluations for each image on, and so many times the work of a prediction, a warning tells the cost.
@@ -48,9 +46,7 @@ def check_requests(
     inputs: ModelInputs,
     requests: Sequence[TapRequest],
     taps: Sequence[Tap],
-    output_index: int,
-    name: str,
-    target: Target,
+    explained: ExplainedOutput,
 ) -> None:
     """Check that each method can explain the target by its layer, and warn of what it costs.
 
@@ -59,9 +55,7 @@ def check_requests(
         inputs: what it takes.
         requests: what is tapped.
         taps: the taps of these requests.
-        output_index: which of the model's outputs, flat, is explained.
-        name: the name of that output.
-        target: what is explained.
+        explained: what is explained.
 
     Raises:
         NoGradientError: when no path leads from a layer to the score.
@@ -70,24 +64,25 @@ def check_requests(
         InvalidArgumentError: for a target that the model's output can't serve.
     """
     trace = positions.trace
-    output = flat_outputs(trace.outputs)[output_index]
+    output, name = explained.tensor, explained.name
     _check_rows(trace, output, name)
-    _check_is_scores(trace, output, name, target)
-    target.check(output)
+    _check_is_scores(trace, explained)
+    with output.graph.as_default():
+        explained.target.check(explained.read)
     for request, tap in zip(requests, taps, strict=True):
         if request.method.needs_replay:
             _check_replay(trace, tap)
         if request.method.masks_input:
             check_masking(trace, tap, request.call, inputs)
     with output.graph.as_default():
-        _warn_of_probability(output, name, target)
-        result = _scores(output, target).result
+        _warn_of_probability(explained)
+        result = explained.scores.result
         for request in requests:
             if request.method.explains_target:
                 _check_connected(result, request, name)
                 _warn_of_lost_positions(positions, request.call)
         for call in dict.fromkeys(request.call for request in requests if request.method.explains_target):
-            check_positions_reach(trace, call, lambda one: _score(one, output_index, target))
+            check_positions_reach(trace, call, lambda one: explained.in_trace(one).scores.result)
     for request, tap in zip(requests, taps, strict=True):
         if request.method.needs_replay:
             _warn_of_cost(trace, tap, request.call, output)
@@ -108,34 +103,21 @@ def check_overlay_pixels(pixels: Pixels | None) -> None:
         )
 
 
-def gradient_fallbacks(
-    trace: Trace, requests: Sequence[TapRequest], output_index: int, target: Target
-) -> tuple[tuple[str, str], ...]:
+def gradient_fallbacks(requests: Sequence[TapRequest], explained: ExplainedOutput) -> tuple[tuple[str, str], ...]:
     """Return type and name of each operation whose gradient is TensorFlow's own, not a rule of this package.
 
     Raises:
         NoGradientError: for an operation on the way from a layer to the score that has no gradient.
     """
-    output = flat_outputs(trace.outputs)[output_index]
     found: dict[tuple[str, str], None] = {}
-    with output.graph.as_default():
-        scores = _scores(output, target)
-        for index in range(len(target.suffixes)):
+    with explained.tensor.graph.as_default():
+        scores = explained.scores
+        for index in range(len(explained.target.suffixes)):
             wanted = [r for r in requests if r.method.needs_gradients and r.target_index == index]
             sources = [r.call.tensor for r in wanted if connected([scores.result], r.call.tensor)]
             if sources:
                 found |= dict.fromkeys(backward_pass([scores.result], [scores.seed(index)], sources).fallbacks)
     return tuple(found)
-
-
-def _score(trace: Trace, output_index: int, target: Target) -> tf.Tensor:
-    output = flat_outputs(trace.outputs)[output_index]
-    with output.graph.as_default():
-        return _scores(output, target).result
-
-
-def _scores(output: tf.Tensor, target: Target) -> Scores:
-    return target.scores(output, {one.name: one.none_for(tf.shape(output)[0]) for one in target.inputs_of(output)})
 
 
 def _check_connected(result: tf.Tensor, request: TapRequest, name: str) -> None:
@@ -172,15 +154,15 @@ def _warn_of_lost_positions(positions: Positions, call: LayerCall) -> None:
         )
 
 
-def _warn_of_probability(output: tf.Tensor, name: str, target: Target) -> None:
+def _warn_of_probability(explained: ExplainedOutput) -> None:
     """Warn of a class whose score is a probability, because no logit was found behind it."""
-    if not target.reads_logits or find_logits(output).kind != "linear":
-        return
-    kind = probability_behind(output)
+    target = explained.target
+    kinds = [probability_behind(tensor) for tensor in target.without_logits(explained.read)]
+    kind = next(filter(None, kinds), None)
     if kind is not None:
         warn_user(
-            f"`output` {name!r} is a mixture of probabilities (computed from a {kind}), which has no logit: the "
-            "probability itself is explained. Where it is near 0 or 1, gradients vanish: attach to a model that "
+            f"`output` {explained.name!r} is a mixture of probabilities (computed from a {kind}), which has no logit: "
+            "the probability itself is explained. Where it is near 0 or 1, gradients vanish: attach to a model that "
             "outputs one of them alone, or use a method without gradients.",
             ProbabilityWarning,
         )
@@ -199,9 +181,10 @@ def _check_rows(trace: Trace, output: tf.Tensor, name: str) -> None:
         )
 
 
-def _check_is_scores(trace: Trace, output: tf.Tensor, name: str, target: Target) -> None:
+def _check_is_scores(trace: Trace, explained: ExplainedOutput) -> None:
     """Raise for the feature maps of a backbone, whose channels are no classes."""
-    if not target.reports_classes or not is_dense(output):
+    output, target = explained.tensor, explained.target
+    if not target.reports_classes or target.finds_output or not is_dense(output):
         return
     with output.graph.as_default():
         is_linear = find_logits(output).kind == "linear" and probability_behind(output) is None
@@ -210,8 +193,8 @@ def _check_is_scores(trace: Trace, output: tf.Tensor, name: str, target: Target)
             "target",
             "a callable for an output that is not scores of classes, such as `target=lambda maps: ...` of shape (B,)",
             target,
-            f"{name!r} of shape {output.shape} is feature maps: no softmax or sigmoid ends the model, nor a layer "
-            "that makes fewer channels. Attach to the model with its head.",
+            f"{explained.name!r} of shape {output.shape} is feature maps: no softmax or sigmoid ends the model, nor a "
+            "layer that makes fewer channels. Attach to the model with its head.",
         )
 
 

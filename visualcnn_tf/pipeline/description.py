@@ -10,6 +10,7 @@ _HEADER = ("Output", "What it is", "Shape", "Type")
 _MEANINGS = {
     "model": "the model's own output",
     "classes": "the class that is explained",
+    "report": "of what is explained",
     "combined": "all heatmaps in one",
     "overlay": "the image with the heatmap laid over it",
 }

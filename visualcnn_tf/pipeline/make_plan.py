@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 from visualcnn_tf._utils.checks import bad_value, check_choice, quoted
 from visualcnn_tf.errors import NotBuiltError
@@ -15,25 +14,24 @@ from visualcnn_tf.heatmap.combine import resolve_weights
 from visualcnn_tf.introspect.find_inputs import inputs_of_call, symbolic_inputs
 from visualcnn_tf.introspect.fused_blocks import fused_blocks_to
 from visualcnn_tf.introspect.inputs import ModelInputs
-from visualcnn_tf.introspect.outputs import flat_outputs
 from visualcnn_tf.introspect.reference_input import Positions
 from visualcnn_tf.introspect.reusable_calls import reusable_calls
 from visualcnn_tf.introspect.select import Selector, uses_presets
-from visualcnn_tf.introspect.trace import trace_model
+from visualcnn_tf.introspect.trace import Trace, trace_model
 from visualcnn_tf.pipeline.checks import (
     check_overlay_pixels,
     check_requests,
     gradient_fallbacks,
     warn_of_unknown_positions,
 )
+from visualcnn_tf.pipeline.explained_output import ExplainedOutput, find_explained_output
 from visualcnn_tf.pipeline.options import Options
 from visualcnn_tf.pipeline.outputs import EXPLAINED_CLASS, OutputSpec, unique
 from visualcnn_tf.pipeline.plan import Plan
-from visualcnn_tf.pipeline.plan_outputs import classes_output, explanation_outputs, model_outputs
+from visualcnn_tf.pipeline.plan_outputs import classes_output, explanation_outputs, model_outputs, report_outputs
 from visualcnn_tf.pipeline.saved_taps import restored_taps
 from visualcnn_tf.pipeline.tap_requests import TapRequest, requested_taps, with_unique_keys
 from visualcnn_tf.pixels.resolve import resolve_pixels
-from visualcnn_tf.targets.base import Target
 from visualcnn_tf.targets.inputs import TargetInput
 from visualcnn_tf.targets.predicted import Predicted
 
@@ -48,24 +46,22 @@ def make_plan(model: keras.Model, inputs: ModelInputs, options: Options) -> Plan
     trace = selector.trace
     predictions = model_outputs(model, trace)
     names = [output.name for output in predictions]
-    if options.output is not None:
-        check_choice("output", options.output, names)
-        selector.output_index = names.index(options.output)
+    selector.output_index = _index_for_presets(trace, names, options)
     calls = selector.select(options.layers, options.after_activation, options.explains_target)
     pixels = resolve_pixels(options.given_pixels, trace)
     requests = requested_taps(calls, options)
     _check_effect(requests, names, options)
-    classes = _classes(requests, names, options)
+    explained = _explained_output(requests, trace, names, options)
+    classes = _of_target(explained, names)
     requests = with_unique_keys(requests, [*names, *(output.name for output in classes)])
     weights = resolve_weights(options.combine_weights, options.combine, [request.call.path for request in requests])
     positions = Positions(trace)
-    plan = _plan(positions, inputs, options, [*predictions, *classes], requests, weights)
+    plan = _plan(positions, inputs, options, [*predictions, *classes], requests, weights, explained)
     plan = replace(plan, pixels=pixels)
     if options.overlay is not None:
         check_overlay_pixels(pixels)
-    if plan.output_index is not None:
-        explained_output, target = names[plan.output_index], options.resolved_target
-        check_requests(positions, inputs, requests, plan.taps, plan.output_index, explained_output, target)
+    if explained is not None:
+        check_requests(positions, inputs, requests, plan.taps, explained)
     if options.size is not None:
         warn_of_unknown_positions(positions, requests)
     return plan
@@ -103,18 +99,29 @@ def restore_plan(
     trace = trace_model(model, inputs)
     predictions = model_outputs(model, trace)
     requests = restored_taps(model, trace, saved_taps)
-    classes = _classes(requests, [output.name for output in predictions], options)
+    names = [output.name for output in predictions]
+    explained = _explained_output(requests, trace, names, options)
+    classes = _of_target(explained, names)
     weights = None if weights is None else tuple(weights)
-    plan = _plan(Positions(trace), inputs, options, [*predictions, *classes], requests, weights)
+    plan = _plan(Positions(trace), inputs, options, [*predictions, *classes], requests, weights, explained)
     return replace(plan, pixels=options.given_pixels)
 
 
-def _classes(requests: Sequence[TapRequest], names: Sequence[str], options: Options) -> list[OutputSpec]:
-    """Return the output of the explained classes, or none."""
-    target = options.resolved_target
-    if not target.reports_classes or not _explains_target(requests):
+def _explained_output(
+    requests: Sequence[TapRequest], trace: Trace, names: Sequence[str], options: Options
+) -> ExplainedOutput | None:
+    """Return the output that the target explains; None where no method explains a target."""
+    explains = any(request.method.explains_target for request in requests)
+    return find_explained_output(trace, names, options.output, options.resolved_target) if explains else None
+
+
+def _of_target(explained: ExplainedOutput | None, names: Sequence[str]) -> list[OutputSpec]:
+    """Return the outputs that tell what is explained, or none: the classes and what else the target reports."""
+    if explained is None:
         return []
-    return [classes_output(unique(EXPLAINED_CLASS, names), target)]
+    target = explained.target
+    classes = [classes_output(unique(EXPLAINED_CLASS, names), target)] if target.reports_classes else []
+    return [*classes, *report_outputs(explained, [*names, *(spec.name for spec in classes)])]
 
 
 def _plan(
@@ -124,9 +131,9 @@ def _plan(
     outputs: Sequence[OutputSpec],
     requests: Sequence[TapRequest],
     weights: tuple[float, ...] | None,
+    explained: ExplainedOutput | None,
 ) -> Plan:
     """Build a plan from what is tapped and the outputs before the heatmaps."""
-    target = options.resolved_target
     trace = positions.trace
     taps = tuple(request.tap(positions) for request in requests)
     plan = Plan(inputs, taps, (*outputs, *explanation_outputs(taps, inputs, options, outputs)), weights)
@@ -135,52 +142,45 @@ def _plan(
         plan = replace(plan, fused_blocks=fused_blocks_to(calls, trace))
     if any(request.method.needs_replay for request in requests):
         plan = replace(plan, reusable_calls=reusable_calls(trace))
-    if not _explains_target(requests):
+    if explained is None:
         return plan
-    output_index = _output_index(options.output, plan.names("model"))
-    explained = flat_outputs(trace.outputs)[output_index]
     return replace(
         plan,
-        output_index=output_index,
-        target_inputs=_target_inputs(target, explained, inputs),
-        class_axis=_class_axis(target, explained),
-        may_explain_nothing=target.may_explain_nothing(explained),
-        fallbacks=gradient_fallbacks(trace, requests, output_index, target),
+        output_index=explained.index,
+        target_inputs=_target_inputs(explained, inputs),
+        class_axis=_class_axis(explained),
+        may_explain_nothing=explained.target.may_explain_nothing(explained.read),
+        fallbacks=gradient_fallbacks(requests, explained),
     )
 
 
-def _target_inputs(target: Target, output: tf.Tensor, inputs: ModelInputs) -> tuple[TargetInput, ...]:
+def _index_for_presets(trace: Trace, names: Sequence[str], options: Options) -> int | None:
+    """Return the index of the output whose layers presets choose from; None for all."""
+    if options.output is not None:
+        check_choice("output", options.output, names)
+        return list(names).index(options.output)
+    target = options.resolved_target
+    return find_explained_output(trace, names, None, target).index if target.finds_output else None
+
+
+def _target_inputs(explained: ExplainedOutput, inputs: ModelInputs) -> tuple[TargetInput, ...]:
     """Return the inputs that a target adds, under names that the model's own inputs leave free."""
     taken, found = inputs.names, []
-    with output.graph.as_default():
-        added = target.inputs_of(output)
+    with explained.tensor.graph.as_default():
+        added = explained.target.inputs_of(explained.read)
     for one in added:
         found.append(replace(one, name=unique(one.name, taken)))
         taken = [*taken, found[-1].name]
     return tuple(found)
 
 
-def _class_axis(target: Target, output: tf.Tensor) -> int | None:
-    with output.graph.as_default():
-        return target.class_axis(output)
+def _class_axis(explained: ExplainedOutput) -> int | None:
+    with explained.tensor.graph.as_default():
+        return explained.target.class_axis(explained.read)
 
 
 def _explains_target(requests: Sequence[TapRequest]) -> bool:
     return any(request.method.explains_target for request in requests)
-
-
-def _output_index(output: str | None, names: Sequence[str]) -> int:
-    """Return the index of the model output that is explained.
-
-    Raises:
-        InvalidArgumentError: for a name that is not among them, or none where there are several.
-    """
-    if output is None and len(names) == 1:
-        return 0
-    if output is None:
-        raise bad_value("output", f"one of the model's outputs {quoted(names)}", None, "Name the one to explain.")
-    check_choice("output", output, names)
-    return list(names).index(output)
 
 
 def _check_effect(requests: Sequence[TapRequest], names: Sequence[str], options: Options) -> None:

@@ -49,7 +49,7 @@ class Options:
 
     layers: LayerSelector = None
     after_activation: bool = False
-    method: MethodChoice = DEFAULT_METHOD
+    method: MethodChoice | None = None
     target: TargetLike = "predicted"
     output: str | None = None
     size: str | tuple[int, ...] | None = "input"
@@ -71,8 +71,8 @@ class Options:
         check_choice("interpolation", self.interpolation, INTERPOLATIONS)
         check_combine(self.combine)
         check_tokens(self.tokens)
-        self._set("method", _resolved_methods(self.method))
         self._set("target", get_target(self.target))
+        self._set("method", _resolved_methods(self.usual_method if self.method is None else self.method))
         self._set("render", _checked_overlay(self.render))
         self._set("pixels", None if self.pixels is None else get_pixels(self.pixels))
         self._set("size", check_size(self.size))
@@ -95,6 +95,11 @@ class Options:
         choices: Any = self.method.values() if isinstance(self.method, Mapping) else [self.method]
         methods = [one for choice in choices for one in (choice if isinstance(choice, tuple) else [choice])]
         return any(get_method(method).explains_target for method in methods)
+
+    @property
+    def usual_method(self) -> str:
+        """The name of the method where none is given."""
+        return self.resolved_target.usual_method or DEFAULT_METHOD
 
     @property
     def given_pixels(self) -> Pixels | None:

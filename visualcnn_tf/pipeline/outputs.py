@@ -11,11 +11,13 @@ import keras
 
 from visualcnn_tf._utils.types import Shape
 
-#: What an output is: one of the model's own, the explained classes, the heatmap of a tap, all heatmaps in one, or an
-#: image with a heatmap laid over it.
-OutputKind: TypeAlias = Literal["model", "classes", "heatmap", "combined", "overlay"]
+#: What an output is: one of the model's own, the explained classes, what else the target tells of what it explains, the
+#: heatmap of a tap, all heatmaps in one, or an image with a heatmap laid over it.
+OutputKind: TypeAlias = Literal["model", "classes", "report", "heatmap", "combined", "overlay"]
 
 EXPLAINED_CLASS = "explained_class"
+#: What the target of a detector's boxes tells.
+EXPLAINED_BOX, EXPLAINED_SCORE = "explained_box", "explained_score"
 COMBINED = "heatmap"
 
 

@@ -13,6 +13,7 @@ from visualcnn_tf.errors import InputShapeError, InvalidArgumentError, NoFeature
 from visualcnn_tf.introspect.inputs import ModelInputs
 from visualcnn_tf.introspect.outputs import flat_outputs, prediction_names
 from visualcnn_tf.introspect.trace import Trace
+from visualcnn_tf.pipeline.explained_output import ExplainedOutput
 from visualcnn_tf.pipeline.options import Options
 from visualcnn_tf.pipeline.outputs import COMBINED, OutputSpec, unique
 from visualcnn_tf.pipeline.tap import Tap
@@ -32,6 +33,16 @@ def classes_output(name: str, target: Target) -> OutputSpec:
     """Return the output of the explained classes: ``(B,)``, or ``(B, n)`` for several classes."""
     shape: Shape = (None,) if target.suffixes == ("",) else (None, len(target.suffixes))
     return OutputSpec(name, shape, "int32", "classes")
+
+
+def report_outputs(explained: ExplainedOutput, taken: Collection[str]) -> list[OutputSpec]:
+    """Return what the target tells of what it explains: of one score ``(B, ...)``, of n scores ``(B, n, ...)``."""
+    scores = () if explained.target.suffixes == ("",) else (len(explained.target.suffixes),)
+    found: list[OutputSpec] = []
+    for name, shape in explained.target.reports(explained.read).items():
+        key = unique(name, [*taken, *(spec.name for spec in found)])
+        found.append(OutputSpec(key, (None, *scores, *shape), "float32", "report"))
+    return found
 
 
 def explanation_outputs(

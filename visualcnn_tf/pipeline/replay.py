@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -36,7 +36,7 @@ class ModelReplay:
         run: the run that is replayed, with a :class:`CallLog`.
         tap: what is changed, and which score is returned.
         scores: what is explained.
-        output_index: which of the model's outputs, flat, that is.
+        read: what the target takes of the model's outputs, flat.
         inputs: what the model takes.
     """
 
@@ -46,11 +46,11 @@ class ModelReplay:
         run: ModelRun[CallLog],
         tap: Tap,
         scores: Scores,
-        output_index: int,
+        read: Callable[[Sequence[tf.Tensor]], Any],
         inputs: ModelInputs,
     ) -> None:
         self.model, self.run, self.tap = model, run, tap
-        self.scores, self.output_index, self.inputs = scores, output_index, inputs
+        self.scores, self.read, self.inputs = scores, read, inputs
 
     def on_maps(self, change: Variations, spatial_mean: Variations, count: int) -> tf.Tensor:
         """Return the scores ``(B, count)`` with changed feature maps of the tapped layer, whose mean is known too."""
@@ -93,7 +93,7 @@ class ModelReplay:
 
     def _scores(self, inputs: Any, repeats: int) -> tf.Tensor:
         outputs = flat_outputs(self.model(inputs, training=False))
-        return self.scores.of(outputs[self.output_index], self.tap.target_index, repeats)
+        return self.scores.of(self.read(outputs), self.tap.target_index, repeats)
 
 
 def _from_zero_to_one(maps: tf.Tensor) -> tf.Tensor:

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias, cast
 import keras
 import tensorflow as tf
 
+from visualcnn_tf._utils.types import AxisSize
 from visualcnn_tf.errors import NanLayerOutputError, NoGradientError
 from visualcnn_tf.gradients.backward import backward_pass
 from visualcnn_tf.heatmap.combine import combine_maps
@@ -102,7 +103,7 @@ class Pipeline:
         images = plan.inputs.flatten(model_inputs)
         context = _Context(run, images)
         if plan.output_index is not None:
-            scores = self.target.scores(run.outputs[plan.output_index], self._by_target_names(asked))
+            scores = self.target.scores(self._read(run.outputs), self._by_target_names(asked))
             context = _Context(run, images, scores, _gradients(run, plan.taps, scores))
         heatmaps = self._heatmaps(context)
         if options.combine is not None:
@@ -110,9 +111,15 @@ class Pipeline:
         return {
             **dict(zip(plan.names("model"), run.outputs, strict=True)),
             **self._classes(context.scores),
+            **self._reports(context.scores, images),
             **dict(zip(plan.names("heatmap", "combined"), map(self._cast, heatmaps), strict=True)),
             **self._overlays(heatmaps, images),
         }
+
+    def _read(self, outputs: Sequence[tf.Tensor]) -> Any:
+        """Return what the target takes of the model's outputs, flat."""
+        names = self.plan.names("model")
+        return self.target.read(dict(zip(names, outputs, strict=True)), names[cast(int, self.plan.output_index)])
 
     def _by_target_names(self, asked: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Return what was given for the target's inputs by the names that the target knows."""
@@ -125,6 +132,24 @@ class Pipeline:
             return {}
         several = self.target.suffixes != ("",)
         return {self.plan.classes: scores.classes if several else scores.classes[:, 0]}
+
+    def _reports(self, scores: Scores | None, images: Sequence[tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Return what else the target tells of what it explains."""
+        names = self.plan.names("report")
+        if not names or scores is None:
+            return {}
+        found = self.target.reported(scores, self._image_size(images)).values()
+        several = self.target.suffixes != ("",)
+        return {name: value if several else value[:, 0] for name, value in zip(names, found, strict=True)}
+
+    def _image_size(self, images: Sequence[tf.Tensor]) -> tuple[AxisSize, AxisSize] | None:
+        """Return height and width of the image that is explained."""
+        for tap in self.plan.taps:
+            if tap.reference_input is not None and len(tap.reference_axes) == 2:
+                image = images[tap.reference_input]
+                height, width = (image.shape[axis] or tf.shape(image)[axis] for axis in tap.reference_axes)
+                return height, width
+        return None
 
     def _heatmaps(self, context: _Context) -> list[tf.Tensor]:
         """Return the heatmap of each tap, of the type in which it leaves its layer."""
@@ -163,7 +188,7 @@ class Pipeline:
     def _replayed(self, tap: Tap, activations: tf.Tensor, context: _Context) -> tf.Tensor:
         """Return the map of a method that needs a replay, as feature maps of one channel."""
         run, scores = cast(ModelRun[CallLog], context.run), cast(Scores, context.scores)
-        replay = ModelReplay(self.model, run, tap, scores, self.plan.output_index or 0, self.plan.inputs)
+        replay = ModelReplay(self.model, run, tap, scores, self._read, self.plan.inputs)
         activations = tf.cast(to_channels_last(activations, tap.data_format), tf.float32)
         maps = tap.method(activations, replay)  # type: ignore[operator]
         maps = tf.nn.relu(maps) if tap.method.keeps_positive else maps

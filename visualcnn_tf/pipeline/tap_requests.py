@@ -10,7 +10,7 @@ from visualcnn_tf.introspect.patterns import value_per_path
 from visualcnn_tf.introspect.reference_input import Positions
 from visualcnn_tf.methods.base import Method
 from visualcnn_tf.methods.registry import get as get_method
-from visualcnn_tf.pipeline.options import DEFAULT_METHOD, Options
+from visualcnn_tf.pipeline.options import Options
 from visualcnn_tf.pipeline.outputs import heatmap_key, unique
 from visualcnn_tf.pipeline.tap import Tap
 
@@ -56,7 +56,7 @@ class TapRequest:
 
 def requested_taps(calls: Sequence[LayerCall], options: Options) -> list[TapRequest]:
     """Return a request for each call, each of its methods, and each score of the target that these explain."""
-    default = get_method(DEFAULT_METHOD)
+    default = get_method(options.usual_method)
     choices = value_per_path(options.method, [call.path for call in calls], default, "method")
     requests: list[TapRequest] = []
     for call, choice in zip(calls, choices, strict=True):

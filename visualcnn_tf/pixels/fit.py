@@ -66,6 +66,21 @@ def undo_fit(
     return np.asarray(moved)
 
 
+def undo_fit_of_points(
+    points: ArrayLike, photo_size: Sequence[int], fit: str, size: Sequence[int]
+) -> NDArray[np.float64]:
+    """Return where points of an input are in the photo.
+
+    Args:
+        points: rows and columns in pixels, ``(N, 2)``.
+        photo_size: height and width of the photo.
+        fit: how the photo was fitted to the input.
+        size: height and width of the input.
+    """
+    scale, shift = (tensor.numpy().astype(np.float64) for tensor in _placement(photo_size, size, fit))
+    return np.asarray((np.asarray(points, np.float64) - shift) / scale)
+
+
 def _placement(photo_size: Size, size: Size, fit: str) -> tuple[tf.Tensor, tf.Tensor]:
     """Return scale and shift of both axes."""
     photo, target = tf.cast(photo_size, tf.float32), tf.cast(size, tf.float32)

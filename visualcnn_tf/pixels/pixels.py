@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from visualcnn_tf._utils.checks import bad_value, check_choice, is_count
 from visualcnn_tf._utils.serialization import callable_from_config, callable_to_config
-from visualcnn_tf.pixels.fit import Size, fit_image, undo_fit
+from visualcnn_tf.pixels.fit import Size, fit_image, undo_fit, undo_fit_of_points
 from visualcnn_tf.pixels.names import FITS, MODULES, VALUES
 from visualcnn_tf.pixels.scaling import SCALINGS, Scaling
 
@@ -100,6 +100,18 @@ class Pixels:
             ``photo_size``; NaN where the model did not see the photo.
         """
         return undo_fit(heatmap, photo_size, self.fit, size)
+
+    def undo_fit_of_points(
+        self, points: ArrayLike, photo_size: Sequence[int], size: Sequence[int]
+    ) -> NDArray[np.float64]:
+        """Return where points of the model's input are in the photo.
+
+        Args:
+            points: rows and columns in pixels of the input, ``(N, 2)``, from the upper left corner.
+            photo_size: height and width of the photo.
+            size: those of the input.
+        """
+        return undo_fit_of_points(points, photo_size, self.fit, size)
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments, as Keras serializes them."""

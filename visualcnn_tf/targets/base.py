@@ -8,12 +8,14 @@ from typing import Any, ClassVar, TypeAlias, TypeVar
 
 import tensorflow as tf
 
-from visualcnn_tf._utils.checks import bad_value
+from visualcnn_tf._utils.checks import bad_value, check_choice, quoted
+from visualcnn_tf._utils.types import AxisSize, Shape
 from visualcnn_tf.targets.dense.head import DenseHead, find_dense_head, is_dense
 from visualcnn_tf.targets.dense.scores import MaskScores
 from visualcnn_tf.targets.graph_scores import ClassScores, Scores
 from visualcnn_tf.targets.head import Head, find_head
 from visualcnn_tf.targets.inputs import CLASS_INDEX, TargetInput
+from visualcnn_tf.targets.logits import find_logits
 
 Self = TypeVar("Self", bound="Target")
 #: The end of a model that scores classes, once or at each position.
@@ -31,9 +33,13 @@ class Target:
 
     Attributes:
         reports_classes: whether the explained model gets one more output, ``explained_class``.
+        finds_output: whether it finds the output that is explained, where there are several.
+        usual_method: the name of the method that ``attach`` uses where none is given; None for the usual one.
     """
 
     reports_classes: ClassVar[bool] = False
+    finds_output: ClassVar[bool] = False
+    usual_method: ClassVar[str | None] = None
 
     @property
     def inputs(self) -> tuple[TargetInput, ...]:
@@ -50,10 +56,34 @@ class Target:
         """Whether the score is made of logits, where there are any."""
         return self.reports_classes
 
+    def without_logits(self, output: Any) -> list[tf.Tensor]:
+        """Return what is explained although no softmax or sigmoid follows, where logits are looked for."""
+        return [output] if self.reads_logits and find_logits(output).kind == "linear" else []
+
     @property
     def suffixes(self) -> tuple[str, ...]:
         """What the keys of the heatmaps end in, one suffix for each score; ``("",)`` for a single score."""
         return ("",)
+
+    def output_name(self, outputs: Mapping[str, tf.Tensor], asked: str | None) -> str:
+        """Return the name of the model output that is explained.
+
+        Args:
+            outputs: the model's outputs by name.
+            asked: the name that was asked for, or None.
+
+        Raises:
+            InvalidArgumentError: for a name that is not among them, or none where there are several.
+        """
+        if asked is None and len(outputs) > 1:
+            raise bad_value("output", f"one of the model's outputs {quoted(outputs)}", None, "Name the one to explain.")
+        if asked is not None:
+            check_choice("output", asked, list(outputs))
+        return next(iter(outputs)) if asked is None else asked
+
+    def read(self, outputs: Mapping[str, tf.Tensor], name: str) -> Any:
+        """Return what :meth:`scores` takes: the output of that name."""
+        return outputs[name]
 
     def scores(self, output: tf.Tensor, given: Given | None = None) -> Scores:
         """Return the scores of a model's output, a tensor of the graph that is being built.
@@ -66,6 +96,19 @@ class Target:
             InvalidArgumentError: for an output that this target can't explain.
         """
         raise NotImplementedError
+
+    def reports(self, output: Any) -> dict[str, Shape]:
+        """Return what the explained model tells of each score in further outputs: names, and shapes for one image."""
+        return {}
+
+    def reported(self, scores: Any, size: tuple[AxisSize, AxisSize] | None) -> dict[str, tf.Tensor]:
+        """Return these outputs, ``(B, n, ...)`` float32 for n scores.
+
+        Args:
+            scores: what :meth:`scores` returned.
+            size: height and width of the image that is explained, None where there is none.
+        """
+        return {}
 
     def check(self, output: tf.Tensor) -> None:
         """Raise for an output that this target can't explain; more thoroughly than :meth:`scores`."""

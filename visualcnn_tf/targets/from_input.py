@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from visualcnn_tf.targets.base import ClassHead, ClassTarget, Given
-from visualcnn_tf.targets.inputs import CLASS_INDEX, TargetInput
+from visualcnn_tf.targets.inputs import CLASS_INDEX, TargetInput, as_int32
 
 
 @keras.saving.register_keras_serializable(package="visualcnn_tf")
@@ -35,17 +35,7 @@ class FromInput(ClassTarget):
         class_index = given.get(CLASS_INDEX.name)
         if class_index is None:
             return predicted
-        index = tf.reshape(_as_int32(class_index), [-1, 1])
+        index = tf.reshape(as_int32(class_index), [-1, 1])
         asked = tf.where(tf.equal(index, CLASS_INDEX.none), predicted, index)
         exists = tf.logical_and(asked >= 0, asked < head.classes)
         return tf.where(exists, asked, -tf.ones_like(asked))
-
-
-def _as_int32(class_index: tf.Tensor) -> tf.Tensor:
-    """Return int32 numbers, clipped: a number that is far too large must not become the index of a class."""
-    dtype = class_index.dtype
-    if dtype.max > tf.int32.max:
-        class_index = tf.minimum(class_index, tf.cast(tf.int32.max, dtype))
-        if not dtype.is_unsigned:
-            class_index = tf.maximum(class_index, tf.cast(tf.int32.min, dtype))
-    return tf.cast(class_index, tf.int32)

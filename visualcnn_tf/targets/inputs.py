@@ -108,5 +108,24 @@ POINT = TargetInput(
     asked_by="`target`=Mask(..., region='point')",
     examples=(-1, 0),
 )
+#: The input that asks for a box.
+BOX_INDEX = TargetInput(
+    name="box_index",
+    shape=(),
+    dtype="int32",
+    is_one="one integer",
+    advice="-1 means the box with the highest score.",
+    asked_by="`target`=Box('input')",
+)
 #: All inputs that targets add, to tell one from an input of the model.
-ALL = (CLASS_INDEX, REGION, POINT)
+ALL = (CLASS_INDEX, REGION, POINT, BOX_INDEX)
+
+
+def as_int32(index: tf.Tensor) -> tf.Tensor:
+    """Return int32 numbers, clipped: a number that is far too large must not become an index."""
+    dtype = index.dtype
+    if dtype.max > tf.int32.max:
+        index = tf.minimum(index, tf.cast(tf.int32.max, dtype))
+        if not dtype.is_unsigned:
+            index = tf.maximum(index, tf.cast(tf.int32.min, dtype))
+    return tf.cast(index, tf.int32)

@@ -15,9 +15,10 @@ from visualcnn_tf.gradients.inline import inline_call
 from visualcnn_tf.gradients.tensors import PASS_THROUGH
 from visualcnn_tf.targets.dense.class_axis import moved_axis
 
-_SOFTMAX, _SIGMOID = ("Softmax", "LogSoftmax"), ("Sigmoid",)
-# Clipping to a constant keeps a probability what it is but for its ends.
-_CLIPPING = ("Minimum", "Maximum", "ClipByValue")
+#: What makes probabilities of logits.
+SOFTMAX, SIGMOID = ("Softmax", "LogSoftmax"), ("Sigmoid",)
+#: Clipping to a constant keeps a probability what it is but for its ends.
+CLIPPING = ("Minimum", "Maximum", "ClipByValue")
 
 
 def _resized(resize: Callable[..., tf.Tensor], op: tf.Operation, x: tf.Tensor) -> tf.Tensor:
@@ -33,7 +34,7 @@ def _strided_slice(op: tf.Operation, x: tf.Tensor) -> tf.Tensor:
 
 
 #: Operations that only select or rearrange values, and how to apply them to the logits.
-_REARRANGING: dict[str, Callable[[tf.Operation, tf.Tensor], tf.Tensor]] = {
+REARRANGING: dict[str, Callable[[tf.Operation, tf.Tensor], tf.Tensor]] = {
     "ExpandDims": lambda op, x: tf.expand_dims(x, op.inputs[1]),
     "GatherV2": lambda op, x: tf.gather(x, op.inputs[1], axis=op.inputs[2], batch_dims=op.get_attr("batch_dims")),
     "Reshape": lambda op, x: tf.reshape(x, op.inputs[1]),
@@ -47,9 +48,9 @@ _REARRANGING: dict[str, Callable[[tf.Operation, tf.Tensor], tf.Tensor]] = {
 }
 # What a probability may have gone through without becoming a score of another kind: averages, products, selections.
 _PROBABILITY_KEEPING = (
-    *_REARRANGING,
+    *REARRANGING,
     *PASS_THROUGH,
-    *_CLIPPING,
+    *CLIPPING,
     *("Add", "AddN", "AddV2", "ConcatV2", "Log", "Max", "Mean", "Mul", "Pack", "Pow", "Prod", "RealDiv", "Sub", "Sum"),
 )
 
@@ -81,20 +82,20 @@ def find_logits(output: tf.Tensor) -> Logits:
     steps: list[tf.Operation] = []
     while True:
         op = tensor.op
-        if op.type in (*_SOFTMAX, *_SIGMOID):
+        if op.type in (*SOFTMAX, *SIGMOID):
             logits = _rearranged(op.inputs[0], steps, output)
-            if op.type in _SIGMOID:
+            if op.type in SIGMOID:
                 return Logits(logits, "sigmoid")
             rank = op.inputs[0].shape.rank
             return Logits(logits, "softmax", None if rank is None else moved_axis(rank - 1, steps[::-1]))
         inner = inline_call(op)
         if inner is not None:
             tensor = inner[1][tensor.value_index]
-        elif op.type in PASS_THROUGH or op.type in _CLIPPING:
+        elif op.type in PASS_THROUGH or op.type in CLIPPING:
             tensor = _clipped(op)
             if tensor is None:
                 return Logits(output, "linear")
-        elif op.type in _REARRANGING:
+        elif op.type in REARRANGING:
             steps.append(op)
             tensor = op.inputs[0]
         else:
@@ -112,7 +113,7 @@ def _rearranged(logits: tf.Tensor, steps: list[tf.Operation], output: tf.Tensor)
     if all(op.type in ("Reshape", "Squeeze", "ExpandDims") for op in steps) and _same_units(logits, output):
         return logits
     for op in reversed(steps):
-        logits = _REARRANGING[op.type](op, logits)
+        logits = REARRANGING[op.type](op, logits)
     return logits
 
 
@@ -130,7 +131,7 @@ def probability_behind(output: tf.Tensor) -> str | None:
     seen, todo, highest = set(), [output], max(3, output.shape.rank or 0)
     while todo:
         op = todo.pop().op
-        if op.type in (*_SOFTMAX, *_SIGMOID):
+        if op.type in (*SOFTMAX, *SIGMOID):
             return str(op.type)
         if op in seen or op.type not in _PROBABILITY_KEEPING:
             continue

@@ -21,6 +21,7 @@ from visualcnn_tf._utils.cores import cores
 from visualcnn_tf.io.images import read_image
 from visualcnn_tf.pixels.pixels import Pixels
 from visualcnn_tf.render.colormaps import DEFAULT_COLORMAP
+from visualcnn_tf.viz.boxes import Corners
 from visualcnn_tf.viz.laid_over import laid_over
 
 DEFAULT_ALPHA = 0.6
@@ -80,6 +81,16 @@ class ExplainedPhoto:
         values = heatmaps[key]
         values = values / np.float32(255) if values.dtype.kind in "iu" else values
         return self.fitting.pixels.undo_fit(values, size or self.size, self.fitting.size)
+
+    def box_in_photo(self, box: Corners | None) -> Corners | None:
+        """Return a box in the model's input as a box in the photo, both as parts of width and height."""
+        if box is None:
+            return None
+        height, width = self.fitting.size
+        points = np.array([[box[1] * height, box[0] * width], [box[3] * height, box[2] * width]])
+        found = self.fitting.pixels.undo_fit_of_points(points, self.size, self.fitting.size) / self.size
+        (top, left), (bottom, right) = found.tolist()
+        return left, top, right, bottom
 
     def overlay(self, key: str, alpha: float = DEFAULT_ALPHA, colormap: str = DEFAULT_COLORMAP) -> NDArray[np.uint8]:
         """Return the photo at its own size with a heatmap laid over it; reads the photo again.

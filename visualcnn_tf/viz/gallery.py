@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from visualcnn_tf.errors import InvalidArgumentError, MissingExtraError
 from visualcnn_tf.render.colormaps import color_table
+from visualcnn_tf.viz.boxes import Corners
 from visualcnn_tf.viz.grid import Box, Floats, Grid, Picture, Row, page_size, plan
 from visualcnn_tf.viz.laid_over import laid_over
 from visualcnn_tf.viz.look import Look, Palette
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _TALLEST = 500.0  # inches: a taller picture would have too many pixels to be saved
 _FRAME, _MISTAKE_FRAME = 0.8, 2.5  # points: the lines around images
+_BOX = 1.0  # points: the line around what is explained
 
 
 def require_matplotlib() -> type[Figure]:
@@ -72,7 +74,12 @@ def pages(rows: Sequence[Row], look: Look) -> list[list[Row]]:
 def parts(row: Row, count: int) -> list[Row]:
     """Return rows of the same image with up to so many of its heatmaps."""
     return [
-        replace(row, heatmaps=row.heatmaps[start : start + count], titles=row.titles[start : start + count])
+        replace(
+            row,
+            heatmaps=row.heatmaps[start : start + count],
+            titles=row.titles[start : start + count],
+            boxes=row.boxes[start : start + count],
+        )
         for start in range(0, len(row.heatmaps), count)
     ]
 
@@ -90,6 +97,7 @@ def _draw_row(figure: Figure, grid: Grid, look: Look, number: int, row: Row) -> 
     for j, heatmap in enumerate(row.heatmaps):
         ax = _panel(figure, grid.box(number, j), titles[j + 1], palette)
         _draw_heatmap(ax, row.image, heatmap, look)
+        _draw_box(ax, row.box(j))
 
 
 def _mark_mistake(ax: Axes, row: Row, palette: Palette) -> None:
@@ -108,6 +116,21 @@ def _draw_heatmap(ax: Axes, image: Picture, heatmap: Floats, look: Look) -> None
     height, width = image.shape[:2]
     # A map of its layer's own size is stretched over the image's area.
     ax.imshow(heatmap, cmap=_colors(look), vmin=0, vmax=1, extent=(0, width, height, 0))
+
+
+def _draw_box(ax: Axes, box: Corners | None) -> None:
+    """Draw the box that a heatmap explains: a light line on a dark one."""
+    if box is None:
+        return
+    from matplotlib.patches import Rectangle
+
+    (x0, x1), (y0, y1) = ax.get_xlim(), ax.get_ylim()
+    x, y = (box[0], box[2]), (box[1], box[3])
+    left, right = (x0 + n * (x1 - x0) for n in x)
+    top, bottom = (y1 + n * (y0 - y1) for n in y)
+    for color, width in (("black", 2 * _BOX), ("white", _BOX)):
+        patch = Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor=color, linewidth=width)
+        ax.add_patch(patch)
 
 
 def _draw_bar(figure: Figure, box: Box, look: Look) -> None:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from visualcnn_tf.viz.boxes import Corners
 from visualcnn_tf.viz.look import Look
 from visualcnn_tf.viz.text_size import text_height, text_width
 
@@ -42,6 +43,7 @@ class Row:
         title: What stands above the image.
         text: What stands to the left of the image.
         is_wrong: Whether the image is predicted wrongly, which its texts tell.
+        boxes: The box that each heatmap explains, None where it explains none; nothing for no boxes.
     """
 
     image: Picture
@@ -50,6 +52,11 @@ class Row:
     title: str = _IMAGE
     text: str = ""
     is_wrong: bool = False
+    boxes: Sequence[Corners | None] = ()
+
+    def box(self, number: int) -> Corners | None:
+        """Return the box that a heatmap explains."""
+        return self.boxes[number] if self.boxes else None
 
 
 class PageSize(NamedTuple):

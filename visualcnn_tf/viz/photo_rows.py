@@ -40,6 +40,7 @@ def photo_rows(
         truths=[each.truth for each in labeled],
         class_names=class_names,
         scored=scored_output(explained),
+        size=photos[0].fitting.size,
         brief=True,
     )
     return [
@@ -49,6 +50,7 @@ def photo_rows(
             titles=each.titles,
             title=f"{one.file.name}\n{each.prediction.text(class_names, ' ')}".rstrip(),
             is_wrong=each.prediction.is_wrong,
+            boxes=[photo.box_in_photo(box) for box in each.boxes],
         )
         for photo, one, each in zip(photos, labeled, about, strict=True)
     ]

@@ -18,6 +18,7 @@ from visualcnn_tf.pixels.pixels import Pixels
 from visualcnn_tf.pixels.registry import PixelsLike
 from visualcnn_tf.pixels.registry import get as get_pixels
 from visualcnn_tf.render.colormaps import DEFAULT_COLORMAP
+from visualcnn_tf.targets.base import Target
 from visualcnn_tf.targets.class_names import named_target
 from visualcnn_tf.targets.registry import TargetLike
 from visualcnn_tf.viz.explained_photo import DEFAULT_ALPHA, Fitting, PhotoExplainer
@@ -67,7 +68,7 @@ def explain_photos(
             photos as it does images; any other is explained as ``layers``, ``method`` and ``target`` say.
         photos: A file, a folder, or a list of these. A folder stands for the photos in it and in its folders.
         layers: As for ``attach``; None is ``"last"``.
-        method: As for ``attach``; None is ``"gradcam"``.
+        method: As for ``attach``; None is ``"gradcam"``, of boxes ``"hirescam"``.
         target: As for ``attach``, or the name of a class; ``"top3"`` draws three heatmaps side by side. None is
             ``"predicted"``.
         pixels: What the model takes of a photo, see :class:`visualcnn_tf.Pixels`: ``"0..1"``, ``"mobilenet_v2"`` and
@@ -127,7 +128,7 @@ def _explained(
         explained = attach(
             model,
             "last" if layers is None else layers,
-            method="gradcam" if method is None else method,
+            method=_usual_method(target) if method is None else method,
             target=target if names is None else named_target(target, names),
             pixels=pixels,
         )
@@ -138,6 +139,10 @@ def _explained(
         received = explained.options.resolved_target
         raise bad_value("target", f"one that needs no {asked[0].words} with the images, such as 'top3'", received)
     return explained
+
+
+def _usual_method(target: TargetLike) -> str:
+    return (target.usual_method if isinstance(target, Target) else None) or "gradcam"
 
 
 def _fitting(explained: ExplainedModel, given: PixelsLike | None, first: PhotoFile) -> Fitting:

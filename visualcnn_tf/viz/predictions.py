@@ -28,6 +28,11 @@ class Scores:
     values: Floats
     are_probabilities: bool
 
+    @classmethod
+    def of(cls, values: Floats) -> Scores:
+        """Return scores, which are probabilities if all lie between 0 and 1."""
+        return cls(values, bool(values.min() >= 0 and values.max() <= 1.0001))  # up to rounding
+
     def text(self, image: int, index: int) -> str:
         """Return the score of a class in an image, a probability in percent."""
         score = float(self.values[image, index])
@@ -45,10 +50,10 @@ def class_scores(outputs: ArrayLike | None, names: Sequence[str] | None = None) 
     array = np.asarray(outputs)
     if array.ndim != 2 or array.dtype.kind not in "fiu" or not array.size:
         return None
-    are_probabilities = bool(array.min() >= 0 and array.max() <= 1.0001)  # up to rounding
+    scores = Scores.of(array)
     if array.shape[1] == 1 and names is not None and len(names) == 2:
-        array = np.concatenate([1 - array if are_probabilities else -array, array], axis=1)
-    return Scores(array, are_probabilities) if array.shape[1] >= 2 else None
+        array = np.concatenate([1 - array if scores.are_probabilities else -array, array], axis=1)
+    return Scores(array, scores.are_probabilities) if array.shape[1] >= 2 else None
 
 
 @dataclass(frozen=True)

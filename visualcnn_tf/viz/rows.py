@@ -10,8 +10,9 @@ from numpy.typing import ArrayLike
 
 from visualcnn_tf._utils.checks import bad_value, did_you_mean, quoted
 from visualcnn_tf.introspect.outputs import PREDICTIONS
-from visualcnn_tf.pipeline.outputs import COMBINED, EXPLAINED_CLASS
+from visualcnn_tf.pipeline.outputs import COMBINED, EXPLAINED_BOX, EXPLAINED_CLASS, EXPLAINED_SCORE
 from visualcnn_tf.pipeline.tap import Tap
+from visualcnn_tf.viz.boxes import Corners, corners_of
 from visualcnn_tf.viz.grid import Floats, Row
 from visualcnn_tf.viz.labels import class_indices
 from visualcnn_tf.viz.predictions import Prediction, check_count, class_scores, predictions_of
@@ -24,6 +25,7 @@ class Explanation(NamedTuple):
     heatmaps: list[Floats]
     titles: list[str]
     prediction: Prediction
+    boxes: list[Corners | None]
 
 
 def make_rows(
@@ -46,7 +48,14 @@ def make_rows(
         raise bad_value("outputs", "what the explained model returned, a mapping", outputs)
     truths = None if labels is None else class_indices(labels, class_names, len(pictures))
     about = explanations(
-        outputs, len(pictures), keys=keys, titles=titles, taps=taps, truths=truths, class_names=class_names
+        outputs,
+        len(pictures),
+        keys=keys,
+        titles=titles,
+        taps=taps,
+        truths=truths,
+        class_names=class_names,
+        size=pictures.shape[1:3],
     )
     return [
         Row(
@@ -55,6 +64,7 @@ def make_rows(
             titles=each.titles,
             text=each.prediction.text(class_names),
             is_wrong=each.prediction.is_wrong,
+            boxes=each.boxes,
         )
         for picture, each in zip(pictures, about, strict=True)
     ]
@@ -70,6 +80,7 @@ def explanations(
     truths: Sequence[int | None] | None = None,
     class_names: Sequence[str] | None = None,
     scored: str = PREDICTIONS,
+    size: Sequence[int] = (1, 1),
     brief: bool = False,
 ) -> list[Explanation]:
     """Return what is drawn and written for each of ``count`` images.
@@ -83,6 +94,7 @@ def explanations(
         truths: The true class of each image, None where it is not known.
         class_names: The names of the classes.
         scored: The key of the output that holds the scores of the classes.
+        size: Height and width of the model's input, in which boxes are told.
         brief: Whether titles are short, see :class:`visualcnn_tf.viz.titles.Titles`.
 
     Raises:
@@ -95,14 +107,28 @@ def explanations(
         check_count("class_names", class_names, scores.values.shape[1], "class")
     predictions = predictions_of(scores, truths, count)
     if titles is None:
-        above = _titles(maps, Titles(taps, outputs.get(EXPLAINED_CLASS), scores, class_names, brief))
+        explained = [outputs.get(key) for key in (EXPLAINED_CLASS, EXPLAINED_SCORE)]
+        above = _titles(maps, Titles(taps, explained[0], scores, class_names, explained[1], brief))
     else:
         check_count("titles", titles, len(keys), "heatmap")
         above = [[title] for title in titles]
     return [
-        Explanation([each[i] for each in maps.values()], [title[i % len(title)] for title in above], predictions[i])
+        Explanation(
+            [each[i] for each in maps.values()],
+            [title[i % len(title)] for title in above],
+            predictions[i],
+            _boxes(keys, taps, outputs.get(EXPLAINED_BOX), i, size),
+        )
         for i in range(count)
     ]
+
+
+def _boxes(
+    keys: Sequence[str], taps: Sequence[Tap], boxes: ArrayLike | None, image: int, size: Sequence[int]
+) -> list[Corners | None]:
+    """Return the box that each heatmap explains."""
+    by_key = {tap.key: tap for tap in taps}
+    return [corners_of(boxes, by_key[key], image, size) if key in by_key else None for key in keys]
 
 
 def _pictures(images: ArrayLike) -> Floats:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visualcnn_tf.render.overlay import colorize
+from visualcnn_tf.viz.boxes import with_box
 from visualcnn_tf.viz.gallery import require_matplotlib
 from visualcnn_tf.viz.grid import Box, Grid, Picture, Row, plan
 from visualcnn_tf.viz.laid_over import laid_over
@@ -54,7 +55,7 @@ def _paint_row(canvas: Canvas, grid: Grid, look: Look, number: int, row: Row) ->
     frame = (thick, palette.mistake) if row.is_wrong else (1, palette.frame)
     _paint(canvas, grid.box(number, None), row.image, *frame)
     for j, picture in enumerate(_pictures(row, look)):
-        _paint(canvas, grid.box(number, j), picture, 1, palette.frame)
+        _paint(canvas, grid.box(number, j), with_box(picture, row.box(j)), 1, palette.frame)
 
 
 def _pictures(row: Row, look: Look) -> Picture:

@@ -28,6 +28,7 @@ class Titles:
         classes: The explained classes, (N,) or (N, scores), None where nothing is explained; negative for no class.
         scores: What the model returned, None where that is no score for each class.
         names: The names of the classes.
+        values: The scores of what is explained, (N,) or (N, scores), where the model tells them; None else.
         brief: Whether a class has one line, and no layer is told where all taps read the same one.
     """
 
@@ -35,6 +36,7 @@ class Titles:
     classes: ArrayLike | None = None
     scores: Scores | None = None
     names: Sequence[str] | None = None
+    values: ArrayLike | None = None
     brief: bool = False
 
     def of(self, tap: Tap) -> list[str]:
@@ -63,7 +65,14 @@ class Titles:
         if self.classes is None or not tap.method.explains_target:
             return []
         classes = np.reshape(self.classes, (len(np.asarray(self.classes)), -1))
+        if self.values is not None:
+            found, column = Scores.of(np.reshape(self.values, classes.shape)), tap.target_index
+            return [self._of_box(int(row[column]), found.text(image, column)) for image, row in enumerate(classes)]
         return [self._lines(image, int(index)) for image, index in enumerate(classes[:, tap.target_index])]
+
+    def _of_box(self, index: int, score: str) -> tuple[str, ...]:
+        """Return the class and the score of a box."""
+        return ("no such box",) if index < 0 else (f"for {class_name(index, self.names)}", score)
 
     def _lines(self, image: int, index: int) -> tuple[str, ...]:
         if index < 0:

@@ -1,0 +1,1 @@
+"""Explanations by sampling: a model is run on many masked images, outside of the graph."""
