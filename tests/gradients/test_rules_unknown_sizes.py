@@ -46,7 +46,7 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "concatenation": lambda x: tf.concat([x, tf.square(x)], -1),
     "excitation": excited,
     "first_row": lambda x: x[:, 0] * x[:, 0],
-    "first_row_kept": lambda x: tf.square(tf.slice(x, [0, 0, 0, 0], [-1, 1, -1, -1])),
+    "first_pixel_of_all": lambda x: tf.square(tf.slice(x, [0, 0, 0, 0], [1, 1, 1, -1])),
     "flattening": lambda x: tf.reshape(x, [-1, 4]) ** 3.0,
     "halves": lambda x: tf.multiply(*tf.split(x, 2, -1)),
     "normalization": normalized,

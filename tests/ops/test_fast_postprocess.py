@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from support import oracle
 from support.oracle import assert_close
 
+from visualcnn_tf.ops.fast.enlarge import neighbors
 from visualcnn_tf.ops.fast.environment import Environment
 from visualcnn_tf.ops.fast.extremes import extremes, has_few_corners
 from visualcnn_tf.ops.fast.postprocess import postprocess_all
@@ -52,6 +53,26 @@ def test_equals_the_oracle(before: Any, after: Any, interpolation: str, how: Any
         assert abs(got.numpy() - 255.0 * want.clip(0, 1)).max() <= 0.501
     else:
         assert_close(got.numpy(), want, 1e-5 + STEP[dtype])
+
+
+@pytest.mark.parametrize(("before", "after"), [(1, 4), (3, 7), (4, 8), (5, 5)])
+def test_samples_lie_between_the_first_and_the_last_pixel(before: int, after: int) -> None:
+    first, distance = neighbors(before, after)
+    centers = (np.arange(after) + 0.5) * before / after - 0.5
+    np.testing.assert_allclose(first + distance, np.minimum(np.maximum(centers, 0), before - 1), rtol=0, atol=1e-6)
+    assert np.all((distance >= 0) & (distance < 1))
+
+
+def test_a_map_by_itself_is_not_joined_with_others() -> None:
+    def joins(count: int) -> int:
+        with tf.Graph().as_default() as graph:
+            settings = PostProcessing((64, 64), "bilinear", "minmax", "float32")
+            maps = [tf.compat.v1.placeholder(tf.float32, (2, 4, 4)) for _ in range(count)]
+            postprocess_all([FusedMap(one, tf.ones((2, 1, 1), bool), settings) for one in maps], [None] * count)
+            return sum(op.type == "ConcatV2" and op.outputs[0].dtype == tf.float32 for op in graph.get_operations())
+
+    assert joins(1) == 0
+    assert joins(2) == 1
 
 
 @pytest.mark.sweep(cases=3)

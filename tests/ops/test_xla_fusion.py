@@ -110,18 +110,23 @@ def test_equals_the_plain_fusion(cnn: Any, method: Any) -> None:
 
 
 @pytest.mark.slow
-def test_any_batch_and_unknown_sizes(cnn: Any) -> None:
+def test_any_batch(cnn: Any) -> None:
     explained = vc.attach(cnn, jit_compile=True)
     plain = vc.attach(cnn)
     for count in (1, 3, 2):
         x = images(count, 12, 12, 2)
         for key, value in plain(x).items():
             np.testing.assert_allclose(explained(x)[key], value, rtol=0, atol=1e-5)
-    layer = vc.FeatureMapFusion(jit_compile=True)
-    run = tf.function(layer, input_signature=[tf.TensorSpec((None, None, None, 4))])
+
+
+@pytest.mark.parametrize("known", [(None, None), (None, 5), (5, None)], ids=str)
+def test_unknown_sizes(known: tuple[int | None, int | None]) -> None:
+    layer = vc.FeatureMapFusion(jit_compile=True, size=(12, 11))
+    run = tf.function(layer, input_signature=[tf.TensorSpec((None, *known, 4))])
     for size in (5, 9):
-        maps = np.random.default_rng(size).normal(size=(2, size, size, 4)).astype(np.float32)
-        assert_close(run(maps).numpy(), oracle.heatmap(maps, "deviation", (size, size)))
+        space = [axis or size for axis in known]
+        maps = np.random.default_rng(size).normal(size=(2, *space, 4)).astype(np.float32)
+        assert_close(run(maps).numpy(), oracle.heatmap(maps, "deviation", (12, 11)))
 
 
 def test_an_unknown_number_of_channels() -> None:
