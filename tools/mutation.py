@@ -41,15 +41,17 @@ TESTS: dict[str, tuple[str, ...]] = {
         *("methods/test_rounding.py", "heatmap/test_layer.py"),
     ),
     "methods/registry.py": ("methods/test_registry.py",),
-    "methods/channel_statistics.py": ("methods/test_activation_methods.py", "methods/test_rounding.py"),
-    "methods/deviation.py": ("methods/test_activation_methods.py",),
-    "methods/eigen.py": ("methods/test_activation_methods.py",),
+    "methods/channel_statistics.py": (
+        *("methods/test_registry.py", "methods/test_activation_methods.py", "methods/test_rounding.py"),
+    ),
+    "methods/deviation.py": ("methods/test_registry.py", "methods/test_activation_methods.py"),
+    "methods/eigen.py": ("methods/test_registry.py", "methods/test_activation_methods.py"),
     **{
-        f"methods/{name}.py": ("methods/test_gradient_methods.py",)
+        f"methods/{name}.py": ("methods/test_registry.py", "methods/test_gradient_methods.py")
         for name in ("gradcam", "gradcam_plus_plus", "hirescam", "layercam", "xgradcam", "eigengradcam", "weighting")
     },
     **{
-        f"methods/{name}.py": ("methods/test_replay_methods.py",)
+        f"methods/{name}.py": ("methods/test_registry.py", "methods/test_replay_methods.py")
         for name in ("reciprocam", "scorecam", "ablationcam", "channels")
     },
     "ops/place.py": ("ops/test_place.py",),
