@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 import pytest
+import tensorflow as tf
 from keras import layers as L  # noqa: N812
 from support.model_kinds import images
 
@@ -45,6 +46,24 @@ U_NET_STAGES = ["down0_b", "down1_b", "down2_b", "bottom", "up2_a", "up1_a", "up
 def test_stages_of_a_u_net_go_down_and_up_again() -> None:
     assert paths(u_net(), "stages") == U_NET_STAGES
     assert paths(u_net(), "last") == ["up0_a"]
+
+
+@pytest.mark.parametrize("target", ["predicted", lambda masks: tf.reduce_mean(masks[..., 1], (1, 2))])
+def test_what_explains_a_mask_starts_at_the_bottleneck(target: Any) -> None:
+    for size in (32, None):
+        assert paths(u_net(size), "stages", method="gradcam", target=target) == U_NET_STAGES[3:]
+        assert paths(u_net(size), "last", method="gradcam", target=target) == ["up0_a"]
+    # For both kinds of methods at once, too: presets choose one list of layers.
+    assert paths(u_net(), "stages", method=["deviation", "gradcam"])[::2] == U_NET_STAGES[3:]
+
+
+def test_a_class_of_a_model_that_grows_again_has_all_stages() -> None:
+    model = u_net()
+    classifier = keras.Model(model.input, L.Dense(3)(L.GlobalAveragePooling2D()(model.get_layer("up0_a").output)))
+    assert paths(classifier, "stages", method="gradcam") == U_NET_STAGES
+    narrowing = keras.Sequential([keras.Input((32, 32, 1)), conv(4, name="one"), L.MaxPooling2D(), conv(4, name="two")])
+    narrowing.add(L.Conv2D(3, 1, activation="softmax"))
+    assert paths(narrowing, "stages", method="gradcam") == ["one", "two"]
 
 
 def test_unknown_sizes_are_tried_out() -> None:

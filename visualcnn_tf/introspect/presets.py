@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from visualcnn_tf.introspect.encoder_decoder import from_bottleneck
 from visualcnn_tf.introspect.gates import gate_calls
 from visualcnn_tf.introspect.graph import CallGraph
-from visualcnn_tf.introspect.image_maps import graph_to_outputs, image_maps, learned_calls
+from visualcnn_tf.introspect.image_maps import data_format, graph_to_outputs, image_maps, learned_calls
 from visualcnn_tf.introspect.layer_call import LayerCall
 from visualcnn_tf.introspect.layer_kinds import CONV_LAYERS
 from visualcnn_tf.introspect.moving import only_moves
@@ -36,7 +37,8 @@ def stage_calls(trace: Trace, explains_target: bool = False) -> list[LayerCall]:
     """Return the last feature map of each resolution on the way to the outputs.
 
     Models that shrink, grow and shrink again have one for each run of shrinking or growing. The last one of a
-    transformer is what its last attention reads, for methods that explain a target.
+    transformer is what its last attention reads, for methods that explain a target; for these the stages of an
+    encoder and decoder start at the bottleneck.
 
     Args:
         trace: of the model.
@@ -58,6 +60,7 @@ def stage_calls(trace: Trace, explains_target: bool = False) -> list[LayerCall]:
     if explains_target and stages:
         of_last = {call for call in bottlenecks if resolution[call] == resolution[stages[-1]]}
         stages[-1] = read_by_attention(trace, graph, stages[-1], of_last)
+        stages = from_bottleneck(stages, trace.output_tensors, data_format(trace))
     return stages
 
 
