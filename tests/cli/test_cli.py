@@ -132,7 +132,7 @@ def test_jpeg_files_are_read(tmp_path):
     ("words", "message"),
     [
         (["layers", "absent.keras"], "There is no file"),
-        (["layers", "."], "is a folder"),
+        (["layers", "."], "There is no file `saved_model.pb` in it"),
         (["layers", "text.keras"], "is not a Keras model"),
         (["layers", "text.h5"], "is not a Keras model"),
         (["layers", "a.png"], "is not a Keras model"),

@@ -67,6 +67,53 @@ def test_the_score_is_the_logit_and_no_gradient_is_tensorflows_own(model: Any) -
     np.testing.assert_allclose(explained(x)["heatmap_last_Relu"], expected, atol=1e-6)
 
 
+class BatchNormalized(keras.layers.Layer):
+    """A layer normalization as Keras 2 computes it."""
+
+    def call(self, x: Any) -> Any:
+        rows = tf.reshape(x, (1, -1, x.shape[-1], 1))
+        ones, zeros = tf.ones(tf.shape(rows)[1:2]), tf.zeros(tf.shape(rows)[1:2])
+        rows = tf.compat.v1.nn.fused_batch_norm(rows, ones, zeros, data_format="NCHW")[0]
+        return 1.5 * tf.reshape(rows, tf.shape(x)) + tf.constant([0.1, -0.2, 0.3, 0.4])
+
+
+@pytest.mark.parametrize("norm", [keras.layers.LayerNormalization, BatchNormalized])
+def test_a_normalization_of_channels_ends_no_stage(tmp_path: Path, norm: Any) -> None:
+    """Its channels sum to the same value at each position, so that a mean over them would be constant."""
+    keras.utils.set_random_seed(0)
+    image = keras.Input((8, 8, 3))
+    x = keras.layers.Conv2D(4, 3, padding="same", use_bias=False, activation="relu", name="conv")(image)
+    y = keras.layers.Conv2D(4, 1, name="branch")(keras.layers.LayerNormalization(name="inner")(x))
+    x = norm(name="norm")(keras.layers.Add(name="sum")([x, y]))
+    model = keras.Model(image, keras.layers.Dense(3)(keras.layers.GlobalAveragePooling2D()(x)))
+    graph = vc.load_graph(graphs.write_graph(tmp_path / "graph.pb", graphs.frozen_keras(model)))
+    images = np.random.default_rng(0).normal(size=(2, 8, 8, 3)).astype("float32")
+    expected = vc.attach(model, "sum")(images)["heatmap_sum"]
+    explained = vc.attach(graph, "last")
+    np.testing.assert_allclose(explained(images)[explained.taps[0].key], expected, atol=1e-4)
+
+
+def test_a_replay_reads_the_mean_alone_where_only_that_is_read(saved: Any) -> None:
+    """Recipro-CAM at the last layer makes no maps for each position, as in the original."""
+    sizes = []
+    for model, path in ((original(), "last"), (saved, "last/Relu")):
+        explained = vc.attach(model, path, method="reciprocam")
+        run = tf.function(explained, autograph=False).get_concrete_function(tf.TensorSpec((1, *graphs.SHAPE)))
+        sizes.append(max(operation.outputs[0].shape.num_elements() or 0 for operation in pruned(run)))
+    assert sizes[0] == sizes[1]
+
+
+def pruned(run: Any) -> list[Any]:
+    """The operations that the outputs of a function are computed from."""
+    todo, found = [tensor.op for tensor in run.outputs], {}
+    while todo:
+        operation = todo.pop()
+        if operation.name not in found and operation.outputs:
+            found[operation.name] = operation
+            todo += [tensor.op for tensor in operation.inputs]
+    return list(found.values())
+
+
 def test_a_graph_inside_a_model(frozen: Any) -> None:
     image = keras.Input((graphs.SIZE, graphs.SIZE, 3))
     around = keras.Model(image, frozen(keras.layers.Rescaling(2.0)(image)))

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 layers = keras.layers
 v1 = tf.compat.v1
@@ -167,6 +168,13 @@ def frozen(batch: int | None = None) -> Any:
         image = v1.placeholder(tf.float32, (batch, *SHAPE), "image")
         forward(image, {name: tf.constant(value, name=f"weights/{name}") for name, value in values.items()})
     return graph.as_graph_def()
+
+
+def frozen_keras(model: keras.Model) -> Any:
+    """A Keras model with constants for weights, as a GraphDef."""
+    spec = tf.TensorSpec(model.inputs[0].shape, tf.float32, "image")
+    run = tf.function(lambda image: model(image, training=False), autograph=False).get_concrete_function(spec)
+    return convert_variables_to_constants_v2(run).graph.as_graph_def()
 
 
 def write_graph(path: Path, graph_def: Any) -> Path:

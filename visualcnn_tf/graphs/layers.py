@@ -11,6 +11,7 @@ import tensorflow as tf
 from visualcnn_tf.graphs.analysis import Analysis
 from visualcnn_tf.graphs.data_formats import FIRST, Formats, data_formats
 from visualcnn_tf.graphs.nodes import NodeDef, Ref, data_inputs, function_names
+from visualcnn_tf.graphs.normalizations import normalizing
 from visualcnn_tf.introspect.operation_layers import (
     CONVOLUTIONS,
     NORMALIZATION_OPERATIONS,
@@ -64,7 +65,7 @@ def placed_layers(analysis: Analysis) -> list[PlacedLayer]:
     A convolution or a product with weights and the bias that is added to it are one layer, as in Keras, under the name
     of the convolution. Operations that only pass tensors on are none.
     """
-    formats = data_formats(analysis)
+    formats, normalizations = data_formats(analysis), normalizing(analysis)
     found: list[PlacedLayer] = []
     biases: set[str] = set()
     for name, node in analysis.nodes.items():
@@ -76,6 +77,7 @@ def placed_layers(analysis: Analysis) -> list[PlacedLayer]:
             biases.add(bias)
             returns = [(bias, 0)]
         layer = _layer(analysis, name, formats)
+        layer.normalizes = name in normalizations
         found.append(PlacedLayer(layer, tuple(analysis.features_read(name)), tuple(returns)))
     return found
 
@@ -104,8 +106,10 @@ def _layer(analysis: Analysis, name: str, formats: Formats) -> OperationLayer:
     if strides is not None:
         strides = strides[2:] if data_format == FIRST else strides[1:-1]
     weights = [ref[0] for ref in analysis.weights_read(name)] if node.op in _LEARNED else []
-    kind = _class(node.op, _base(analysis, node, bool(weights)))
-    return kind(name, weights, data_format, strides)
+    layer = _class(node.op, _base(analysis, node, bool(weights)))(name, weights, data_format, strides)
+    if isinstance(layer, GlobalPooling):
+        layer.averages, layer.keepdims = node.op == "Mean", "keep_dims" in node.attr and node.attr["keep_dims"].b
+    return layer
 
 
 def _base(analysis: Analysis, node: NodeDef, has_weights: bool) -> type[OperationLayer]:

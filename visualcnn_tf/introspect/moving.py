@@ -25,7 +25,7 @@ def only_moves(call: LayerCall, sources: Sequence[LayerCall]) -> bool:
         call: the call.
         sources: the calls that its output is directly computed from.
     """
-    if isinstance(call.layer, RESHAPING_LAYERS):
+    if isinstance(call.layer, RESHAPING_LAYERS) or getattr(call.layer, "normalizes", False):
         return True
     if not is_weightless(call.layer) or isinstance(call.layer, CONV_LAYERS) or len(sources) != 1:
         return False

@@ -46,7 +46,12 @@ class OperationLayer(keras.Operation):
         data_format: where the channels are, None where that is not known.
         strides: of a convolution or pooling, over the spatial axes.
         is_inside: whether it runs inside a loop, a branch or a function, where it is out of reach.
+
+    Attributes:
+        normalizes: whether it is part of a normalization over the channels of each position.
     """
+
+    normalizes: bool = False
 
     def __init__(
         self,
@@ -82,7 +87,15 @@ class LocalPooling(OperationLayer):
 
 
 class GlobalPooling(OperationLayer):
-    """Pooling over all positions."""
+    """Pooling over all positions.
+
+    Attributes:
+        averages: whether it returns the mean, not the maximum.
+        keepdims: whether it returns a map of one position.
+    """
+
+    averages: bool = False
+    keepdims: bool = False
 
 
 class Product(OperationLayer):

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from visualcnn_tf.introspect.operation_layers import GlobalPooling
 from visualcnn_tf.introspect.record import Recorder
 from visualcnn_tf.pipeline.call_log import CallKey, CallLog
 
@@ -33,13 +34,24 @@ class Substitute:
     def pooled(self, layer: keras.Operation, args: tuple[Any, ...]) -> Any:
         """Return what a global average pooling layer makes of the maps, or ``NotImplemented`` for any other layer."""
         # What is passed by keyword, which hardly anybody does, is not seen here: then the maps are computed.
-        if type(layer) not in _POOLING or layer.data_format != self.data_format or not args or args[0] is not self.maps:
+        if not _averages(layer) or _format_of(layer) != self.data_format or not args or args[0] is not self.maps:
             return NotImplemented
         mean = tf.cast(self.spatial_mean(), self.maps.dtype)
         if not layer.keepdims:
             return mean
-        shape = layer.compute_output_shape(self.maps.shape)
+        shape = [1] * self.maps.shape.rank
+        axis = 1 if self.data_format == "channels_first" else -1
+        shape[axis] = self.maps.shape[axis]
         return tf.reshape(mean, [-1, *shape[1:]])
+
+
+def _averages(layer: keras.Operation) -> bool:
+    """Return whether a layer returns the mean over all positions."""
+    return type(layer) in _POOLING or (isinstance(layer, GlobalPooling) and layer.averages)
+
+
+def _format_of(layer: keras.Operation) -> str:
+    return layer.data_format or keras.config.image_data_format()
 
 
 class SubstitutionRecorder(Recorder):
