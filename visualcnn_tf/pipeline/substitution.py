@@ -51,7 +51,7 @@ def _averages(layer: keras.Operation) -> bool:
 
 
 def _format_of(layer: keras.Operation) -> str:
-    return layer.data_format or keras.config.image_data_format()
+    return str(layer.data_format or keras.config.image_data_format())
 
 
 class SubstitutionRecorder(Recorder):
