@@ -54,6 +54,10 @@ TESTS: dict[str, tuple[str, ...]] = {
         f"methods/{name}.py": ("methods/test_registry.py", "methods/test_replay_methods.py")
         for name in ("reciprocam", "scorecam", "ablationcam", "channels")
     },
+    **{
+        f"methods/{name}.py": ("methods/test_rollouts.py",)
+        for name in ("attentionrollout", "gradientrollout", "rollout")
+    },
     "ops/place.py": ("ops/test_place.py",),
     "ops/rounding.py": ("methods/test_rounding.py",),
     "ops/normalize.py": ("ops/test_normalize.py",),

@@ -33,6 +33,7 @@ __all__ = [  # noqa: F405 - they come with the star imports
     "LayerNotFoundError",
     "MissingExtraError",
     "NanLayerOutputError",
+    "NoAttentionError",
     "NoFeatureMapError",
     "NoGradientError",
     "NotBuiltError",

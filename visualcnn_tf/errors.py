@@ -45,6 +45,10 @@ class NoGradientError(VisualCNNError, ValueError):
     """A method needs the gradient of the score, and the score does not depend on the layer's output differentiably."""
 
 
+class NoAttentionError(VisualCNNError, ValueError):
+    """A method reads attention weights, and there are none between the layer and the output that it can roll out."""
+
+
 class ExportVerificationError(VisualCNNError, ValueError):
     """The outputs of an exported model differ from those of the original model.
 

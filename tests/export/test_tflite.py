@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers as L  # noqa: N812
-from support.method_objects import GRADIENT_METHODS, REPLAY_METHODS
+from support.method_objects import GRADIENT_METHODS, MAP_METHODS, REPLAY_METHODS
 from support.model_kinds import KINDS, images, small_cnn_layers
 
 import visualcnn_tf as vc
@@ -56,7 +56,7 @@ def assert_equal_to_keras(path: Path, explained: Any, inputs: Any, tolerance: fl
 
 
 OPTIONS = [
-    *({"method": method} for method in vc.methods.NAMES),
+    *({"method": method} for method in MAP_METHODS),
     *({"interpolation": name, "size": size} for name in INTERPOLATIONS for size in [(24, 18), (5, 4)]),
     *({"normalize": normalize} for normalize in ["max", ("range", 0.1, 0.4), None]),
     *({"heatmap_dtype": dtype} for dtype in ("float16", "uint8")),

@@ -11,7 +11,6 @@ import tensorflow as tf
 from support.gradient_cases.check import TOLERANCE, relative
 
 from visualcnn_tf.gradients.backward import backward_pass
-from visualcnn_tf.gradients.not_covered import NotCoveredError
 from visualcnn_tf.gradients.tensors import unbroadcast
 
 IMAGES = np.random.default_rng(1).normal(size=(2, 5, 6, 4)).astype(np.float32)
@@ -116,8 +115,20 @@ def test_unbroadcast_sums_over_the_broadcast_axes(operand: Any, result: Any) -> 
     assert relative(summed(values, gradient), tape.gradient(spread, x, gradient)) <= 1e-6
 
 
-def test_unbroadcast_refuses_an_unknown_size_that_became_known() -> None:
-    with tf.Graph().as_default():
-        x, y = (tf.raw_ops.Placeholder(dtype=tf.float32, shape=shape) for shape in [(None, 3), (5, 3)])
-        with pytest.raises(NotCoveredError):
-            unbroadcast(y, x, y)
+@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("rows", [1, 5])
+def test_unbroadcast_to_a_size_that_is_known_at_run_time_only(rows: int, jit_compile: bool) -> None:
+    values = np.random.default_rng(2).normal(size=(2, rows, 3)).astype(np.float32)
+    other = tf.constant(np.random.default_rng(3).normal(size=(5, 3)), tf.float32)
+
+    @tf.function(input_signature=[tf.TensorSpec((None, None, 3))], autograph=False, jit_compile=jit_compile)
+    def both(x: Any) -> tuple[Any, Any]:
+        x = tf.identity(x)
+        y = tf.exp(x * other) + x
+        assert x.shape[1] is None
+        assert y.shape[1] == 5
+        found = backward_pass([y], [tf.ones_like(y)], [x])
+        assert not found.fallbacks
+        return found.of[0], tf.gradients(y, x)[0]
+
+    assert relative(*both(values)) <= TOLERANCE

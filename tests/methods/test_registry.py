@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import pytest
 import tensorflow as tf
-from support.method_objects import VARIANTS
+from support.method_objects import ATTENTION_METHODS, VARIANTS
 
 import visualcnn_tf as vc
 from visualcnn_tf import methods
@@ -123,6 +123,8 @@ def test_methods_are_immutable_values(method: Any) -> None:
         (methods.ReciproCAM(), "ReciproCAM()"),
         (methods.ScoreCAM(max_channels=32), "ScoreCAM(max_channels=32, relu=True)"),
         (methods.AblationCAM(relu=False), "AblationCAM(max_channels=None, relu=False)"),
+        (methods.AttentionRollout(heads="max"), "AttentionRollout(residual=0.5, heads='max')"),
+        (methods.GradientRollout(), "GradientRollout()"),
         (methods.Custom(smallest), "Custom(smallest)"),
         (methods.Custom(lambda a: a), "Custom(<lambda>)"),
     ],
@@ -149,6 +151,8 @@ TRAITS = {
     "reciprocam": (False, True, True, False, False),
     "scorecam": (False, True, True, True, False),
     "ablationcam": (False, True, True, True, False),
+    "attentionrollout": (False, False, False, False, False),
+    "gradientrollout": (True, False, False, False, False),
 }
 
 
@@ -158,9 +162,12 @@ def test_traits(name: str) -> None:
     assert (method.needs_gradients, method.needs_replay) == (gradients, replay)
     assert method.explains_target is (gradients or replay)
     assert method.supports_integers is integers
-    assert isinstance(method, methods.GradientMethod) is gradients
+    attention = name in ATTENTION_METHODS
+    assert isinstance(method, methods.AttentionMethod) is method.needs_attention is attention
+    assert isinstance(method, methods.GradientMethod) is (gradients and not attention)
     assert isinstance(method, methods.ReplayMethod) is replay
-    assert isinstance(method, methods.ActivationMethod) is not (gradients or replay)
+    assert isinstance(method, methods.ActivationMethod) is not (gradients or replay or attention)
+    assert method.returns_maps is (replay or attention)
     assert hasattr(method, "relu") is method.keeps_positive is relu
     assert method.is_signed is (signed and not relu)
     if relu:
@@ -175,11 +182,12 @@ def test_traits(name: str) -> None:
         *((name, Cost(0, "nothing")) for name in ("deviation", "mean", "mean_abs", "max", "l2", "std", "eigen")),
         *(
             (name, Cost(1, "backward pass"))
-            for name in ("gradcam", "gradcam++", "hirescam", "layercam", "xgradcam", "eigengradcam")
+            for name in ("gradcam", "gradcam++", "hirescam", "layercam", "xgradcam", "eigengradcam", "gradientrollout")
         ),
         ("reciprocam", Cost(7 * 5, "head")),
         ("scorecam", Cost(64, "model")),
         ("ablationcam", Cost(64, "head")),
+        ("attentionrollout", Cost(0, "nothing")),
         (methods.ScoreCAM(max_channels=32), Cost(32, "model")),
         (methods.ScoreCAM(max_channels=100), Cost(64, "model")),
         (methods.AblationCAM(max_channels=3), Cost(3, "head")),

@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 from keras import layers as L  # noqa: N812
 from support import oracle_gradient
-from support.method_objects import GRADIENT_METHODS, REPLAY_METHODS
+from support.method_objects import GRADIENT_METHODS, MAP_METHODS, REPLAY_METHODS
 from support.model_kinds import images, small_cnn_layers
 from support.oracle import assert_close
 from support.other_way import activations_and_gradients, best_class
@@ -63,7 +63,7 @@ def test_several_methods_share_one_run_and_one_backward_pass(model: Any) -> None
 
 @pytest.mark.slow
 def test_several_methods_equal_each_alone(model: Any) -> None:
-    methods = list(vc.methods.NAMES)
+    methods = list(MAP_METHODS)
     outputs = vc.attach(model, "pool", method=methods)(X)
     keys = [f"heatmap_pool_{method.replace('+', 'p')}" for method in methods]
     assert list(outputs) == ["predictions", "explained_class", *keys]

@@ -21,7 +21,8 @@ from support.masks import raw, segmenter
 from support.models_of_elements import models_of_elements
 from support.served_model import ServedError, ServedModel
 from support.small_cnn import small_cnn
-from support.transformers import vit
+from support.transformers import mit, mixer, swin, vit
+from support.unusual_attention import BUILDERS
 
 import visualcnn_tf as vc
 from visualcnn_tf import errors
@@ -65,6 +66,8 @@ class World:
             "model": model,
             **models_of_elements(),
             **for_bad_inputs(),
+            **BUILDERS,
+            **{build.__name__: build for build in (mit, mixer, swin, vit)},
             "beside_a_table": _beside_a_table(),
             "of_tokens": vit(),
             "explained": explained,

@@ -73,6 +73,11 @@ def request(what: str, said: str, image: Callable[[], Any]) -> Row:
     )
 
 
+def rollout(model: str, layer: str, said: str) -> Row:
+    """A row of a model whose attention can't be rolled out to a layer."""
+    return code(A, f"attach({model}(), {layer!r}, method='attentionrollout', size=None)", "NoAttentionError", said)
+
+
 A, G, D, C, F, V, P, E, O, S, T, B = (  # noqa: E741 - one letter a column
     "attach",
     "load_graph",
@@ -126,6 +131,33 @@ ROWS: list[Row] = [
     code(A, "attach(model, ['first', 'first'])", _VALUE, "`layers` must name each tap once"),
     code(A, "attach(model, keras.layers.Conv2D(2, 3))", "LayerNotFoundError", "which is not inside it"),
     code(A, "attach(model, method='devation')", _VALUE, "Did you mean 'deviation'"),
+    code(A, "attach(model, 'first', method='attentionrollout')", "NoAttentionError", "'first' with shape"),
+    rollout("mixer", "block0_norm1", "'block0_norm1', behind which there are none. Select the first layer of tokens"),
+    rollout("vit", "block1_out", "'block1_out', behind which there are none"),
+    rollout("attend_with_a_class_token", "tokens", "with 16 tokens, behind which"),
+    rollout("swin", "block0", "'block0' with 64 tokens, behind which"),
+    rollout("mit", "stage0_embedded", "has weights of shape (None, 2, 64, 16), as in windows, between fewer tokens"),
+    rollout("attend_to_pool", "tokens", "has weights of shape (None, 2, 1, 16)"),
+    rollout("attend_side_by_side", "tokens", "attend side by side"),
+    rollout("attend_by_heads_in_the_batch", "tokens", "where heads or windows are merged into the batch"),
+    rollout("attend_in_a_function", "tokens", "computes a softmax in a function of its own"),
+    rollout("attend_in_steps", "steps/small/tokens", "the tokens of time steps"),
+    rollout("read_backwards", "tokens", "rearranges tokens behind the last attention"),
+    rollout("read_in_pieces", "tokens", "rearranges tokens behind the last attention"),
+    code(
+        A,
+        "attach(attend_without_gradients(), 'tokens', method='gradientrollout')",
+        "NoGradientError",
+        "no path leads from 'tokens'",
+    ),
+    code(A, "methods.AttentionRollout(residual=1)", _VALUE, "`residual` must be a number from 0 to below 1"),
+    code(A, "methods.AttentionRollout(heads='all')", _VALUE, "`heads` must be one of 'mean', 'max', 'min'"),
+    code(
+        F,
+        "FeatureMapFusion('attentionrollout')",
+        _VALUE,
+        "It reads attention weights: use `attach(model, layers, method='attentionrollout')`",
+    ),
     code(A, "attach(model, method=[])", _VALUE, "or a list of at least one"),
     code(A, "attach(model, method=lambda maps: maps)", _VALUE, "Reduce the last axis (channels) only"),
     code(A, "attach(model, method=lambda maps: 1 / 0)", "ZeroDivisionError", "division by zero"),

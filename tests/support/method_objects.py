@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from visualcnn_tf import methods
 
-_OTHER = {"relu": False, "max_channels": 3}
+_OTHER = {"relu": False, "max_channels": 3, "residual": 0.2, "heads": "max"}
 
 #: The default of each method, then one with each option changed.
 VARIANTS: list[methods.Method] = [
@@ -16,6 +16,9 @@ VARIANTS: list[methods.Method] = [
     )
 ]
 
-ACTIVATION_METHODS = tuple(name for name in methods.NAMES if not methods.get(name).explains_target)
-GRADIENT_METHODS = tuple(name for name in methods.NAMES if methods.get(name).needs_gradients)
+ATTENTION_METHODS = tuple(name for name in methods.NAMES if methods.get(name).needs_attention)
+#: Those that work on any model.
+MAP_METHODS = tuple(name for name in methods.NAMES if name not in ATTENTION_METHODS)
+ACTIVATION_METHODS = tuple(name for name in MAP_METHODS if not methods.get(name).explains_target)
+GRADIENT_METHODS = tuple(name for name in MAP_METHODS if methods.get(name).needs_gradients)
 REPLAY_METHODS = tuple(name for name in methods.NAMES if methods.get(name).needs_replay)

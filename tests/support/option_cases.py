@@ -44,6 +44,8 @@ OPTIONS: dict[tuple[str, str], dict[str, Any]] = {
     ("method", "reciprocam"): {"method": "reciprocam", "normalize": None},
     ("method", "scorecam"): {"method": "scorecam"},
     ("method", "ablationcam"): {"method": vc.methods.AblationCAM(max_channels=3)},
+    ("method", "attentionrollout"): {"method": "attentionrollout", "normalize": "max"},
+    ("method", "gradientrollout"): {"method": "gradientrollout", "target": "top2"},
     ("interpolation", "bilinear"): {"interpolation": "bilinear", "size": (5, 20)},
     ("interpolation", "nearest"): {"interpolation": "nearest", "size": (5, 20)},
     ("interpolation", "bicubic"): {"interpolation": "bicubic", "size": (5, 20)},
@@ -71,8 +73,8 @@ def missing(names: Iterable[str], rows: Iterable[str]) -> list[str]:
     return sorted(names - rows) + [f"{row} (no longer there)" for row in sorted(rows - names)]
 
 
-def images(batch: int) -> np.ndarray:
-    return np.random.default_rng(batch).normal(size=(batch, *IMAGE)).astype(np.float32)
+def images(batch: int, shape: tuple[int, ...] = IMAGE) -> np.ndarray:
+    return np.random.default_rng(batch).normal(size=(batch, *shape)).astype(np.float32)
 
 
 def tiny_model() -> keras.Model:

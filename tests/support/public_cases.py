@@ -402,6 +402,7 @@ PUBLIC: dict[str, Callable[[], None]] = {
     "LayerNotFoundError": checks_error("LayerNotFoundError"),
     "MissingExtraError": checks_error("MissingExtraError"),
     "NanLayerOutputError": checks_error("NanLayerOutputError"),
+    "NoAttentionError": checks_error("NoAttentionError"),
     "NoFeatureMapError": checks_error("NoFeatureMapError"),
     "NoGradientError": checks_error("NoGradientError"),
     "NotBuiltError": checks_error("NotBuiltError"),

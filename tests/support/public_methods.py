@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 import visualcnn_tf as vc
-from support import oracle, oracle_gradient
+from support import oracle, oracle_attention, oracle_gradient
 from support.option_cases import images, tiny_model
 from support.oracle import assert_close
 from visualcnn_tf import methods
@@ -60,11 +60,24 @@ def check_replay_method(method: Any) -> None:
     assert_close(maps, np.array(truth))
 
 
+def check_attention_method(method: Any) -> None:
+    assert isinstance(method, methods.AttentionMethod)
+    rng = np.random.default_rng(4)
+    weights, gradients = (rng.random((2, 1, 2, 3, 3)).astype(np.float32) for _ in range(2))
+    read = tf.constant([[[1.0], [0.0], [0.0]]])
+    of = [[*map(tf.constant, gradients)]] if method.needs_gradients else []
+    oracle_of = oracle_attention.gradientrollout if of else oracle_attention.attentionrollout
+    truth = oracle_of(weights[:, 0], *([gradients[:, 0]] if of else []), [0])
+    assert_close(method([*map(tf.constant, weights)], read, *of), truth[np.newaxis])
+
+
 def check_method() -> None:
     for name in methods.NAMES:
         assert isinstance(methods.get(name), methods.Method)
     with pytest.raises(NotImplementedError):
         methods.ActivationMethod()(A)
+    with pytest.raises(NotImplementedError):
+        methods.AttentionMethod()([], A)
 
 
 def check_custom() -> None:
@@ -101,13 +114,15 @@ def check_replay() -> None:
 
 _ACTIVATION = ("Deviation", "Eigen", "L2", "Max", "Mean", "MeanAbs", "Std")
 _GRADIENT = ("EigenGradCAM", "GradCAM", "GradCAMPlusPlus", "HiResCAM", "LayerCAM", "XGradCAM")
+_ATTENTION = ("AttentionRollout", "GradientRollout")
 _REPLAY = ("AblationCAM", "ReciproCAM", "ScoreCAM")
 
 PUBLIC_METHODS: dict[str, Callable[[], None]] = {
     **{name: lambda name=name: check_activation_method(getattr(methods, name)()) for name in _ACTIVATION},
     **{name: lambda name=name: check_gradient_method(getattr(methods, name)) for name in _GRADIENT},
     **{name: lambda name=name: check_replay_method(getattr(methods, name)()) for name in _REPLAY},
-    **dict.fromkeys(("ActivationMethod", "GradientMethod", "ReplayMethod", "Method"), check_method),
+    **{name: lambda name=name: check_attention_method(getattr(methods, name)()) for name in _ATTENTION},
+    **dict.fromkeys(("ActivationMethod", "AttentionMethod", "GradientMethod", "ReplayMethod", "Method"), check_method),
     "Cost": check_cost,
     "Custom": check_custom,
     "MethodLike": check_method_like,

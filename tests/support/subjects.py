@@ -14,9 +14,21 @@ import visualcnn_tf as vc
 from support import oracle, oracle_gradient
 from support.footprint import footprint
 from support.model_kinds import KINDS, Kind
-from support.option_cases import BUILDERS, OPTIONS, STEP, expected, explains_class, images, tiny_model
+from support.option_cases import (
+    BUILDERS,
+    OPTIONS,
+    STEP,
+    asked_classes,
+    expected,
+    explains_class,
+    images,
+    method_of,
+    tiny_model,
+)
 from support.oracle import assert_close
+from support.oracle_attention import ByHand
 from support.other_way import activations_and_gradients, best_class
+from support.transformers import vit
 from visualcnn_tf.targets.inputs import ALL
 
 # Kernels of half precision round differently in eager mode, in graphs and under XLA, before heatmaps are made.
@@ -94,6 +106,8 @@ class Subject:
 
 def of_options(options: dict[str, Any], builder: str = "attach") -> Subject:
     """A small network with some options of ``attach``, or of ``FeatureMapFusion``."""
+    if method_of(options).needs_attention:
+        return of_attention(options)
     bare, batch = tiny_model(), images(3)
     bare(batch)
     before = footprint(bare) if builder == "attach" else None  # layers by hand are layers of the bare model's graph
@@ -107,6 +121,25 @@ def of_options(options: dict[str, Any], builder: str = "attach") -> Subject:
     del truth["predictions"]
     dtype = options.get("heatmap_dtype", "float32")
     return Subject(bare, model, inputs, truth, dtype, before=before, is_of_options=True)
+
+
+def of_attention(options: dict[str, Any]) -> Subject:
+    """A small transformer with a method of attention."""
+    bare, batch = vit(registers=1), images(3, (16, 16, 3))
+    bare(batch)
+    before, hand = footprint(bare), ByHand(bare, batch)
+    model = vc.attach(bare, "tokens", **options)
+    truth: dict[str, np.ndarray] = {}
+    targets: list[tuple[str, Any]] = [("", None)]
+    if explains_class(options):
+        suffixes, classes = asked_classes(hand.logits.numpy(), options["target"])
+        truth["explained_class"] = classes
+        targets = [(suffix, classes[:, index]) for index, suffix in enumerate(suffixes)]
+    for suffix, of in targets:
+        maps = hand.rolled_out((4, 4), 1, [0], of)
+        finish = ("bilinear", options.get("normalize", "minmax"))
+        truth[f"heatmap_tokens{suffix}"] = oracle_gradient.finished(maps, (16, 16), *finish)
+    return Subject(bare, model, batch, truth, before=before, is_of_options=True)
 
 
 # --- every kind of model ---
@@ -200,7 +233,7 @@ OF_OPTIONS: dict[str, Callable[[], Subject]] = {
 OF_LAYERS: dict[str, Callable[[], Subject]] = {
     f"layer-{table}-{name}": lambda options=options: of_options(options, "layers")
     for (table, name), options in OPTIONS.items()
-    if table != "combination" and not explains_class(options)
+    if table != "combination" and not explains_class(options) and not method_of(options).needs_attention
 }
 OF_KINDS: dict[str, Callable[[], Subject]] = {f"kind-{name}": lambda name=name: of_kind(name) for name in KINDS}
 OF_CLASSES: dict[str, Callable[[], Subject]] = {f"class-{name}": lambda name=name: of_classes(name) for name in KINDS}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from visualcnn_tf.gradients.not_covered import NotCoveredError, require
+from visualcnn_tf.gradients.not_covered import NotCoveredError
 
 #: Operations that return their input unchanged, or in another dtype.
 PASS_THROUGH = ("Identity", "Snapshot", "EnsureShape", "Cast", "CheckNumerics", "PlaceholderWithDefault")
@@ -51,14 +51,22 @@ def unbroadcast(gradient: tf.Tensor, operand: tf.Tensor, result: tf.Tensor) -> t
     """Sum the gradient of ``result`` over the axes along which ``operand`` was broadcast to it.
 
     A size that is unknown in both is assumed to be the same, as a batch size is, and so not to be broadcast.
-
-    Raises:
-        NotCoveredError: where an unknown size became a known one other than 1, which may be a broadcast or not.
     """
     new_axes = result.shape.rank - operand.shape.rank
     sizes = list(zip(operand.shape, result.shape[new_axes:], strict=True))
-    require(all(before is not None or after in (None, 1) for before, after in sizes))
     if new_axes:
         gradient = tf.reduce_sum(gradient, list(range(new_axes)))
+    for axis, (before, after) in enumerate(sizes):
+        if before is None and after not in (None, 1):
+            gradient = _sum_if_broadcast(gradient, operand, axis)
     axes = [axis for axis, (before, after) in enumerate(sizes) if before == 1 and after != 1]
     return tf.reduce_sum(gradient, axes, keepdims=True) if axes else gradient
+
+
+def _sum_if_broadcast(gradient: tf.Tensor, operand: tf.Tensor, axis: int) -> tf.Tensor:
+    """Sum a gradient over an axis of which it is known at run time only whether the operand has 1 there, or as many."""
+    sizes, size = tf.shape(gradient), tf.shape(operand)[axis]
+    # Copies along one axis, values along the next: one copy of all values, or as many copies of one.
+    split = tf.stack([sizes[axis] // size, size])
+    copies = tf.reshape(gradient, tf.concat([sizes[:axis], split, sizes[axis + 1 :]], 0))
+    return tf.reduce_sum(copies, axis)

@@ -50,7 +50,7 @@ class FeatureMapFusion(keras.layers.Layer):
         method: How the feature maps are fused: a name in ``visualcnn_tf.methods.NAMES``, a method object such as
             ``visualcnn_tf.methods.GradCAM(relu=False)``, or a function of TensorFlow operations,
             ``(B, h, w, C) -> (B, h, w)``, or of two arguments, feature maps and gradients. Methods that run the model
-            again, such as ``"reciprocam"``, work in ``attach`` only.
+            again or read attention weights, such as ``"reciprocam"``, work in ``attach`` only.
         size: Size of the heatmap: ``(H, W)``, None for the feature maps' own size, or ``"input"`` for the size of
             the ``like`` tensor.
         interpolation: ``"bilinear"``, ``"nearest"``, ``"bicubic"`` or ``"area"``; half-pixel centers, anti-aliased
@@ -255,12 +255,13 @@ def _program(method: Method, shapes: tuple[Shape, ...]) -> Compiled:
 
 def _checked_method(identifier: MethodLike) -> Method:
     method = get_method(identifier)
-    if method.needs_replay:
+    if method.returns_maps:
+        does = "reads attention weights" if method.needs_attention else "runs the model again"
         raise bad_value(
             "method",
             "one that needs feature maps and gradients only",
             identifier,
-            f"It runs the model again: use `attach(model, layers, method={identifier!r})`.",
+            f"It {does}: use `attach(model, layers, method={identifier!r})`.",
         )
     return method
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -22,6 +22,19 @@ def upstream(*tensors: tf.Tensor) -> set[Any]:
             seen.add(current.ref())
             todo.extend(current.op.inputs)
     return seen
+
+
+def operations_between(source: tf.Tensor, results: Sequence[tf.Tensor]) -> list[tf.Operation]:
+    """Return the operations on all paths of values from a tensor to others, in the order in which they run."""
+    needed, reached = upstream(*results), {source.ref()}
+    found = []
+    for op in source.graph.get_operations():
+        if op.type not in READING_SHAPES and any(tensor.ref() in reached for tensor in op.inputs):
+            outputs = [tensor.ref() for tensor in op.outputs if tensor.ref() in needed]
+            if outputs:
+                reached.update(outputs)
+                found.append(op)
+    return found
 
 
 def nearest_upstream(tensor: tf.Tensor, known: Container[Any]) -> list[Any]:

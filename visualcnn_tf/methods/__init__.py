@@ -1,13 +1,15 @@
 """How the feature maps of a layer become one map: one class for each method, and their registry.
 
 ``A`` are the activations of a layer, ``A_k`` the feature map of channel k, ``G`` the gradient of the target's score
-with respect to ``A``, ⊙ the product at each position. Each image is computed by itself, in float32, by operations that
+with respect to ``A``, ⊙ the product at each position. Methods of attention read ``A_l`` instead, the attention weights
+``(B, heads, N, N)`` of block l of a transformer. Each image is computed by itself, in float32, by operations that
 XLA compiles and TensorFlow Lite has natively. Feature maps are ``(B, h, w, C)``, signals ``(B, t, C)`` or volumes
 ``(B, d, h, w, C)``.
 """
 
 from visualcnn_tf.methods.ablationcam import AblationCAM
-from visualcnn_tf.methods.base import ActivationMethod, Cost, GradientMethod, Method, ReplayMethod
+from visualcnn_tf.methods.attentionrollout import AttentionRollout
+from visualcnn_tf.methods.base import ActivationMethod, AttentionMethod, Cost, GradientMethod, Method, ReplayMethod
 from visualcnn_tf.methods.channel_statistics import L2, Max, Mean, MeanAbs, Std
 from visualcnn_tf.methods.custom import Custom
 from visualcnn_tf.methods.deviation import Deviation
@@ -15,6 +17,7 @@ from visualcnn_tf.methods.eigen import Eigen
 from visualcnn_tf.methods.eigengradcam import EigenGradCAM
 from visualcnn_tf.methods.gradcam import GradCAM
 from visualcnn_tf.methods.gradcam_plus_plus import GradCAMPlusPlus
+from visualcnn_tf.methods.gradientrollout import GradientRollout
 from visualcnn_tf.methods.hirescam import HiResCAM
 from visualcnn_tf.methods.layercam import LayerCAM
 from visualcnn_tf.methods.reciprocam import ReciproCAM
@@ -28,6 +31,8 @@ __all__ = [
     "NAMES",
     "AblationCAM",
     "ActivationMethod",
+    "AttentionMethod",
+    "AttentionRollout",
     "Cost",
     "Custom",
     "Deviation",
@@ -36,6 +41,7 @@ __all__ = [
     "GradCAM",
     "GradCAMPlusPlus",
     "GradientMethod",
+    "GradientRollout",
     "HiResCAM",
     "LayerCAM",
     "Max",

@@ -36,13 +36,14 @@ class Method:
     same options are equal. Keras saves it by :meth:`get_config`.
 
     To write a method of your own, pass a function to ``attach`` or derive from :class:`ActivationMethod`,
-    :class:`GradientMethod` or :class:`ReplayMethod`, and register the class with
+    :class:`GradientMethod`, :class:`ReplayMethod` or :class:`AttentionMethod`, and register the class with
     ``keras.saving.register_keras_serializable``.
 
     Attributes:
         name: the string that stands for the method with its default options.
-        needs_gradients: whether it reads the gradients of a score with respect to the feature maps.
+        needs_gradients: whether it reads the gradients of a score with respect to the feature maps or the attention.
         needs_replay: whether it runs the model, or the part that follows the layer, again on changed values.
+        needs_attention: whether it reads the attention weights of a transformer, in place of feature maps.
         masks_input: whether it masks the image, rather than changing feature maps.
         fuses_signed: whether what it computes may be negative, before negative values are set to zero if they are.
         supports_integers: whether TensorFlow Lite can compute it in int8 throughout: its divisors do not round to zero.
@@ -51,6 +52,7 @@ class Method:
     name: ClassVar[str] = ""
     needs_gradients: ClassVar[bool] = False
     needs_replay: ClassVar[bool] = False
+    needs_attention: ClassVar[bool] = False
     masks_input: ClassVar[bool] = False
     fuses_signed: ClassVar[bool] = True
     supports_integers: ClassVar[bool] = False
@@ -59,6 +61,11 @@ class Method:
     def explains_target(self) -> bool:
         """Whether its maps are about a target, such as the score of a class."""
         return self.needs_gradients or self.needs_replay
+
+    @property
+    def returns_maps(self) -> bool:
+        """Whether it returns maps of positions by itself, so that no channels are left to fuse."""
+        return self.needs_replay or self.needs_attention
 
     @property
     def keeps_positive(self) -> bool:
@@ -167,3 +174,26 @@ class ChannelReplayMethod(ReplayMethod):
     def tried(self, channels: int) -> int:
         """Return how many of so many channels are tried."""
         return min(channels, self.max_channels or channels)
+
+
+class AttentionMethod(Method):
+    """A method that follows the attention of a transformer from what its head reads back to the tokens of a layer.
+
+    Derived classes that set ``needs_gradients`` get a third argument: the gradients of the score with respect to each
+    of the attention weights.
+    """
+
+    needs_attention: ClassVar[bool] = True
+    fuses_signed: ClassVar[bool] = False
+
+    def __call__(self, attention: Sequence[tf.Tensor], read: tf.Tensor, *gradients: Sequence[tf.Tensor]) -> tf.Tensor:
+        """Return the relevance of each token, ``(B, N)``.
+
+        Args:
+            attention: the weights ``(B, heads, N, N)`` float32 of each self-attention between the layer and the
+                score, in order; row i holds what token i takes from each token.
+            read: ``(1, N, 1)`` float32, the share of each token in what the head reads: 1 for a class token alone,
+                equal shares for the mean over the tokens.
+            gradients: of the score with respect to each of the weights, if the method needs them.
+        """
+        raise NotImplementedError

@@ -10,6 +10,7 @@ import keras
 from visualcnn_tf._utils.checks import check_choice
 from visualcnn_tf.errors import InvalidTypeError
 from visualcnn_tf.methods.ablationcam import AblationCAM
+from visualcnn_tf.methods.attentionrollout import AttentionRollout
 from visualcnn_tf.methods.base import Method
 from visualcnn_tf.methods.channel_statistics import L2, Max, Mean, MeanAbs, Std
 from visualcnn_tf.methods.custom import Custom, FusionFunction
@@ -18,6 +19,7 @@ from visualcnn_tf.methods.eigen import Eigen
 from visualcnn_tf.methods.eigengradcam import EigenGradCAM
 from visualcnn_tf.methods.gradcam import GradCAM
 from visualcnn_tf.methods.gradcam_plus_plus import GradCAMPlusPlus
+from visualcnn_tf.methods.gradientrollout import GradientRollout
 from visualcnn_tf.methods.hirescam import HiResCAM
 from visualcnn_tf.methods.layercam import LayerCAM
 from visualcnn_tf.methods.reciprocam import ReciproCAM
@@ -31,8 +33,9 @@ _CLASSES: tuple[type[Method], ...] = (
     *(Deviation, Mean, MeanAbs, Max, L2, Std, Eigen),
     *(GradCAM, GradCAMPlusPlus, HiResCAM, LayerCAM, XGradCAM, EigenGradCAM),
     *(ReciproCAM, ScoreCAM, AblationCAM),
+    *(AttentionRollout, GradientRollout),
 )
-#: Every method's class by its name, those of activations alone first, then those of gradients, then those of replays.
+#: Every method's class by its name: those of activations alone, of gradients, of replays, and of attention.
 METHODS: dict[str, type[Method]] = {method.name: method for method in _CLASSES}
 #: The names that ``attach(model, method=...)`` takes.
 NAMES: tuple[str, ...] = tuple(METHODS)

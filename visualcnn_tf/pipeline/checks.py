@@ -27,6 +27,7 @@ from visualcnn_tf.introspect.reference_input import Positions
 from visualcnn_tf.introspect.reusable_calls import runs_on_any_batch
 from visualcnn_tf.introspect.trace import Trace
 from visualcnn_tf.methods.base import Method
+from visualcnn_tf.pipeline.attention import attention_of
 from visualcnn_tf.pipeline.explained_output import ExplainedOutput
 from visualcnn_tf.pipeline.masking import check_masking
 from visualcnn_tf.pipeline.tap import Tap
@@ -79,7 +80,7 @@ def check_requests(
         result = explained.scores.result
         for request in requests:
             if request.method.explains_target:
-                _check_connected(result, request, name)
+                _check_connected(result, request, _read(request, explained), name)
                 _warn_of_lost_positions(positions, request.call)
         for call in dict.fromkeys(request.call for request in requests if request.method.explains_target):
             check_positions_reach(trace, call, lambda one: explained.in_trace(one).scores.result)
@@ -114,14 +115,22 @@ def gradient_fallbacks(requests: Sequence[TapRequest], explained: ExplainedOutpu
         scores = explained.scores
         for index in range(len(explained.target.suffixes)):
             wanted = [r for r in requests if r.method.needs_gradients and r.target_index == index]
-            sources = [r.call.tensor for r in wanted if connected([scores.result], r.call.tensor)]
+            tensors = [tensor for r in wanted for tensor in _read(r, explained)]
+            sources = [tensor for tensor in tensors if connected([scores.result], tensor)]
             if sources:
                 found |= dict.fromkeys(backward_pass([scores.result], [scores.seed(index)], sources).fallbacks)
     return tuple(found)
 
 
-def _check_connected(result: tf.Tensor, request: TapRequest, name: str) -> None:
-    if not connected([result], request.call.tensor):
+def _read(request: TapRequest, explained: ExplainedOutput) -> list[tf.Tensor]:
+    """Return the tensors of the trace that the method of a request reads."""
+    if request.method.needs_attention:
+        return attention_of(request.call, list(explained.outputs.values()), explained.index)
+    return [request.call.tensor]
+
+
+def _check_connected(result: tf.Tensor, request: TapRequest, read: Sequence[tf.Tensor], name: str) -> None:
+    if not all(connected([result], tensor) for tensor in read):
         raise NoGradientError(
             f"`method`={request.method.name!r} explains the score by the layer, and no path leads from "
             f"{request.call.path!r} to {name!r}, the output that is explained. Select another layer, or `output`."

@@ -18,6 +18,7 @@ from visualcnn_tf.introspect.reference_input import Positions
 from visualcnn_tf.introspect.reusable_calls import reusable_calls
 from visualcnn_tf.introspect.select import Selector, uses_presets
 from visualcnn_tf.introspect.trace import Trace, trace_model
+from visualcnn_tf.pipeline.attention import first_tokens, with_tokens_read
 from visualcnn_tf.pipeline.checks import (
     check_overlay_pixels,
     check_requests,
@@ -30,6 +31,7 @@ from visualcnn_tf.pipeline.outputs import EXPLAINED_CLASS, OutputSpec, unique
 from visualcnn_tf.pipeline.plan import Plan
 from visualcnn_tf.pipeline.plan_outputs import classes_output, explanation_outputs, model_outputs, report_outputs
 from visualcnn_tf.pipeline.saved_taps import restored_taps
+from visualcnn_tf.pipeline.tap import Tap
 from visualcnn_tf.pipeline.tap_requests import TapRequest, requested_taps, with_unique_keys
 from visualcnn_tf.pixels.resolve import resolve_pixels
 from visualcnn_tf.targets.inputs import TargetInput
@@ -47,9 +49,8 @@ def make_plan(model: keras.Model, inputs: ModelInputs, options: Options) -> Plan
     predictions = model_outputs(model, trace)
     names = [output.name for output in predictions]
     selector.output_index = _index_for_presets(trace, names, options)
-    calls = selector.select(options.layers, options.after_activation, options.explains_target)
+    requests = _requests(selector, options)
     pixels = resolve_pixels(options.given_pixels, trace)
-    requests = requested_taps(calls, options)
     _check_effect(requests, names, options)
     explained = _explained_output(requests, trace, names, options)
     classes = _of_target(explained, names)
@@ -135,7 +136,7 @@ def _plan(
 ) -> Plan:
     """Build a plan from what is tapped and the outputs before the heatmaps."""
     trace = positions.trace
-    taps = tuple(request.tap(positions) for request in requests)
+    taps = tuple(_tap(request, positions, explained) for request in requests)
     plan = Plan(inputs, taps, (*outputs, *explanation_outputs(taps, inputs, options, outputs)), weights)
     if options.compile_fused_blocks:
         calls = list(dict.fromkeys(request.call for request in requests))
@@ -177,6 +178,29 @@ def _target_inputs(explained: ExplainedOutput, inputs: ModelInputs) -> tuple[Tar
 def _class_axis(explained: ExplainedOutput) -> int | None:
     with explained.tensor.graph.as_default():
         return explained.target.class_axis(explained.read)
+
+
+def _requests(selector: Selector, options: Options) -> list[TapRequest]:
+    """Return what is tapped: by methods of attention the first tokens, unless `layers` or methods by layers say it."""
+    rollouts = [method for method in options.methods if method.needs_attention]
+    is_default = options.layers is None or (isinstance(options.layers, str) and options.layers == "last")
+    if not rollouts or not is_default or isinstance(options.method, Mapping):
+        calls = selector.select(options.layers, options.after_activation, options.explains_target)
+        return requested_taps(calls, options)
+    first = first_tokens(selector.trace, selector.output_index)
+    first = selector.select(first.layer, options.after_activation)[0]
+    if len(rollouts) == len(options.methods):
+        return requested_taps([first], options)
+    calls = selector.select(options.layers, options.after_activation, options.explains_target)
+    return requested_taps(calls, options, first)
+
+
+def _tap(request: TapRequest, positions: Positions, explained: ExplainedOutput | None) -> Tap:
+    """Return the tap of a request, which no longer needs the trace."""
+    tap = request.tap(positions)
+    if not request.method.needs_attention:
+        return tap
+    return with_tokens_read(tap, request.call, positions.trace, None if explained is None else explained.index)
 
 
 def _explains_target(requests: Sequence[TapRequest]) -> bool:

@@ -90,11 +90,16 @@ class Options:
         return get_target(self.target)
 
     @property
-    def explains_target(self) -> bool:
-        """Whether any of the methods explains a target."""
+    def methods(self) -> list[Method]:
+        """All methods, as objects."""
         choices: Any = self.method.values() if isinstance(self.method, Mapping) else [self.method]
         methods = [one for choice in choices for one in (choice if isinstance(choice, tuple) else [choice])]
-        return any(get_method(method).explains_target for method in methods)
+        return [get_method(method) for method in methods]
+
+    @property
+    def explains_target(self) -> bool:
+        """Whether any of the methods explains a target by feature maps."""
+        return any(method.explains_target and not method.needs_attention for method in self.methods)
 
     @property
     def usual_method(self) -> str:
@@ -127,8 +132,8 @@ class Options:
             is_read: whether something is computed from heatmaps that these options do not tell of.
         """
         return FeatureMapFusion(
-            # A replay gives a map already: the mean of its one channel.
-            Mean() if method.needs_replay else method,
+            # What gives a map already: the mean of its one channel.
+            Mean() if method.returns_maps else method,
             size=self.size,
             interpolation=self.interpolation,
             normalize=self.normalize,

@@ -76,8 +76,8 @@ class Plan:
 
     @property
     def needs_graph(self) -> bool:
-        """Whether the operations of the model are read: by the backward pass from a score, or to follow positions."""
-        return self.explains_target or any(tap.has_open_region for tap in self.taps)
+        """Whether the operations of the model are read: by the backward pass, for attention, or to follow positions."""
+        return self.explains_target or any(tap.has_open_region or tap.method.needs_attention for tap in self.taps)
 
     @property
     def all_inputs(self) -> ModelInputs:

@@ -76,7 +76,7 @@ def heatmap_output(tap: Tap, inputs: ModelInputs, options: Options) -> OutputSpe
         like = keras.KerasTensor(tap.reference_shape(inputs.specs[tap.reference_input].shape))
     fusion = options.fusion(tap.method, tap.data_format, tap.key)
     maps = keras.KerasTensor(tap.step_shape)
-    shape = fusion.compute_output_spec([maps, maps] if tap.method.needs_gradients else maps, like=like).shape
+    shape = fusion.compute_output_spec([maps, maps] if fusion.method.needs_gradients else maps, like=like).shape
     batch = shape[0] if tap.elements is None else inputs.specs[0].shape[0]
     shape = (batch, tap.steps, *shape[1:]) if tap.has_steps else tuple(shape)
     return OutputSpec(tap.key, shape, options.heatmap_dtype, "heatmap")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias, cast
 
 import keras
@@ -24,6 +24,7 @@ from visualcnn_tf.ops.layout import to_channels_last
 from visualcnn_tf.ops.normalize import cast_maps
 from visualcnn_tf.ops.place import Region
 from visualcnn_tf.ops.postprocess import FusedMap
+from visualcnn_tf.pipeline.attention import attention_in_run, shares_read, with_heads
 from visualcnn_tf.pipeline.call_log import CallLog
 from visualcnn_tf.pipeline.model_run import ModelRun, run_model
 from visualcnn_tf.pipeline.options import Options
@@ -47,25 +48,28 @@ class _Context:
     Attributes:
         run: the run of the model.
         images: the model's inputs, flat.
+        read: for each tap, by its key, the tensors that its method reads: what is tapped, or attention weights.
         scores: of the target, or None.
-        gradients: of the scores, with respect to what is tapped.
+        gradients: of the scores, with respect to these tensors.
     """
 
     run: ModelRun[OutputRecorder]
     images: Sequence[tf.Tensor]
+    read: Mapping[str, Sequence[tf.Tensor]]
     scores: Scores | None = None
     gradients: Gradients = field(default_factory=dict)
 
-    def gradients_of(self, tap: Tap) -> tf.Tensor:
-        """Return the gradients with respect to what is tapped, in one tensor as the feature maps.
+    def gradients_of(self, tap: Tap) -> list[tf.Tensor]:
+        """Return the gradients with respect to each tensor that a method reads.
 
         Raises:
             NoGradientError: when no path leads from the layer to the score in this run.
         """
-        found = [self.gradients[tap.target_index, tensor.ref()] for tensor in self.run.tensors(tap)]
-        if any(gradient is None for gradient in found):
+        found = [self.gradients[tap.target_index, tensor.ref()] for tensor in self.read[tap.key]]
+        known = [gradient for gradient in found if gradient is not None]
+        if len(known) < len(found):
             raise NoGradientError(f"No path leads from {tap.path!r} to the score in this run of the model.")
-        return tap.fold(found, self.images)[0]
+        return known
 
 
 class Pipeline:
@@ -101,10 +105,10 @@ class Pipeline:
         model_inputs = plan.inputs.standardize(given)
         run = run_model(self.model, plan, self.fused_blocks, model_inputs, training)
         images = plan.inputs.flatten(model_inputs)
-        context = _Context(run, images)
+        context = _Context(run, images, {tap.key: self._sources(run, tap) for tap in plan.taps})
         if plan.output_index is not None:
             scores = self.target.scores(self._read(run.outputs), self._by_target_names(asked))
-            context = _Context(run, images, scores, _gradients(run, plan.taps, scores))
+            context = replace(context, scores=scores, gradients=_gradients(plan.taps, context.read, scores))
         heatmaps = self._heatmaps(context)
         if options.combine is not None:
             heatmaps.append(combine_maps(heatmaps, options.combine, plan.weights, options.normalize))
@@ -125,6 +129,12 @@ class Pipeline:
         """Return what was given for the target's inputs by the names that the target knows."""
         names = zip(self.target.inputs, self.plan.target_inputs, strict=True)
         return {own.name: asked[planned.name] for own, planned in names if planned.name in asked}
+
+    def _sources(self, run: ModelRun[OutputRecorder], tap: Tap) -> list[tf.Tensor]:
+        """Return the tensors that the method of a tap reads."""
+        if tap.method.needs_attention:
+            return attention_in_run(run, tap, self.plan.output_index)
+        return run.tensors(tap)
 
     def _classes(self, scores: Scores | None) -> dict[str, tf.Tensor]:
         """Return the explained classes: ``(B,)``, or ``(B, n)`` for several."""
@@ -170,8 +180,10 @@ class Pipeline:
         if self.options.check_numerics:
             activations = tf.debugging.check_numerics(activations, f"{_NOT_FINITE}{tap.path!r}")
         given: Any = activations
-        if tap.method.needs_gradients:
-            given = [activations, context.gradients_of(tap)]
+        if tap.method.needs_attention:
+            given = self._rolled_out(tap, context)
+        elif tap.method.needs_gradients:
+            given = [activations, tap.fold(context.gradients_of(tap), context.images)[0]]
         elif tap.method.needs_replay:
             given = self._replayed(tap, activations, context)
         like = tap.reference(context.images) if self.options.size == "input" else None
@@ -184,6 +196,14 @@ class Pipeline:
             return tap.region
         source = context.images[cast(int, tap.reference_input)]
         return open_region(source, context.run.tensors(tap)[0], tap.spatial_axes, tap.tokens)
+
+    def _rolled_out(self, tap: Tap, context: _Context) -> tf.Tensor:
+        """Return the map of a method of attention, as feature maps of one channel."""
+        attention = with_heads(context.read[tap.key])
+        gradients = [with_heads(context.gradients_of(tap))] if tap.method.needs_gradients else []
+        read = shares_read(tap.tokens_read, attention[-1])
+        relevance = tap.method(attention, read, *gradients)  # type: ignore[operator]
+        return tap.fold([tf.expand_dims(relevance, -1)], context.images)[0]
 
     def _replayed(self, tap: Tap, activations: tf.Tensor, context: _Context) -> tf.Tensor:
         """Return the map of a method that needs a replay, as feature maps of one channel."""
@@ -223,12 +243,12 @@ def _of_pixels(overlay: Overlay) -> Overlay:
     return type(overlay).from_config({**overlay.get_config(), "value_range": (0, 255)})  # type: ignore[no-any-return]
 
 
-def _gradients(run: ModelRun[OutputRecorder], taps: Sequence[Tap], scores: Scores) -> Gradients:
+def _gradients(taps: Sequence[Tap], read: Mapping[str, Sequence[tf.Tensor]], scores: Scores) -> Gradients:
     """Run one backward pass for each score of the target, for all taps together."""
     found: Gradients = {}
     taps = [tap for tap in taps if tap.method.needs_gradients]
     for index in sorted({tap.target_index for tap in taps}):
-        tensors = [tensor for tap in taps if tap.target_index == index for tensor in run.tensors(tap)]
+        tensors = [tensor for tap in taps if tap.target_index == index for tensor in read[tap.key]]
         sources = {tensor.ref(): tensor for tensor in tensors}
         seed, classes = scores.seed(index), scores.one_hot(index)
         result = backward_pass([scores.result], [seed], list(sources.values()), classes)

@@ -35,6 +35,7 @@ class Tap:
         elements: how views or patches of each example are merged into the batch of the feature maps (the heatmap is
             ``(B, V, H, W)``), else None.
         tokens: which of the tokens ``(B, N, C)`` that the layer returns stand for which position, None for maps.
+        tokens_read: the indices of the tokens that the outputs read, for methods of attention.
         data_format: ``"channels_last"`` or ``"channels_first"``, of ``shape``.
         reference_input: index of the model's input that the heatmap is a picture of, which gives ``size="input"`` its
             size; None when there is no such input.
@@ -54,6 +55,7 @@ class Tap:
     returns_sequence: bool = False
     elements: Elements | None = None
     tokens: TokenGrid | None = None
+    tokens_read: tuple[int, ...] = ()
     data_format: str = "channels_last"
     reference_input: int | None = None
     reference_axes: tuple[int, ...] = ()

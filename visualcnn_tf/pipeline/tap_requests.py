@@ -54,21 +54,29 @@ class TapRequest:
         )
 
 
-def requested_taps(calls: Sequence[LayerCall], options: Options) -> list[TapRequest]:
-    """Return a request for each call, each of its methods, and each score of the target that these explain."""
+def requested_taps(
+    calls: Sequence[LayerCall], options: Options, first_tokens: LayerCall | None = None
+) -> list[TapRequest]:
+    """Return a request for each call, each of its methods, and each score of the target that these explain.
+
+    Args:
+        calls: what is tapped.
+        options: the methods and the target.
+        first_tokens: what methods of attention read, once, in place of the calls; None for the calls.
+    """
     default = get_method(options.usual_method)
     choices = value_per_path(options.method, [call.path for call in calls], default, "method")
-    requests: list[TapRequest] = []
+    requests: dict[tuple[object, ...], TapRequest] = {}
     for call, choice in zip(calls, choices, strict=True):
         several = isinstance(choice, tuple)
         for method in choice if several else [choice]:
+            read = first_tokens if first_tokens is not None and method.needs_attention else call
             ending = "_" + method.name.replace("+", "p") if several else ""
             suffixes = options.resolved_target.suffixes if method.explains_target else ("",)
-            requests += [
-                TapRequest(call, method, index, heatmap_key(call.path) + ending + suffix)
-                for index, suffix in enumerate(suffixes)
-            ]
-    return requests
+            for index, suffix in enumerate(suffixes):
+                key = heatmap_key(read.path) + ending + suffix
+                requests.setdefault((read, method, index), TapRequest(read, method, index, key))
+    return list(requests.values())
 
 
 def with_unique_keys(requests: Iterable[TapRequest], taken: Iterable[str]) -> list[TapRequest]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
+import numpy as np
 import tensorflow as tf
 
 #: A number where it is known, a scalar float32 tensor where it depends on sizes that are not.
@@ -74,9 +75,17 @@ def constant(tensor: tf.Tensor) -> Any:
         NotFollowedError: for any other tensor.
     """
     value = tf.get_static_value(tensor)
-    if value is None:
-        raise NotFollowedError
-    return value
+    if value is not None:
+        return value
+    # As of ``keras.ops.take``, whose indices may be negative.
+    if tensor.op.type == "Less":
+        return np.less(*map(constant, tensor.op.inputs))
+    if tensor.op.type == "SelectV2":
+        condition, one, other = tensor.op.inputs
+        if not np.any(constant(condition)):
+            return constant(other)
+        return np.where(constant(condition), constant(one), constant(other))
+    raise NotFollowedError
 
 
 def _length(tensor: tf.Tensor) -> int:
