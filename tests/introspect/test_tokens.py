@@ -135,7 +135,15 @@ def test_tokens_in_another_order_are_warned_of() -> None:
         vc.attach(model, "turned")
 
 
-@pytest.mark.sweep(cases=2)
+def compared(axes: int) -> Any:
+    """Each token times each other one, of an image or a signal."""
+    given = keras.Input((16, 16, 3)[2 - axes :])
+    x = L.Reshape((-1, 8))((L.Conv2D if axes == 2 else L.Conv1D)(8, 4, strides=4)(given))
+    weights = L.Softmax(name="compared")(ops.matmul(x, ops.swapaxes(x, 1, 2)))
+    return keras.Model(given, L.Dense(2)(L.GlobalAveragePooling1D()(ops.matmul(weights, x))))
+
+
+@pytest.mark.sweep(cases=3)
 @pytest.mark.parametrize(
     ("build", "path"),
     [
@@ -143,6 +151,9 @@ def test_tokens_in_another_order_are_warned_of() -> None:
         (lambda: transformers.vit("mean"), "block0_attention/query"),
         (lambda: transformers.mit((16, 24)), "stage0_attention/dropout"),
         (lambda: transformers.mit((16, 16)), "stage1_attention/dropout"),
+        (transformers.swin, "block1/attention/weights"),
+        (lambda: compared(2), "compared"),
+        (lambda: compared(1), "compared"),
     ],
 )
 def test_tensors_by_heads_are_no_maps(build: Callable[[], Any], path: str) -> None:

@@ -11,7 +11,7 @@ from visualcnn_tf.introspect.geometry.axes import Axes
 from visualcnn_tf.introspect.geometry.control_flow import State
 from visualcnn_tf.introspect.layer_call import LayerCall
 from visualcnn_tf.introspect.sized_trace import has_open_sizes, sized_trace
-from visualcnn_tf.introspect.tokens.find import grid_of_tokens
+from visualcnn_tf.introspect.tokens.find import grid_of_tokens, have_same_positions, shown_axes
 from visualcnn_tf.introspect.tokens.grid import TokenGrid
 from visualcnn_tf.introspect.trace import Trace
 
@@ -52,11 +52,10 @@ def _marked(call: LayerCall, same: Sequence[LayerCall], trace: Trace) -> bool:
     """Mark calls by what one of them shows in a trace; return whether nothing more can be known of it."""
     states = [trace.states(index).get(call.tensor.ref()) for index in range(len(trace.inputs))]
     followed = {index: state for index, state in enumerate(states) if isinstance(state, tuple)}
-    if len(call.shape) > _RANK_OF_TOKENS:
-        if any(_has_axis_of_tokens(axes, trace.inputs[index], call) for index, axes in followed.items()):
-            for one in same:
-                one.untappable_because = NO_MAP
-    elif call.shape[1] is not None:
+    if any(_is_no_map(axes, trace.inputs[index], call) for index, axes in followed.items()):
+        for one in same:
+            one.untappable_because = NO_MAP
+    elif _is_row(call) and call.shape[1] is not None:
         grid = _grid(followed.values(), call.shape[1])
         for one in same if grid else ():
             one.tokens, one.data_format = grid, "channels_last"
@@ -69,10 +68,13 @@ def _grid(followed: Iterable[Axes], count: int) -> TokenGrid | None:
     return max(found, key=lambda grid: len(grid.shape), default=None)
 
 
-def _has_axis_of_tokens(axes: Axes, source: tf.Tensor, call: LayerCall) -> bool:
-    """Return whether an axis of an output with more axes than tokens have shows several axes of an image."""
-    channels = 1 if call.data_format == "channels_first" else source.shape.rank - 1
-    return any(len(axis.axes_with_positions - {channels}) > 1 for axis in axes[1:])
+def _is_no_map(axes: Axes, source: tf.Tensor, call: LayerCall) -> bool:
+    """Return whether an output has tokens along two axes, or along one beside others, such as that of heads."""
+    if _is_row(call):
+        return have_same_positions(axes[1], axes[2])
+    is_first = call.data_format == "channels_first"
+    channels = 1 if is_first else source.shape.rank - 1
+    return any(len(shown_axes(axis) - {channels}) > 1 for axis in (axes[2:] if is_first else axes[1:-1]))
 
 
 def _is_clear(states: Iterable[State | None], call: LayerCall) -> bool:

@@ -25,7 +25,7 @@ def grid_of_tokens(axes: Axes, size: int) -> TokenGrid | None:
     grid = grid_of_axis(tokens, size)
     if grid is None or channels.axes_with_positions:
         return None
-    return None if _shown_axes(rows) & _shown_axes(tokens) else grid
+    return None if shown_axes(rows) & shown_axes(tokens) else grid
 
 
 def grid_of_axis(axis: Axis, size: int) -> TokenGrid | None:
@@ -47,9 +47,20 @@ def grid_of_axis(axis: Axis, size: int) -> TokenGrid | None:
     return TokenGrid(*shape, prefix=before)
 
 
-def _shown_axes(axis: Axis) -> set[int]:
+def shown_axes(axis: Axis) -> set[int]:
     """Return the axes of the input that an axis shows any part of."""
     return {factor.span.axis for factor in axis.factors if factor.span is not None and factor.size != 1}
+
+
+def have_same_positions(one: Axis, other: Axis) -> bool:
+    """Return whether two axes of a tensor run over the same positions, as those of attention weights do."""
+    return bool(_positions(one) & _positions(other))
+
+
+def _positions(axis: Axis) -> set[tuple[int, bool, int]]:
+    """Return which positions an axis runs over: of which axis of the input, over all of it or in blocks, how far."""
+    factors = [factor for factor in axis.factors if factor.size != 1]
+    return {(factor.span.axis, factor.is_major, factor.step) for factor in factors if factor.span is not None}
 
 
 def _sizes(factors: Sequence[Factor], count: int) -> tuple[int, ...] | None:
