@@ -22,8 +22,10 @@ class ReciproCAM(ReplayMethod):
     """Show what each position says alone (Recipro-CAM): the target's score with one position of the maps left.
 
     The position and its neighbors are weighted by a 3×3 Gaussian, ``[1 2 1]ᵀ[1 2 1] / 16``: Byun and Lee,
-    "Recipro-CAM", https://arxiv.org/abs/2209.14074, equations 2 to 4. For layers without gradients. Costs one
-    evaluation of the head for each position; before global average pooling next to nothing.
+    "Recipro-CAM", https://arxiv.org/abs/2209.14074, equations 2 to 4. Of tokens, those that stand for no position, such
+    as a class token, stay as they are: Byun and Lee, "ViT-ReciproCAM", https://arxiv.org/abs/2310.02588. For layers
+    without gradients. Costs one evaluation of the head for each position; before global average pooling next to
+    nothing.
     """
 
     name: ClassVar[str] = "reciprocam"
