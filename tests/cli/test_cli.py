@@ -14,7 +14,7 @@ from support.small_cnn import small_cnn
 import visualcnn_tf.cli.main
 from visualcnn_tf import methods
 from visualcnn_tf._attach import attach
-from visualcnn_tf.cli import parser
+from visualcnn_tf.cli import box_arguments, parser
 from visualcnn_tf.cli.help_texts import HELP
 from visualcnn_tf.cli.main import main
 from visualcnn_tf.export.tflite_options import QUANTIZATIONS
@@ -22,6 +22,7 @@ from visualcnn_tf.ops.normalize import DTYPES
 from visualcnn_tf.pixels.photos import read_photos
 from visualcnn_tf.pixels.pixels import Pixels
 from visualcnn_tf.render.colormaps import COLORMAPS, DEFAULT_COLORMAP
+from visualcnn_tf.targets.detections.box_formats import BOX_FORMATS
 from visualcnn_tf.viz.look import BACKGROUNDS
 
 ROOT = Path(visualcnn_tf.cli.main.__file__).parents[2]
@@ -228,6 +229,7 @@ def test_a_wrong_command_line_exits_with_2(capsys, words, message):
         (parser.BACKGROUNDS, BACKGROUNDS),
         (parser.DTYPES, DTYPES),
         (parser.METHODS, methods.NAMES),
+        (box_arguments.BOX_FORMATS, BOX_FORMATS),
         (parser.QUANTIZE, [name for name in QUANTIZATIONS if name]),
     ],
 )

@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
+from support.detectors import DETECTORS
 from support.small_cnn import small_cnn
 
 from visualcnn_tf import methods
 from visualcnn_tf._attach import attach
 from visualcnn_tf.cli import show as show_command
 from visualcnn_tf.cli.main import main
+from visualcnn_tf.targets import Box
 
 layers = keras.layers
 NAMES = ["cat", "dog", "newt"]
@@ -105,6 +107,32 @@ def test_show_lays_maps_over_photos_of_any_proportions(folder, tmp_path, shown):
     fitted = tf.image.resize(pixels(folder, "b.png"), (12, 12), antialias=True)
     expected = small_cnn().predict(fitted / 255, verbose=0)
     np.testing.assert_allclose(outputs(shown[0])["predictions"][1:], expected, atol=1e-6)
+
+
+def test_show_explains_a_box_of_a_detector_and_draws_it(folder, tmp_path, shown):
+    detector = DETECTORS["yolo"]()
+    detector.model.save(folder / "detector.keras")
+    show(folder, tmp_path, "--layers", "maps", "--box", "2", "--box-format", "xyxy", model="detector.keras")
+    model = shown[0].explainer.explained
+    assert [tap.method.name for tap in model.taps] == ["hirescam"]
+    assert model.options.target == Box(2, box_format="xyxy")
+    got = outputs(shown[0])
+    np.testing.assert_allclose(got["explained_box"], got["predictions"][:, 2, :4], rtol=1e-5)
+    score = got["explained_score"][0]
+    assert f"for class {got['explained_class'][0]} {score:.1%}" in "\n".join(texts(shown[0][0]))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--box", "first"], "`--box` must be the index of a box from 0, several, or 'best'"),
+        (["--box", "0", "--class", "2"], "`--class` must be left out with --box"),
+        (["--box-format", "xyxy"], "`--box-format` must be left out without --box"),
+    ],
+)
+def test_show_refuses_options_of_boxes(folder, capsys, words, message):
+    assert main(["show", str(folder / "model.keras"), str(folder / "a.png"), *words]) == 2
+    assert message in capsys.readouterr().err
 
 
 def test_show_options_reach_attach(folder, tmp_path, shown):

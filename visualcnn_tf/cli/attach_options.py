@@ -11,6 +11,7 @@ from visualcnn_tf._utils.checks import bad_value
 from visualcnn_tf.cli.labels import chosen_class
 from visualcnn_tf.methods.base import ChannelReplayMethod, Method
 from visualcnn_tf.methods.registry import get as get_method
+from visualcnn_tf.pipeline.options import DEFAULT_METHOD
 
 _LARGEST = 8192  # pixels: a heatmap of this height and width takes 256 MB
 
@@ -34,9 +35,11 @@ def attach_options(arguments: Namespace, class_names: Sequence[str] | None) -> d
     }
 
 
-def _method(name: str, max_channels: int | None) -> Method:
-    """Return the method of a name, limited to so many channels."""
-    method = get_method(name, "--method")
+def _method(name: str | None, max_channels: int | None) -> Method | None:
+    """Return the method of a name, limited to so many channels; None for that of the target."""
+    if name is None and max_channels is None:
+        return None
+    method = get_method(name or DEFAULT_METHOD, "--method")
     if max_channels is None:
         return method
     if not isinstance(method, ChannelReplayMethod):

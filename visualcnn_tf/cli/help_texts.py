@@ -51,6 +51,7 @@ marked.""",
   visualcnn show model.keras cat.jpg --layers last --method gradcam --class top3
   visualcnn show model.keras photos --layers last --method gradcam --class dog --labels names.txt
   visualcnn show model.keras cat.jpg --method eigen --alpha 0.8 -o cat_eigen.png
+  visualcnn show detector.keras street.jpg --layers last --box best --box-format xyxy
   visualcnn show model.keras cat.jpg --layers "block_*_project" out_relu --combine
   visualcnn show mobilenet.keras cat.jpg --layers stages --pixels mobilenet_v2 --labels imagenet.txt""",
     ),

@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from visualcnn_tf.cli.argument_types import listed, number_from, number_or_text, one_of, opacity, path
 from visualcnn_tf.cli.batch_arguments import add_job, add_source
+from visualcnn_tf.cli.box_arguments import add_box
 from visualcnn_tf.cli.graph_arguments import MODEL, add_graph
 from visualcnn_tf.cli.help_texts import HELP
 from visualcnn_tf.cli.version import installed_version
@@ -92,6 +93,8 @@ def _add_show(parser: argparse.ArgumentParser) -> None:
         "images", type=path, nargs="+", metavar="IMAGE", help="JPEG, PNG, BMP or GIF files, or folders of them"
     )
     _add_heatmaps(parser, classes=f"{_CLASS}, or top3 and the like", layers="stages")
+    parser.set_defaults(method=None)
+    add_box(parser)
     parser.add_argument("--combine", action="store_true", help="add the mean of all heatmaps")
     _add_pixels(parser)
     _add_look(parser)
@@ -257,7 +260,7 @@ def _add_method(parser: argparse.ArgumentParser, default: str) -> None:
         type=one_of(METHODS),
         default=default,
         metavar="M",
-        help=f"how channels become one heatmap: {listed(METHODS)}; default: %(default)s",
+        help=f"how channels become one heatmap: {listed(METHODS)}; default: {default}",
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from visualcnn_tf._attach import attach
 from visualcnn_tf._utils.checks import bad_value
 from visualcnn_tf.cli.attach_options import attach_options
+from visualcnn_tf.cli.box_arguments import box_target
 from visualcnn_tf.cli.files import load_with_pixels
 from visualcnn_tf.cli.graph_arguments import graph_options
 from visualcnn_tf.cli.labels import check_labels, read_labels
@@ -31,6 +32,9 @@ def run(arguments: Namespace) -> None:
     image_inputs(model)
     names = names_without_labels(model, arguments.images) if labels is None else labels
     options = attach_options(arguments, names)
+    box = box_target(arguments)
+    if box is not None:
+        options["target"] = box
     options |= {"combine": "mean" if arguments.combine else None, "pixels": arguments.pixels or kept}
     if arguments.layers is None:
         options["layers"] = "stages"

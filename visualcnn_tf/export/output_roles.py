@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from visualcnn_tf._model import ExplainedModel
 from visualcnn_tf.export.mask_ties import tied_masks
 from visualcnn_tf.export.types import Arrays
+from visualcnn_tf.pipeline.plan import Plan
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,11 @@ def output_roles(model: keras.Model) -> OutputRoles:
         for name in maps
         if plan.explains_target and name not in agnostic
     }
-    scores = None if plan.output_index is None else model.prediction_names[plan.output_index]
+    scores = _scores(model, plan)
     class_axis = -1 if plan.class_axis is None else plan.class_axis
     return OutputRoles(frozenset(maps), of_target, plan.classes, scores, class_axis)
+
+
+def _scores(model: ExplainedModel, plan: Plan) -> str | None:
+    """Return the output with one score for each class; that of a detector's boxes is none."""
+    return None if plan.output_index is None or plan.names("report") else model.prediction_names[plan.output_index]

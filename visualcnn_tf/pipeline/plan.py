@@ -62,6 +62,8 @@ class Plan:
     @property
     def class_count(self) -> int | None:
         """How many classes the explained output has, or the only one; None where that is unknown."""
+        if self.names("report"):  # of a detector: no output has one score for each class
+            return None
         own = [output.shape for output in self.outputs if output.kind == "model"]
         index = 0 if len(own) == 1 else self.output_index
         if index is None or (len(own[index]) != 2 and self.class_axis is None):

@@ -71,5 +71,7 @@ def usual_row(explained: ExplainedModel, has_truths: bool) -> Row:
 def scored_output(explained: ExplainedModel) -> str:
     """Return the key of the output that holds the scores of classes; an empty one where that is not known."""
     names, plan = explained.prediction_names, explained.plan
+    if plan is not None and plan.names("report"):  # of boxes, whose scores are told with the heatmaps
+        return ""
     index = 0 if len(names) == 1 else plan.output_index if plan else None
     return "" if index is None else names[index]
