@@ -1,0 +1,1 @@
+"""Explain real networks that packages ship: ``python -m tools.real``."""
