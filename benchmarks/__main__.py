@@ -22,6 +22,7 @@ BENCHMARKS = {
     "overhead": 2400,
     "fusions": 600,
     "classes": 900,
+    "transformers": 1200,
     "peers": 1200,
     "dataset": 900,
     "batch": 2400,

@@ -18,6 +18,16 @@ _BATCH = 32
 HEADS = {"global pooling": keras.layers.GlobalAveragePooling2D, "Flatten": keras.layers.Flatten}
 
 
+class Grid(NamedTuple):
+    """The rows and columns where boxes may start: ``start``, ``start + step`` and so on."""
+
+    start: int
+    step: int
+
+
+ANYWHERE = Grid(0, 1)
+
+
 class Composites(NamedTuple):
     """Canvases with two different digits each.
 
@@ -39,7 +49,9 @@ class Composites(NamedTuple):
         return labels
 
 
-def compose(pictures: np.ndarray, labels: np.ndarray, count: int, rng: np.random.Generator) -> Composites:
+def compose(
+    pictures: np.ndarray, labels: np.ndarray, count: int, rng: np.random.Generator, grid: Grid = ANYWHERE
+) -> Composites:
     """Draw pairs of different digits that do not overlap.
 
     Args:
@@ -47,6 +59,7 @@ def compose(pictures: np.ndarray, labels: np.ndarray, count: int, rng: np.random
         labels: The digits that they show, ``(N,)``.
         count: How many canvases to draw.
         rng: Chooses the digits and their positions.
+        grid: Where their boxes may start.
     """
     border = (pictures.shape[1] - BOX) // 2
     images = np.zeros((count, SIZE, SIZE, 1), np.float32)
@@ -54,25 +67,25 @@ def compose(pictures: np.ndarray, labels: np.ndarray, count: int, rng: np.random
     for i in range(count):
         first = rng.integers(len(labels))
         chosen[i] = first, rng.choice(np.flatnonzero(labels != labels[first]))
-        corners[i] = _separate_boxes(rng)
+        corners[i] = _separate_boxes(rng, grid)
         for picture, (top, left) in zip(pictures[chosen[i]], corners[i], strict=True):
             inner = picture[border : border + BOX, border : border + BOX]
             images[i, top : top + BOX, left : left + BOX] = inner
     return Composites(images, labels[chosen], corners)
 
 
-def _separate_boxes(rng: np.random.Generator) -> np.ndarray:
+def _separate_boxes(rng: np.random.Generator, grid: Grid) -> np.ndarray:
     """Return the corners of two boxes that do not overlap."""
     while True:
-        corners = rng.integers(0, SIZE - BOX + 1, (2, 2))
+        corners = grid.start + grid.step * rng.integers(0, (SIZE - BOX - grid.start) // grid.step + 1, (2, 2))
         if np.abs(corners[0] - corners[1]).max() >= BOX:
             return corners
 
 
-def held_out(count: int) -> Composites:
+def held_out(count: int, grid: Grid = ANYWHERE) -> Composites:
     """Return canvases of digits that no network was trained on, the same each time."""
     digits = load_digits()
-    return compose(digits.test_images, digits.test_labels, count, np.random.default_rng(1))
+    return compose(digits.test_images, digits.test_labels, count, np.random.default_rng(1), grid)
 
 
 def build(head: str) -> keras.Model:

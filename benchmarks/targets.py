@@ -16,7 +16,7 @@ from benchmarks import checks
 from benchmarks.report import Report, Table, command, parser
 from benchmarks.timing import Spread
 
-BENCHMARKS = ("overhead", "fusions", "classes", "peers", "batch", "tflite", "startup", "photos")
+BENCHMARKS = ("overhead", "fusions", "classes", "transformers", "peers", "batch", "tflite", "startup", "photos")
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,19 @@ def _class_targets() -> Iterator[Target]:
     yield Target("`scorecam`, all channels, over `reciprocam`", "scorecam over reciprocam", 100, least=True)
 
 
+def _family_targets() -> Iterator[Target]:
+    """Yield the targets of `benchmarks.transformers`."""
+    for name in ("ViT-Ti/16", "ViT-S/16"):
+        for batch in (1, 8):
+            for method, limit in {"gradcam": 1.03, "gradientrollout": 1.5}.items():
+                work = f"`{method}` of tokens, {name} batch {batch}, over bare"
+                yield Target(work, f"{method}, {name}, {batch}", limit)
+    for batch in (1, 8):
+        for way in ("bare", "gradcam"):
+            key = f"graph, {way}, MobileNetV2, {batch}"
+            yield Target(f"MobileNetV2 loaded as a graph, {way}, batch {batch}, over Keras", key, 1.03)
+
+
 def _peer_targets() -> Iterator[Target]:
     """Yield the targets of `benchmarks.peers`."""
     for batch, limit in {1: 12, 8: 6, 32: 4}.items():
@@ -95,7 +108,13 @@ def _other_targets() -> Iterator[Target]:
     yield Target("the same, memory after the imports", "photos, MB", 1000, unit="MB")
 
 
-TARGETS = (*_activation_targets(), *_class_targets(), *_peer_targets(), *_other_targets())
+TARGETS = (
+    *_activation_targets(),
+    *_class_targets(),
+    *_family_targets(),
+    *_peer_targets(),
+    *_other_targets(),
+)
 
 
 def measured(folder: Path, quick: bool) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:

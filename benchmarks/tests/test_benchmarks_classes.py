@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from support.markdown_tables import tables
 
-from benchmarks import classes, closed_form, composites, peers, pointing
+from benchmarks import classes, closed_form, composites, peers, pointing, ways
 from benchmarks.models import adapt_normalizations, random_images
 
 # Where maps point -----------------------------------------------------------------------------------------
@@ -74,8 +74,11 @@ def test_maps_of_the_wrong_digit_score_low(pairs):
 
 @pytest.mark.slow
 def test_the_quick_run_points_and_draws(tmp_path):
-    assert pointing.main(["--quick", "--out", str(tmp_path)]) == 0
-    [(header, *rows)] = tables((tmp_path / "pointing-quick.md").read_text(encoding="utf-8"))
+    models = tmp_path / "models"
+    assert pointing.main(["--quick", "--out", str(tmp_path), "--models", str(models)]) == 0
+    (header, *rows), (_, *others) = tables((tmp_path / "pointing-quick.md").read_text(encoding="utf-8"))
+    assert [row[0] for row in others] == [name for name, found in ways.WAYS.items() for _ in found]
+    assert sum("(default)" in row[1] for row in others) == len(list(models.iterdir())) == len(ways.WAYS)
     assert len(header) == 7
     assert [row[0].strip("`") for row in rows] == list(pointing.METHODS)
     for row in rows:
@@ -87,6 +90,7 @@ def test_the_quick_run_points_and_draws(tmp_path):
         "pointing-quick.json",
         "pointing-quick.png",
         "classes-quick.png",
+        "models",
     }
 
 
@@ -95,6 +99,7 @@ def test_too_few_hits_of_gradcam_end_the_full_run_with_a_status(tmp_path, monkey
     methods = dict.fromkeys(pointing.METHODS, pointing.Pointing(share, 0.0))
     heads = [pointing.Head(name, 1.0, 1.0, methods) for name in composites.HEADS]
     monkeypatch.setattr(pointing, "measure", lambda size, seed: (heads, dict.fromkeys(composites.HEADS)))
+    monkeypatch.setattr(pointing, "measure_families", lambda *_: [])
     monkeypatch.setattr(pointing, "draw", lambda *_: None)
     assert pointing.main(["--out", str(tmp_path)]) == status
     assert ("required 95%" in capsys.readouterr().err) is bool(status)

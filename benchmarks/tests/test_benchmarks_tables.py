@@ -12,7 +12,7 @@ from support.markdown_tables import tables
 
 import visualcnn_tf as vc
 from benchmarks import __main__ as command
-from benchmarks import dataset, docs, floor, fusions, gpu, growth, memory, reads, startup, targets, tflite
+from benchmarks import dataset, docs, floor, fusions, gpu, growth, memory, reads, startup, targets, tflite, transformers
 from benchmarks.report import ROOT, Report, Table
 from benchmarks.timing import Samples, Spread
 
@@ -196,6 +196,16 @@ def test_the_quick_dataset_goes_through_all_images(tmp_path):
     [(_, *rows)], raw = quick(dataset, tmp_path)
     assert len(rows) == 6
     assert float(rows[0][1]) == pytest.approx(16 / np.median(raw["raw"]["dataset"]["bare"]), rel=0.01, abs=0.06)
+
+
+@pytest.mark.slow
+def test_the_quick_transformers_and_graphs_are_those_that_are_expected(tmp_path, monkeypatch):
+    (vit, graph), raw = quick(transformers, tmp_path)
+    assert [row[1] for row in vit[1:]] == [row[1] for row in graph[1:]] == ["1", "4"]
+    assert all(0 < raw["errors"][f"`{method}`"] <= 1e-3 for method in transformers.METHODS)
+    assert raw["errors"]["graph"] <= 1e-4
+    monkeypatch.setattr(transformers, "_maps", lambda *_: dict.fromkeys(transformers.METHODS, np.ones((2, 4, 4))))
+    assert transformers.main(["--quick", "--out", str(tmp_path)]) == 1
 
 
 @pytest.mark.slow
