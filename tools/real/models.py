@@ -24,7 +24,7 @@ BREEDS = (
     *("French Bulldog", "Siberian Husky", "Pug", "Samoyed", "Pomeranian", "Toy Poodle", "Miniature Poodle"),
 )
 #: Some classes of COCO by the detector's index.
-OBJECTS = {0: "person", 15: "cat", 27: "tie", 41: "cup", 44: "spoon", 45: "bowl", 60: "dining table"}
+OBJECTS = {0: "person", 15: "cat", 16: "dog", 27: "tie", 41: "cup", 44: "spoon", 45: "bowl", 60: "dining table"}
 _SIDE = 512
 #: What is subtracted from blue, green and red.
 _MEANS = (104.00699, 116.66877, 122.67892)

@@ -120,12 +120,14 @@ class Object(NamedTuple):
 
 
 METHODS = ("hirescam", "gradcam")
+#: The last feature map of the backbone, 32×32. `"last"` is right before a convolution 1×1: one point for each box.
+_BACKBONE = "*/MobilenetV3/expanded_conv_12/expand/hard_swish/mul_1"
 _SURE = 0.4
 
 
 def found_objects(model: keras.Model, folder: Path = CACHE) -> list[Object]:
     """Return the boxes with a score of 0.4 or more on all photos, explained by both methods."""
-    explained = vc.attach(model, "last", method=list(METHODS), target=vc.targets.Box("input"))
+    explained = vc.attach(model, _BACKBONE, method=list(METHODS), target=vc.targets.Box("input"))
     found = []
     for name in models.PHOTOS:
         image = models.photo(name, (512, 512), folder)[np.newaxis]
