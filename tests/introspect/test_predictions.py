@@ -304,8 +304,9 @@ def test_tensors_with_more_axes_than_maps_are_none() -> None:
     image, maps = trunk()
     rows = Sampling(name="sampling")(L.Reshape((-1, 16))(maps["c3"]))
     model = keras.Model(image, {"logits": L.Dense(3)(rows), "boxes": L.Dense(4, activation="sigmoid")(rows)})
-    assert paths(model, "stages") == ["c1", "c2", "c3"]
-    assert paths(model, "last") == ["c3"]
+    # The rows are tokens on the grid of c3; what is sampled inside, by heads and points, is no map.
+    assert paths(model, "stages") == ["c1", "c2", "sampling"]
+    assert paths(model, "last") == ["sampling"]
 
 
 @keras.saving.register_keras_serializable(package="tests")
