@@ -309,7 +309,7 @@ class TestClasses:
 class TestMasks:
     """Masks as targets."""
 
-    @pytest.mark.sweep(cases=9)
+    @pytest.mark.sweep(cases=7)
     @cells(OF_MASKS)
     def test_cell(self, name: str, runtime: str, tmp_path: Path) -> None:
         check_cell(name, runtime, tmp_path)
