@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from support import graph_models as graphs
+from support import transformers
 from support.graph_models import SAME, images, original
 
 import visualcnn_tf as vc
@@ -91,6 +92,18 @@ def test_a_normalization_of_channels_ends_no_stage(tmp_path: Path, norm: Any) ->
     expected = vc.attach(model, "sum")(images)["heatmap_sum"]
     explained = vc.attach(graph, "last")
     np.testing.assert_allclose(explained(images)[explained.taps[0].key], expected, atol=1e-4)
+
+
+def test_a_transformer(tmp_path: Path) -> None:
+    """Its tokens are found in the graph as well, and the presets choose the normalization that attention reads."""
+    keras.utils.set_random_seed(0)
+    model = transformers.vit()
+    graph = vc.load_graph(graphs.write_graph(tmp_path / "vit.pb", graphs.frozen_keras(model)))
+    x = np.random.default_rng(0).normal(size=(2, 16, 16, 3)).astype("float32")
+    for method in ("deviation", "hirescam"):
+        one, other = vc.attach(model, "last", method=method), vc.attach(graph, "last", method=method)
+        assert other.taps[0].tokens == one.taps[0].tokens is not None
+        np.testing.assert_allclose(other(x)[other.taps[0].key], one(x)[one.taps[0].key], atol=1e-4)
 
 
 def test_a_replay_reads_the_mean_alone_where_only_that_is_read(saved: Any) -> None:

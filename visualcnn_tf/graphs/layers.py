@@ -11,7 +11,7 @@ import tensorflow as tf
 from visualcnn_tf.graphs.analysis import Analysis
 from visualcnn_tf.graphs.data_formats import FIRST, Formats, data_formats
 from visualcnn_tf.graphs.nodes import NodeDef, Ref, data_inputs, function_names
-from visualcnn_tf.graphs.normalizations import normalizing
+from visualcnn_tf.graphs.normalizations import Normalizations
 from visualcnn_tf.introspect.operation_layers import (
     CONVOLUTIONS,
     NORMALIZATION_OPERATIONS,
@@ -65,7 +65,7 @@ def placed_layers(analysis: Analysis) -> list[PlacedLayer]:
     A convolution or a product with weights and the bias that is added to it are one layer, as in Keras, under the name
     of the convolution. Operations that only pass tensors on are none.
     """
-    formats, normalizations = data_formats(analysis), normalizing(analysis)
+    formats, normalizations = data_formats(analysis), Normalizations(analysis)
     found: list[PlacedLayer] = []
     biases: set[str] = set()
     for name, node in analysis.nodes.items():
@@ -77,8 +77,11 @@ def placed_layers(analysis: Analysis) -> list[PlacedLayer]:
             biases.add(bias)
             returns = [(bias, 0)]
         layer = _layer(analysis, name, formats)
-        layer.normalizes = name in normalizations
+        layer.normalizes = name in normalizations.names
         found.append(PlacedLayer(layer, tuple(analysis.features_read(name)), tuple(returns)))
+    paths = {ref: placed.layer.name for placed in found for ref in placed.returns}
+    for placed in found:
+        placed.layer.normalized = paths.get(normalizations.ends.get(placed.layer.name, ("", 0)), "")
     return found
 
 

@@ -49,9 +49,11 @@ class OperationLayer(keras.Operation):
 
     Attributes:
         normalizes: whether it is part of a normalization over the channels of each position.
+        normalized: the path of the layer whose output is normalized, of the last operation of a normalization.
     """
 
     normalizes: bool = False
+    normalized: str = ""
 
     def __init__(
         self,

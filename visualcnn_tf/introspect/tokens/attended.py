@@ -36,7 +36,7 @@ def read_by_attention(trace: Trace, graph: CallGraph, last: LayerCall, bottlenec
             return last
         reach = _reach(call)
         if reach.attends(needed):
-            return _normalization(graph.consumers[call], call, needed) or call
+            return _normalization(_readers(graph, call), call, needed) or call
         if reach.reaches(outputs):
             reaching.append(call)
     # Without attention, the first that reaches the outputs; if none does, which is never to be expected, the last map.
@@ -61,10 +61,17 @@ def _has_attention(trace: Trace, needed: set[Hashable]) -> bool:
     )
 
 
+def _readers(graph: CallGraph, call: LayerCall) -> list[LayerCall]:
+    """Return the calls that read the output of a call; of a normalization that is several operations, the last one."""
+    operations = [one for one in graph.calls if getattr(one.layer, "normalized", "") == call.layer.name]
+    return [*graph.consumers[call], *operations]
+
+
 def _normalization(readers: Iterable[LayerCall], call: LayerCall, needed: set[Hashable]) -> LayerCall | None:
     """Return the normalization among the readers of a call that attention reads."""
     for reader in readers:
-        is_normalization = type(reader.layer).__name__ in NORMALIZATIONS and reader.spatial_shape == call.spatial_shape
-        if is_normalization and _reach(reader).attends(needed):
+        kind, normalized = type(reader.layer).__name__, getattr(reader.layer, "normalized", "")
+        is_one = kind in NORMALIZATIONS or normalized == call.layer.name
+        if is_one and reader.spatial_shape == call.spatial_shape and _reach(reader).attends(needed):
             return reader
     return None
