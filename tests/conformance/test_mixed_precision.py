@@ -28,6 +28,7 @@ CASES = [
     for builder in BUILDERS
     if builder == "attach" or not (table == "combination" or explains_class(options))
     if not method_of(options).needs_attention  # in tests/pipeline/test_rollouts.py
+    if not method_of(options).needs_head
 ]
 
 

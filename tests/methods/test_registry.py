@@ -153,6 +153,7 @@ TRAITS = {
     "ablationcam": (False, True, True, True, False),
     "attentionrollout": (False, False, False, False, False),
     "gradientrollout": (True, False, False, False, False),
+    "detclassmap": (False, False, False, False, False),
 }
 
 
@@ -160,14 +161,16 @@ TRAITS = {
 def test_traits(name: str) -> None:
     method, (gradients, replay, signed, relu, integers) = methods.get(name), TRAITS[name]
     assert (method.needs_gradients, method.needs_replay) == (gradients, replay)
-    assert method.explains_target is (gradients or replay)
+    head = name == "detclassmap"
+    assert method.explains_target is (gradients or replay or head)
     assert method.supports_integers is integers
     attention = name in ATTENTION_METHODS
     assert isinstance(method, methods.AttentionMethod) is method.needs_attention is attention
     assert isinstance(method, methods.GradientMethod) is (gradients and not attention)
     assert isinstance(method, methods.ReplayMethod) is replay
-    assert isinstance(method, methods.ActivationMethod) is not (gradients or replay or attention)
-    assert method.returns_maps is (replay or attention)
+    assert isinstance(method, methods.HeadMethod) is method.needs_head is head
+    assert isinstance(method, methods.ActivationMethod) is not (gradients or replay or attention or head)
+    assert method.returns_maps is (replay or attention or head)
     assert hasattr(method, "relu") is method.keeps_positive is relu
     assert method.is_signed is (signed and not relu)
     if relu:
@@ -188,6 +191,7 @@ def test_traits(name: str) -> None:
         ("scorecam", Cost(64, "model")),
         ("ablationcam", Cost(64, "head")),
         ("attentionrollout", Cost(0, "nothing")),
+        ("detclassmap", Cost(0, "nothing")),
         (methods.ScoreCAM(max_channels=32), Cost(32, "model")),
         (methods.ScoreCAM(max_channels=100), Cost(64, "model")),
         (methods.AblationCAM(max_channels=3), Cost(3, "head")),

@@ -18,7 +18,9 @@ VARIANTS: list[methods.Method] = [
 
 ATTENTION_METHODS = tuple(name for name in methods.NAMES if methods.get(name).needs_attention)
 #: Those that work on any model.
-MAP_METHODS = tuple(name for name in methods.NAMES if name not in ATTENTION_METHODS)
+MAP_METHODS = tuple(
+    name for name in methods.NAMES if name not in ATTENTION_METHODS and not methods.get(name).needs_head
+)
 ACTIVATION_METHODS = tuple(name for name in MAP_METHODS if not methods.get(name).explains_target)
 GRADIENT_METHODS = tuple(name for name in MAP_METHODS if methods.get(name).needs_gradients)
 REPLAY_METHODS = tuple(name for name in methods.NAMES if methods.get(name).needs_replay)

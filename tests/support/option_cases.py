@@ -46,6 +46,7 @@ OPTIONS: dict[tuple[str, str], dict[str, Any]] = {
     ("method", "ablationcam"): {"method": vc.methods.AblationCAM(max_channels=3)},
     ("method", "attentionrollout"): {"method": "attentionrollout", "normalize": "max"},
     ("method", "gradientrollout"): {"method": "gradientrollout", "target": "top2"},
+    ("method", "detclassmap"): {"method": "detclassmap", "target": vc.targets.Box(0, class_index=1)},
     ("interpolation", "bilinear"): {"interpolation": "bilinear", "size": (5, 20)},
     ("interpolation", "nearest"): {"interpolation": "nearest", "size": (5, 20)},
     ("interpolation", "bicubic"): {"interpolation": "bicubic", "size": (5, 20)},

@@ -71,6 +71,15 @@ def check_attention_method(method: Any) -> None:
     assert_close(method([*map(tf.constant, weights)], read, *of), truth[np.newaxis])
 
 
+def check_head_method() -> None:
+    method = methods.DetClassMap()
+    assert isinstance(method, methods.HeadMethod)
+    levels = [abs(images(2))[:, ::step, ::step, np.newaxis] for step in (1, 2)]  # (B, h, w, 1, K)
+    fine, coarse = (level[..., 0, 1].astype(float) for level in levels)
+    truth = np.maximum(fine, oracle.resize(coarse, fine.shape[1:], "bilinear"))
+    assert_close(method([tf.constant(level) for level in levels], tf.constant([[1], [1]])), truth)
+
+
 def check_method() -> None:
     for name in methods.NAMES:
         assert isinstance(methods.get(name), methods.Method)
@@ -122,6 +131,7 @@ PUBLIC_METHODS: dict[str, Callable[[], None]] = {
     **{name: lambda name=name: check_gradient_method(getattr(methods, name)) for name in _GRADIENT},
     **{name: lambda name=name: check_replay_method(getattr(methods, name)()) for name in _REPLAY},
     **{name: lambda name=name: check_attention_method(getattr(methods, name)()) for name in _ATTENTION},
+    **dict.fromkeys(("DetClassMap", "HeadMethod"), check_head_method),
     **dict.fromkeys(("ActivationMethod", "AttentionMethod", "GradientMethod", "ReplayMethod", "Method"), check_method),
     "Cost": check_cost,
     "Custom": check_custom,

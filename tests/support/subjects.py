@@ -12,6 +12,7 @@ import tensorflow as tf
 
 import visualcnn_tf as vc
 from support import oracle, oracle_gradient
+from support.detectors import DETECTORS, photos
 from support.footprint import footprint
 from support.model_kinds import KINDS, Kind
 from support.option_cases import (
@@ -108,6 +109,8 @@ def of_options(options: dict[str, Any], builder: str = "attach") -> Subject:
     """A small network with some options of ``attach``, or of ``FeatureMapFusion``."""
     if method_of(options).needs_attention:
         return of_attention(options)
+    if method_of(options).needs_head:
+        return of_head(options)
     bare, batch = tiny_model(), images(3)
     bare(batch)
     before = footprint(bare) if builder == "attach" else None  # layers by hand are layers of the bare model's graph
@@ -140,6 +143,23 @@ def of_attention(options: dict[str, Any]) -> Subject:
         finish = ("bilinear", options.get("normalize", "minmax"))
         truth[f"heatmap_tokens{suffix}"] = oracle_gradient.finished(maps, (16, 16), *finish)
     return Subject(bare, model, batch, truth, before=before, is_of_options=True)
+
+
+def of_head(options: dict[str, Any]) -> Subject:
+    """A small detector with a method of its dense head."""
+    detector, batch = DETECTORS["scores_and_boxes"](), photos(3)
+    detector.model(batch)
+    before = footprint(detector.model)
+    model = vc.attach(detector.model, **options)
+    logits = detector.probe(batch)[1].numpy().astype(float)[..., 1]
+    levels = [logits[:, :36].reshape(-1, 6, 6), logits[:, 36:].reshape(-1, 3, 3)]
+    fine, coarse = (1 / (1 + np.exp(-level)) for level in levels)
+    maps = np.maximum(fine, oracle.resize(coarse, (6, 6), "bilinear"))
+    truth = {
+        "explained_class": np.ones(3, int),
+        "heatmap_class_head": oracle_gradient.finished(maps, (24, 24), "bilinear", "minmax"),
+    }
+    return Subject(detector.model, model, batch, truth, before=before, is_of_options=True)
 
 
 # --- every kind of model ---
@@ -233,7 +253,7 @@ OF_OPTIONS: dict[str, Callable[[], Subject]] = {
 OF_LAYERS: dict[str, Callable[[], Subject]] = {
     f"layer-{table}-{name}": lambda options=options: of_options(options, "layers")
     for (table, name), options in OPTIONS.items()
-    if table != "combination" and not explains_class(options) and not method_of(options).needs_attention
+    if table != "combination" and not explains_class(options) and not method_of(options).returns_maps
 }
 OF_KINDS: dict[str, Callable[[], Subject]] = {f"kind-{name}": lambda name=name: of_kind(name) for name in KINDS}
 OF_CLASSES: dict[str, Callable[[], Subject]] = {f"class-{name}": lambda name=name: of_classes(name) for name in KINDS}

@@ -23,7 +23,7 @@ DTYPES = ("float32", "float16", "uint8")
 METHODS = (
     *("deviation", "mean", "mean_abs", "max", "l2", "std", "eigen"),
     *("gradcam", "gradcam++", "hirescam", "layercam", "xgradcam", "eigengradcam"),
-    *("reciprocam", "scorecam", "ablationcam"),
+    *("reciprocam", "scorecam", "ablationcam", "attentionrollout", "gradientrollout", "detclassmap"),
 )
 QUANTIZE = ("float16", "dynamic", "int8")
 _CLASS = "a class (its index or, with --labels, its name)"

@@ -257,6 +257,7 @@ def _checked_method(identifier: MethodLike) -> Method:
     method = get_method(identifier)
     if method.returns_maps:
         does = "reads attention weights" if method.needs_attention else "runs the model again"
+        does = "reads the head of a detector" if method.needs_head else does
         raise bad_value(
             "method",
             "one that needs feature maps and gradients only",

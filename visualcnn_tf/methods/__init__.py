@@ -9,9 +9,18 @@ XLA compiles and TensorFlow Lite has natively. Feature maps are ``(B, h, w, C)``
 
 from visualcnn_tf.methods.ablationcam import AblationCAM
 from visualcnn_tf.methods.attentionrollout import AttentionRollout
-from visualcnn_tf.methods.base import ActivationMethod, AttentionMethod, Cost, GradientMethod, Method, ReplayMethod
+from visualcnn_tf.methods.base import (
+    ActivationMethod,
+    AttentionMethod,
+    Cost,
+    GradientMethod,
+    HeadMethod,
+    Method,
+    ReplayMethod,
+)
 from visualcnn_tf.methods.channel_statistics import L2, Max, Mean, MeanAbs, Std
 from visualcnn_tf.methods.custom import Custom
+from visualcnn_tf.methods.detclassmap import DetClassMap
 from visualcnn_tf.methods.deviation import Deviation
 from visualcnn_tf.methods.eigen import Eigen
 from visualcnn_tf.methods.eigengradcam import EigenGradCAM
@@ -35,6 +44,7 @@ __all__ = [
     "AttentionRollout",
     "Cost",
     "Custom",
+    "DetClassMap",
     "Deviation",
     "Eigen",
     "EigenGradCAM",
@@ -42,6 +52,7 @@ __all__ = [
     "GradCAMPlusPlus",
     "GradientMethod",
     "GradientRollout",
+    "HeadMethod",
     "HiResCAM",
     "LayerCAM",
     "Max",

@@ -44,6 +44,7 @@ class Method:
         needs_gradients: whether it reads the gradients of a score with respect to the feature maps or the attention.
         needs_replay: whether it runs the model, or the part that follows the layer, again on changed values.
         needs_attention: whether it reads the attention weights of a transformer, in place of feature maps.
+        needs_head: whether it reads the scores of a detector's dense head, in place of feature maps.
         masks_input: whether it masks the image, rather than changing feature maps.
         fuses_signed: whether what it computes may be negative, before negative values are set to zero if they are.
         supports_integers: whether TensorFlow Lite can compute it in int8 throughout: its divisors do not round to zero.
@@ -53,6 +54,7 @@ class Method:
     needs_gradients: ClassVar[bool] = False
     needs_replay: ClassVar[bool] = False
     needs_attention: ClassVar[bool] = False
+    needs_head: ClassVar[bool] = False
     masks_input: ClassVar[bool] = False
     fuses_signed: ClassVar[bool] = True
     supports_integers: ClassVar[bool] = False
@@ -60,12 +62,12 @@ class Method:
     @property
     def explains_target(self) -> bool:
         """Whether its maps are about a target, such as the score of a class."""
-        return self.needs_gradients or self.needs_replay
+        return self.needs_gradients or self.needs_replay or self.needs_head
 
     @property
     def returns_maps(self) -> bool:
         """Whether it returns maps of positions by itself, so that no channels are left to fuse."""
-        return self.needs_replay or self.needs_attention
+        return self.needs_replay or self.needs_attention or self.needs_head
 
     @property
     def keeps_positive(self) -> bool:
@@ -137,6 +139,16 @@ class GradientMethod(Method):
     def magnitudes(self, activations: tf.Tensor, gradients: tf.Tensor) -> tf.Tensor | None:
         """Return how large the terms are whose sum each value of a map is, as :meth:`ActivationMethod.magnitudes`."""
         return None
+
+
+class HeadMethod(Method):
+    """A method that reads the scores of a detector's dense head. It needs no layer and no gradients."""
+
+    needs_head: ClassVar[bool] = True
+
+    def __call__(self, levels: Sequence[tf.Tensor], classes: tf.Tensor) -> tf.Tensor:
+        """Return maps ``(B, h, w)`` of the probabilities ``(B, h, w, A, K)`` of each level, for classes ``(B, 1)``."""
+        raise NotImplementedError
 
 
 class ReplayMethod(Method):

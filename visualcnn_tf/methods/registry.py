@@ -14,6 +14,7 @@ from visualcnn_tf.methods.attentionrollout import AttentionRollout
 from visualcnn_tf.methods.base import Method
 from visualcnn_tf.methods.channel_statistics import L2, Max, Mean, MeanAbs, Std
 from visualcnn_tf.methods.custom import Custom, FusionFunction
+from visualcnn_tf.methods.detclassmap import DetClassMap
 from visualcnn_tf.methods.deviation import Deviation
 from visualcnn_tf.methods.eigen import Eigen
 from visualcnn_tf.methods.eigengradcam import EigenGradCAM
@@ -34,6 +35,7 @@ _CLASSES: tuple[type[Method], ...] = (
     *(GradCAM, GradCAMPlusPlus, HiResCAM, LayerCAM, XGradCAM, EigenGradCAM),
     *(ReciproCAM, ScoreCAM, AblationCAM),
     *(AttentionRollout, GradientRollout),
+    DetClassMap,
 )
 #: Every method's class by its name: those of activations alone, of gradients, of replays, and of attention.
 METHODS: dict[str, type[Method]] = {method.name: method for method in _CLASSES}

@@ -80,7 +80,8 @@ def check_requests(
         result = explained.scores.result
         for request in requests:
             if request.method.explains_target:
-                _check_connected(result, request, _read(request, explained), name)
+                if not request.method.needs_head:
+                    _check_connected(result, request, _read(request, explained), name)
                 _warn_of_lost_positions(positions, request.call)
         for call in dict.fromkeys(request.call for request in requests if request.method.explains_target):
             check_positions_reach(trace, call, lambda one: explained.in_trace(one).scores.result)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import keras
@@ -26,13 +28,14 @@ from visualcnn_tf.pipeline.checks import (
     warn_of_unknown_positions,
 )
 from visualcnn_tf.pipeline.explained_output import ExplainedOutput, find_explained_output
+from visualcnn_tf.pipeline.head_call import find_head_call
 from visualcnn_tf.pipeline.options import Options
 from visualcnn_tf.pipeline.outputs import EXPLAINED_CLASS, OutputSpec, unique
 from visualcnn_tf.pipeline.plan import Plan
 from visualcnn_tf.pipeline.plan_outputs import classes_output, explanation_outputs, model_outputs, report_outputs
 from visualcnn_tf.pipeline.saved_taps import restored_taps
 from visualcnn_tf.pipeline.tap import Tap
-from visualcnn_tf.pipeline.tap_requests import TapRequest, requested_taps, with_unique_keys
+from visualcnn_tf.pipeline.tap_requests import TapRequest, requested_taps, with_head_call, with_unique_keys
 from visualcnn_tf.pixels.resolve import resolve_pixels
 from visualcnn_tf.targets.inputs import TargetInput
 from visualcnn_tf.targets.predicted import Predicted
@@ -53,6 +56,8 @@ def make_plan(model: keras.Model, inputs: ModelInputs, options: Options) -> Plan
     pixels = resolve_pixels(options.given_pixels, trace)
     _check_effect(requests, names, options)
     explained = _explained_output(requests, trace, names, options)
+    if explained is not None:
+        requests = with_head_call(requests, functools.cache(partial(find_head_call, trace, explained)))
     classes = _of_target(explained, names)
     requests = with_unique_keys(requests, [*names, *(output.name for output in classes)])
     weights = resolve_weights(options.combine_weights, options.combine, [request.call.path for request in requests])
@@ -209,6 +214,8 @@ def _explains_target(requests: Sequence[TapRequest]) -> bool:
 
 def _check_effect(requests: Sequence[TapRequest], names: Sequence[str], options: Options) -> None:
     """Raise for options that would have no effect with the methods that are asked for."""
+    if options.layers is not None and all(method.needs_head for method in options.methods):
+        raise bad_value("layers", f"None with {options.methods[0].name!r}, which reads the head", options.layers)
     if _explains_target(requests):
         if options.compile_fused_blocks:
             # The backward pass goes through the activations, and a replay runs them again.

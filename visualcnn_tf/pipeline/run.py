@@ -32,6 +32,7 @@ from visualcnn_tf.pipeline.plan import Plan
 from visualcnn_tf.pipeline.replay import ModelReplay
 from visualcnn_tf.pipeline.tap import Tap
 from visualcnn_tf.render.layers import Overlay
+from visualcnn_tf.targets.detections.scores import BoxScores
 from visualcnn_tf.targets.graph_scores import Scores
 
 # Stands before the layer's name in the error of a failed numerics check.
@@ -186,6 +187,8 @@ class Pipeline:
             given = [activations, tap.fold(context.gradients_of(tap), context.images)[0]]
         elif tap.method.needs_replay:
             given = self._replayed(tap, activations, context)
+        elif tap.method.needs_head:
+            given = _of_head(tap, cast(BoxScores, context.scores))
         like = tap.reference(context.images) if self.options.size == "input" else None
         with tf.name_scope(fusion.name):
             return fusion.fuse_maps(given, like, self._region(tap, context))
@@ -241,6 +244,13 @@ class Pipeline:
 def _of_pixels(overlay: Overlay) -> Overlay:
     """Return the same layer for images from 0 to 255."""
     return type(overlay).from_config({**overlay.get_config(), "value_range": (0, 255)})  # type: ignore[no-any-return]
+
+
+def _of_head(tap: Tap, scores: BoxScores) -> tf.Tensor:
+    """Return the map of a method that reads the scores of a dense head, as feature maps of one channel."""
+    index = tap.target_index
+    maps = tap.method(scores.probabilities, scores.classes[:, index : index + 1])  # type: ignore[operator]
+    return tf.expand_dims(maps, -1)
 
 
 def _gradients(taps: Sequence[Tap], read: Mapping[str, Sequence[tf.Tensor]], scores: Scores) -> Gradients:

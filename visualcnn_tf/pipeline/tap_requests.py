@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from visualcnn_tf.introspect.layer_call import LayerCall
 from visualcnn_tf.introspect.patterns import value_per_path
@@ -77,6 +77,23 @@ def requested_taps(
                 key = heatmap_key(read.path) + ending + suffix
                 requests.setdefault((read, method, index), TapRequest(read, method, index, key))
     return list(requests.values())
+
+
+def with_head_call(requests: Iterable[TapRequest], find: Callable[[Method], LayerCall]) -> list[TapRequest]:
+    """Return the requests, those of methods that read a dense head moved to the call that makes its scores, once each.
+
+    Args:
+        requests: what is asked for.
+        find: returns that call.
+    """
+    found: dict[TapRequest, None] = {}
+    for request in requests:
+        if request.method.needs_head:
+            call = find(request.method)
+            key = request.key.replace(heatmap_key(request.call.path), heatmap_key(call.path), 1)
+            request = replace(request, call=call, key=key)
+        found[request] = None
+    return list(found)
 
 
 def with_unique_keys(requests: Iterable[TapRequest], taken: Iterable[str]) -> list[TapRequest]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from visualcnn_tf.gradients.tensors import gradient_dtype, to_gradient_dtype
+from visualcnn_tf.targets.detections.dense_head import find_dense_head
 from visualcnn_tf.targets.detections.detections import Detections
 from visualcnn_tf.targets.detections.sources import find_sources
 from visualcnn_tf.targets.graph_scores import one_hot
@@ -28,12 +29,19 @@ class BoxScores:
         # Where each box has one class, its score is the only one.
         column = classes if detections.classes is None else 0
         found = find_sources(detections.scores, detections.inside(index) * columns + column)
+        self._detections = detections
         self.index = _where(exists, index)
         self.classes = _where(exists, classes)
         self.result = found.logits
         #: What the model returns for each box: the score of its class, ``(B, n)``, and its corners, ``(B, n, 4)``.
         self.values, self.boxes = detections.values_of(index, column)
         self._positions = _where(exists, found.positions)
+
+    @property
+    def probabilities(self) -> list[tf.Tensor]:
+        """The probabilities of all classes at each level of the dense head, ``(B, h, w, A, K)``, the finest first."""
+        head = find_dense_head(self._detections)
+        return [] if head is None else head.probabilities
 
     def seed(self, index: int) -> tf.Tensor:
         """Return 1 at the logit of each image's box, zeros where there is no such box."""

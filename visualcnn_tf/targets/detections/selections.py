@@ -14,6 +14,7 @@ from visualcnn_tf._utils.types import AxisSize
 from visualcnn_tf.gradients.tensors import PASS_THROUGH, static_value
 from visualcnn_tf.targets.logits import CLIPPING, REARRANGING
 
+_CLASSES_OF_SUPPRESSION = 2  # after the boxes and their scores
 _SAME_ORDER = ("ExpandDims", "Reshape", "Squeeze")
 #: Operations that move values, and how to apply them to others.
 ARRANGING: dict[str, Callable[[tf.Operation, tf.Tensor], tf.Tensor]] = {
@@ -71,6 +72,8 @@ def sizes(tensor: tf.Tensor) -> list[AxisSize]:
 def is_from_whole_numbers(tensor: tf.Tensor) -> bool:
     """Return whether the values are integers or truth values, such as numbers of classes, whatever their type."""
     while tensor.dtype.is_floating:
+        if tensor.op.type == "CombinedNonMaxSuppression":
+            return bool(tensor.value_index == _CLASSES_OF_SUPPRESSION)
         if tensor.op.type not in (*PASS_THROUGH, *_SAME_ORDER, *ARRANGING):
             return False
         tensor = tensor.op.inputs[0]
