@@ -42,6 +42,16 @@ class Plain(L.Layer):
         return ops.matmul(ops.stop_gradient(weights) if self.stopped else weights, x)
 
 
+class AnyCount(L.Layer):
+    """Return tokens as they are; how many they are is known at run time only."""
+
+    def call(self, x: Any) -> Any:
+        return tf.reshape(x, [tf.shape(x)[0], -1, x.shape[-1]])
+
+    def compute_output_spec(self, x: Any) -> Any:
+        return keras.KerasTensor(x.shape, x.dtype)
+
+
 def model_of(attend: Callable[[Any], Any], read: Callable[[Any], Any] = lambda x: ops.mean(x, 1)) -> Any:
     image = keras.Input((16, 16, 3), name="image")
     x = L.Reshape((16, 8), name="tokens")(L.Conv2D(8, 4, strides=4, name="patches")(image))

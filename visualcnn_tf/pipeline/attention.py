@@ -61,7 +61,7 @@ def first_tokens(trace: Trace, output_index: int | None) -> LayerCall:
         if count_of_attention(call.tensor, outputs) < count:
             break
         try:
-            attention_of(call, flat_outputs(trace.outputs), output_index)
+            _with_known_sizes(call, trace, output_index)
         except NoAttentionError as error:
             refusals.append(error)
         else:
@@ -76,14 +76,26 @@ def with_tokens_read(tap: Tap, call: LayerCall, trace: Trace, output_index: int 
         NoAttentionError: for a layer without tokens, or weights that can't be rolled out.
     """
     _check_tokens(tap)
-    weights = attention_of(call, flat_outputs(trace.outputs), output_index)
+    weights, trace = _with_known_sizes(call, trace, output_index)
     _check_rows(weights, trace, tap.path)
-    if weights[-1].shape[-1] is None:
-        trace = sized_trace(trace)
-        call = trace.same_call(call) or call
-        weights = attention_of(call, flat_outputs(trace.outputs), output_index)
     outputs = explained_outputs(flat_outputs(trace.outputs), output_index)
     return replace(tap, tokens_read=tokens_read(weights[-1], outputs))
+
+
+def _with_known_sizes(call: LayerCall, trace: Trace, output_index: int | None) -> tuple[list[tf.Tensor], Trace]:
+    """Return the attention weights behind a call in a trace in which it is known between how many tokens they are.
+
+    Raises:
+        NoAttentionError: if they are not between all tokens of the call.
+    """
+    weights = attention_of(call, flat_outputs(trace.outputs), output_index)
+    if call.shape[1] is not None and all(None not in tuple(one.shape)[-2:] for one in weights):
+        return weights, trace
+    sized = sized_trace(trace)
+    same = sized.same_call(call)
+    if same is None:
+        return weights, trace
+    return attention_of(same, flat_outputs(sized.outputs), output_index), sized
 
 
 def with_heads(weights: Iterable[tf.Tensor]) -> list[tf.Tensor]:

@@ -117,9 +117,10 @@ def _check_shape(weights: tf.Tensor, tokens: Shape, path: str) -> None:
     shape, count = tuple(weights.shape), tokens[1]
     if len(shape) in (3, 4) and all(size in (None, count) or count is None for size in shape[-2:]):
         return
+    received = ", ".join(["B", *map(str, shape[1:])])
     raise NoAttentionError(
         f"`method` needs attention weights (B, heads, N, N) between all N tokens of the layer. Received: {path!r} with "
-        f"{count} tokens, behind which {weights.op.name!r} has weights of shape {shape}, as in windows, "
+        f"{count} tokens, behind which {weights.op.name!r} has weights of shape ({received}), as in windows, "
         "between fewer tokens, or with tokens that came or went. Select the first layer of as many tokens, or use "
         "'gradcam'."
     )
