@@ -92,6 +92,31 @@ def test_a_normalization_of_channels_ends_no_stage(tmp_path: Path, norm: Any) ->
     expected = vc.attach(model, "sum")(images)["heatmap_sum"]
     explained = vc.attach(graph, "last")
     np.testing.assert_allclose(explained(images)[explained.taps[0].key], expected, atol=1e-4)
+    assert {layer.data_format for layer in graph.operations} <= {"channels_last", None}
+    assert [layer.name for layer in graph.operations if layer.normalized == explained.taps[0].path]
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_channels_first(tmp_path: Path, first: bool) -> None:
+    """Transposes tell where the channels are after them, also before the first convolution and after the last."""
+    kernel = np.random.default_rng(0).normal(size=(3, 3, 3, 4)).astype("float32")
+
+    def make(image: Any) -> None:
+        x = tf.nn.relu(tf.transpose(tf.concat([image] * 3, -1), [0, 3, 1, 2]) if first else tf.concat([image] * 3, -1))
+        if first:
+            x = tf.transpose(x, [0, 2, 3, 1], name="back")
+        x = tf.nn.relu(tf.nn.conv2d(x, kernel, 1, "SAME"), name="maps")
+        tf.nn.relu6(tf.transpose(x, [0, 3, 1, 2], name="moved"), name="out")
+
+    model = vc.load_graph(graphs.write_graph(tmp_path / "graph.pb", graphs.odd_graph(make)))
+    formats = {layer.name: layer.data_format for layer in model.operations}
+    assert formats["maps"] == "channels_last"
+    assert formats["moved"] == formats["out"] == "channels_first"
+    assert formats["Relu"] == ("channels_first" if first else "channels_last")
+    x = np.random.default_rng(1).normal(size=(2, 4, 4, 1)).astype("float32")
+    maps = vc.attach(model, ["maps", "out"], method="mean", normalize=None, size=None)(x)
+    np.testing.assert_allclose(maps["heatmap_out"], np.minimum(np.asarray(model(x)), 6).mean(1), atol=1e-6)
+    assert maps["heatmap_maps"].shape == (2, 4, 4)
 
 
 def test_a_transformer(tmp_path: Path) -> None:

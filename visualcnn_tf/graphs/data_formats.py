@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from visualcnn_tf.graphs.analysis import Analysis
 from visualcnn_tf.graphs.nodes import NodeDef, Ref, data_inputs
+from visualcnn_tf.introspect.operation_layers import NORMALIZATION_OPERATIONS
 
 LAST, FIRST = "channels_last", "channels_first"
 _OTHER = {LAST: FIRST, FIRST: LAST}
@@ -63,7 +64,10 @@ def _transposed(order: Sequence[int], before: str | None) -> str | None:
 
 
 def _told(node: NodeDef) -> str | None:
-    return _TOLD.get(node.attr["data_format"].s.decode()) if "data_format" in node.attr else None
+    """Return the format that an operation names; a batch normalization may name another to normalize channels."""
+    if "data_format" not in node.attr or node.op in NORMALIZATION_OPERATIONS:
+        return None
+    return _TOLD.get(node.attr["data_format"].s.decode())
 
 
 def _order(analysis: Analysis, node: NodeDef) -> list[int] | None:
