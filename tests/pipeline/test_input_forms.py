@@ -240,8 +240,7 @@ def test_gray_images_in_every_rank(method: str) -> None:
 # The class index --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.sweep(cases=1)
-@pytest.mark.parametrize("is_predict", [True, False])
+@pytest.mark.parametrize("is_predict", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_the_class_index_in_every_form(is_predict: bool) -> None:
     explained = vc.attach(small_cnn(16, 16, 3), "conv", method="gradcam", target="input", normalize=None)
     look: Callable[[Any], Any] = (lambda x: explained.predict(x, verbose=0)) if is_predict else explained
