@@ -46,6 +46,14 @@ def test_show(folder: Path, tmp_path: Path, capsys: Any) -> None:
     assert (tmp_path / "a.png").stat().st_size > 1000
 
 
+def test_show_one_by_one(folder: Path, tmp_path: Path, capsys: Any) -> None:
+    """A graph for one image at a time."""
+    path = graphs.write_graph(tmp_path / "one.pb", graphs.frozen(batch=1))
+    words = ["show", str(path), str(folder / "photos"), "--pixels", "-1..1", "-o", str(tmp_path / "a.png")]
+    assert main([*words, "--layers", "last"]) == 0, capsys.readouterr().err
+    assert "(images: 2, layers: 1)" in capsys.readouterr().out
+
+
 def test_export(folder: Path, tmp_path: Path) -> None:
     file = tmp_path / "model.tflite"
     words = ["export", str(folder / "frozen.pb"), "--layers", "last/Relu", "--graph-outputs", "head/Softmax"]

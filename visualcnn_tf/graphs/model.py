@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from visualcnn_tf._utils.checks import bad_value
-from visualcnn_tf.errors import IncompatibleModelError
+from visualcnn_tf.errors import IncompatibleModelError, InputShapeError
 from visualcnn_tf.graphs.analysis import Analysis
 from visualcnn_tf.graphs.constants import digest_of, from_text, large_constants, set_value, to_text, value_of
 from visualcnn_tf.graphs.foreign_operations import check_operations
@@ -145,9 +145,7 @@ class GraphModel(keras.Model):
         """
         parts = self._parts
         flat = [inputs[key] for key in parts.inputs] if isinstance(inputs, Mapping) else tf.nest.flatten(inputs)
-        tensors = [
-            tf.cast(tf.convert_to_tensor(tensor), spec.dtype) for tensor, spec in zip(flat, self.inputs, strict=True)
-        ]
+        tensors = [_as_taken(tensor, spec) for tensor, spec in zip(flat, self.inputs, strict=True)]
         outputs = parts.run_in_graph(tensors) if tf.executing_eagerly() else parts.run(tensors)
         return dict(zip(parts.outputs, outputs, strict=True)) if len(outputs) > 1 else outputs[0]
 
@@ -208,6 +206,22 @@ class GraphModel(keras.Model):
             variable.assign(np.asarray(store[str(index)]))
         for index, node in enumerate(self._parts.constants):
             set_value(node, np.asarray(store[f"constant_{index}"]))
+
+
+def _as_taken(given: Any, spec: keras.KerasTensor) -> tf.Tensor:
+    """Return what a caller passed as a tensor of the type of an input.
+
+    Raises:
+        InputShapeError: for another batch size than the one that the graph is made for: it may mix up examples.
+    """
+    tensor = tf.cast(tf.convert_to_tensor(given), spec.dtype)
+    batch = tensor.shape[0] if tensor.shape.rank else None
+    if None not in (batch, spec.shape[0]) and batch != spec.shape[0]:
+        raise InputShapeError(
+            f"`inputs` must have batches of {spec.shape[0]} for {spec.name!r}, as the graph has. Received: {batch}. "
+            f"Use `predict(x, batch_size={spec.shape[0]})`."
+        )
+    return tensor
 
 
 def _captured(tensor: tf.Tensor) -> tf.Tensor:

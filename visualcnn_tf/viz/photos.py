@@ -106,7 +106,9 @@ def explain_photos(
     names = names_without_labels(explained, as_paths(photos)) if class_names is None else class_names
     classes = _classes(explained, files, names, labels)
     labeled = [LabeledPhoto(file, truth) for file, truth in zip(files, classes.truths, strict=True)]
-    return sized(PhotoPages(labeled, classes.names, PhotoExplainer(explained, fitting, batch_size), look))
+    fixed = image_inputs(explained.model).specs[0].shape[0]
+    explainer = PhotoExplainer(explained, fitting, min(batch_size, fixed or batch_size))
+    return sized(PhotoPages(labeled, classes.names, explainer, look))
 
 
 def _explained(
