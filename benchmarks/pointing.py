@@ -216,7 +216,8 @@ def _family_sections(families: Sequence[Family], size: Size) -> list[str | Table
         "CNNs and vision transformers with ten sigmoid units, a U-Net that classifies each pixel, and a detector with "
         "a dense head, of which the box with the largest score of the digit is explained. The hybrid transformers "
         "have 7×7 tokens, made of the CNN's last feature map. Those of pure patches have 4×4 tokens, and their digits "
-        f"cover most of 2×2 patches each. {size.seeds} models each, from other random seeds.",
+        f"cover most of 2×2 patches each. {size.seeds} models each, from other random seeds. What counts is the middle "
+        "of the position with the largest value, before maps are enlarged.",
         f"The models: {trainings}.",
         Table("pointing-families", ["model", "explained by", "explained", "other", "each model"], lines),
     ]

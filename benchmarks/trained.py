@@ -129,7 +129,7 @@ def _hybrid(pooling: str) -> Recipe:
 
 
 def _pure(pooling: str) -> Recipe:
-    return _classifier(partial(families.pure_transformer, pooling), 16, grid=families.PATCH_GRID)
+    return _classifier(partial(families.pure_transformer, pooling), 24, grid=families.PATCH_GRID)
 
 
 def _side_error(boxes: Any, found: Any) -> Any:

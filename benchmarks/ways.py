@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 import visualcnn_tf as vc
-from benchmarks.composites import CLASSES, Composites
+from benchmarks.composites import CLASSES, SIZE, Composites
 from benchmarks.families import BACKGROUND
 from benchmarks.trained import CNN, best_boxes
 
@@ -40,7 +40,9 @@ class Way:
 
 def of_class(model: keras.Model, pairs: Composites, digit: int, options: Mapping[str, Any]) -> np.ndarray:
     """Return the maps of the classes of a digit."""
-    return _explain(vc.attach(model, target="input", **options), pairs, "class_index", pairs.digits[:, digit])
+    return _explain(
+        vc.attach(model, target="input", size=None, **options), pairs, "class_index", pairs.digits[:, digit]
+    )
 
 
 def of_probabilities(model: keras.Model, pairs: Composites, digit: int, options: Mapping[str, Any]) -> np.ndarray:
@@ -59,13 +61,24 @@ def of_box(model: keras.Model, pairs: Composites, digit: int, options: Mapping[s
     """Return the maps of the box with the largest score of a digit."""
     scores = model.predict(pairs.images, verbose=0)["scores"]
     index = best_boxes(scores, pairs.digits[:, digit])
-    return _explain(vc.attach(model, target=vc.targets.Box("input"), **options), pairs, "box_index", index)
+    return _explain(vc.attach(model, target=vc.targets.Box("input"), size=None, **options), pairs, "box_index", index)
 
 
 def _explain(explained: Any, pairs: Composites, name: str, index: np.ndarray) -> np.ndarray:
     outputs = explained.predict({"image": pairs.images, name: index.astype(np.int32)}, verbose=0)
     [tap] = explained.taps
-    return outputs[tap.key]
+    return at_middles(outputs[tap.key])
+
+
+def at_middles(maps: np.ndarray) -> np.ndarray:
+    """Return maps of the canvas's size, ``(N, 56, 56)``, with each value in the middle of its position.
+
+    An enlarged map would be constant over half a position at its border, and point at none of these pixels.
+    """
+    rows, columns = (((np.arange(count) + 0.5) * SIZE / count).astype(int) for count in maps.shape[1:])
+    spread = np.zeros((len(maps), SIZE, SIZE), maps.dtype)
+    spread[:, rows[:, None], columns] = maps
+    return spread
 
 
 _TRANSFORMER = (

@@ -139,6 +139,24 @@ def test_probabilities_are_summed_over_the_mask_of_each_class(pairs):
     np.testing.assert_allclose(ways._summed(model).predict(pairs.images, verbose=0), want, rtol=1e-4)
 
 
+def test_values_stand_in_the_middle_of_their_positions():
+    maps = np.arange(1, 9, dtype=np.float32).reshape(1, 2, 4)
+    spread = ways.at_middles(maps)
+    assert spread.shape == (1, 56, 56)
+    assert {(int(row), int(column)): spread[0, row, column] for row, column in np.argwhere(spread[0])} == {
+        (14, 7): 1,
+        (14, 21): 2,
+        (14, 35): 3,
+        (14, 49): 4,
+        (42, 7): 5,
+        (42, 21): 6,
+        (42, 35): 7,
+        (42, 49): 8,
+    }
+    full = np.random.default_rng(0).random((2, 56, 56))
+    np.testing.assert_array_equal(ways.at_middles(full), full)
+
+
 @pytest.mark.slow
 def test_training_lowers_the_loss():
     recipe = trained.RECIPES["detector"]
