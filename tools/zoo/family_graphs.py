@@ -151,7 +151,7 @@ def _member(load: Callable[[Path], Any], **options: Any) -> Member:
 def _detection_member() -> Member:
     member = _member(
         detection_api,
-        options={"output": "raw_detection_scores", "target": vc.targets.Box(20)},
+        options={"output": "raw_detection_scores", "target": vc.targets.Box(20), "input_shape": (_SIZE, _SIZE, 3)},
         score=lambda outputs: tf.reduce_max(outputs["raw_detection_scores"][:, 20], -1),
     )
     member.inputs = (255 * member.inputs[:1]).astype(np.uint8)

@@ -17,7 +17,7 @@ from tools.zoo import handmade, hub_models
 from tools.zoo.family_ways import Member
 from tools.zoo.hub_configs import CLASSES
 from tools.zoo.subject import EXPLAINED, Subject, soft
-from tools.zoo.tiny_transformers import transformers
+from tools.zoo.tiny_models import detectors, transformers
 
 _BOX = 3
 
@@ -150,10 +150,22 @@ def _rows() -> keras.Model:
     return keras.Model(image, {"boxes": boxes, "scores": scores}, name="rows")
 
 
+def _queries() -> Member:
+    """Explain a query that attends to tokens; its last class is no object."""
+    model = detectors.queries().model
+    options = {"target": vc.targets.Box(_BOX, background=-1), "output": "pred_logits"}
+    return Member(model, _inputs(model), "hirescam", _of_query, (), options)
+
+
+def _of_query(outputs: Any) -> Any:
+    return tf.reduce_max(outputs["pred_logits"][:, _BOX, :-1], axis=-1)
+
+
 DETECTION: dict[str, Callable[[], Member]] = {
     "dense head": _detection(families.detector, "scores", ("scores",)),
     "dense head, logits": _detection(_rows, "scores"),
     "feature pyramid": _detection(handmade.detector, "labels"),
     "keras_hub RetinaNet": _detection(hub_models.OTHER_TASKS["RetinaNetObjectDetector"], "cls_logits"),
-    "keras_hub D-FINE": _detection(hub_models.OTHER_TASKS["DFineObjectDetector"], "logits"),
+    "keras_hub D-FINE": _detection(hub_models.OTHER_TASKS["DFineObjectDetector"], "logits", output="logits"),
+    "queries, as of DETR": _queries,
 }

@@ -1,4 +1,4 @@
-"""The tiny transformers of the tests, whose folder is no package."""
+"""The tiny transformers and detectors of the tests, whose folder is no package."""
 
 from __future__ import annotations
 
@@ -8,3 +8,4 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[2] / "tests"))
 transformers = importlib.import_module("support.transformers")
+detectors = importlib.import_module("support.detectors")
