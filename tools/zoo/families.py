@@ -33,6 +33,10 @@ layer that it chooses for Grad-CAM, with its size (and the number of tokens that
 column has the largest difference between its Grad-CAM and that by TensorFlow's gradients, relative to the largest \
 value; 1e-5 is allowed. Then comes a method of the family. The SavedModel and the TensorFlow Lite file hold both; each \
 is run on the same inputs and compared. A number in parentheses refers to the reason below.
+
+Box 3 of each detector is explained. Where heads read maps of several sizes, `"last"` is one of them, and only the \
+boxes that are found on it lead there: the RetinaNet finds box 3 on its finest level, and its `"last"` is the \
+coarsest. Choose a layer before the levels part, or the level itself.
 """
 _COLUMNS = {"layers": '`"last"`', "gradcam": "`gradcam`", "method": "method", "SavedModel": "SavedModel"}
 _REASON = 300
