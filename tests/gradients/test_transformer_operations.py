@@ -41,7 +41,7 @@ HUB = (
     *("ViTImageClassifier", "ViTImageClassifier, pooled", "DeiTImageClassifier", "DINOV2Backbone", "DINOV3Backbone"),
     *("SwinTransformerImageClassifier", "MiTImageClassifier", "SegFormerImageSegmenter", "ViTDetBackbone"),
     *("CLIPVisionEncoder", "SigLIPVisionEncoder", "MetaCLIP2VisionEncoder", "DepthAnythingDepthEstimator"),
-    *("VideoPrismBackbone", "DFineObjectDetector"),
+    "VideoPrismBackbone",
 )
 
 
