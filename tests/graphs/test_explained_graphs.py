@@ -52,6 +52,7 @@ def test_methods_agree_with_the_original(model: Any, method: str) -> None:
         np.testing.assert_allclose(got[f"heatmap_{SAME[name]}".replace("/", "_")], expected, atol=2e-5, err_msg=name)
 
 
+@pytest.mark.sweep(cases=1)
 def test_the_score_is_the_logit_and_no_gradient_is_tensorflows_own(model: Any) -> None:
     explained = vc.attach(model, list(SAME.values()), method="gradcam", normalize=None, size=None)
     assert explained.plan is not None
@@ -227,6 +228,7 @@ def test_weights_files(saved: Any, frozen: Any, tmp_path: Path) -> None:
 # Exports ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.sweep(cases=1)
 def test_exported_as_a_saved_model(model: Any, tmp_path: Path) -> None:
     x = images()
     explained = vc.attach(model, "last", method=["deviation", "gradcam"])
@@ -239,6 +241,7 @@ def test_exported_as_a_saved_model(model: Any, tmp_path: Path) -> None:
     assert size < (2 * numbers if model.weights else numbers)  # once, and not at all beside constants
 
 
+@pytest.mark.sweep(cases=1)
 def test_exported_to_tflite(model: Any, tmp_path: Path) -> None:
     x = images(1)
     explained = vc.attach(model, ["sum/add", "last/Relu"], method=["deviation", "hirescam"])
