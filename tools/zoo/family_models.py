@@ -22,9 +22,9 @@ from tools.zoo.tiny_models import detectors, transformers
 _BOX = 3
 
 
-def _inputs(model: keras.Model) -> np.ndarray:
-    """Return soft images of the size of the model's input."""
-    return soft(*model.input.shape[1:])[:EXPLAINED]
+def _inputs(model: keras.Model) -> Any:
+    """Return soft images of the size of the model's input, in the structure that it takes."""
+    return keras.tree.map_structure(lambda tensor: soft(*tensor.shape[1:])[:EXPLAINED], model.input)
 
 
 # Transformers ------------------------------------------------------------------------------------------------------
@@ -43,7 +43,7 @@ def _pooled(name: str) -> Callable[[], keras.Model]:
 
     def build() -> keras.Model:
         body = hub_models.BACKBONES[name]()
-        output = body.output
+        output = body.output["sequence_output"] if isinstance(body.output, dict) else body.output
         features = keras.ops.mean(output, list(range(1, len(output.shape) - 1)))
         return keras.Model(body.input, L.Dense(CLASSES, activation="softmax", name="label")(features))
 
