@@ -48,6 +48,7 @@ def test_equals_tensorflow(name: str, unknown_batch: bool) -> None:
     check_against_tensorflow(CASES[name], unknown_batch)
 
 
+@pytest.mark.sweep(cases=80)
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.smooth])
 def test_equals_finite_differences(name: str) -> None:
     check_finite_differences(CASES[name])
