@@ -40,6 +40,9 @@ def with_class_token(x: Any) -> Any:
 FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "activation": lambda x: tf.nn.relu(tf.tanh(x) - 0.1),
     "attention": attended,
+    "broadcast_first_row": lambda x: tf.square(x[:, :1] * x),
+    "broadcast_first_column": lambda x: tf.where(x > 0.0, tf.nn.relu(x[:, :, :1] + 0.5), x),
+    "broadcast_to_all": lambda x: tf.broadcast_to(x[:, 1:2], tf.shape(x)) ** 2.0,
     "borders": lambda x: tf.pad(x[:, 1:-1, :3, 1:], [[0, 0], [1, 1], [0, 2], [1, 0]]),
     "class_token": with_class_token,
     "concatenation": lambda x: tf.concat([x, tf.square(x)], -1),

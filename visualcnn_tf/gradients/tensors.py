@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import tensorflow as tf
 
@@ -9,6 +11,13 @@ from visualcnn_tf.gradients.not_covered import NotCoveredError
 
 #: Operations that return their input unchanged, or in another dtype.
 PASS_THROUGH = ("Identity", "Snapshot", "EnsureShape", "Cast", "CheckNumerics", "PlaceholderWithDefault")
+
+#: Operations whose output has the sizes of their first input.
+_SIZE_KEEPING = (
+    *PASS_THROUGH,
+    *("BiasAdd", "Elu", "Erf", "Exp", "FusedBatchNormV3", "LeakyRelu", "Log", "Neg", "Relu", "Relu6", "Rsqrt", "Selu"),
+    *("Sigmoid", "Softmax", "Softplus", "Sqrt", "Square", "Tanh"),
+)
 
 
 def gradient_dtype(dtype: tf.DType) -> tf.DType:
@@ -47,20 +56,43 @@ def reshape_like(gradient: tf.Tensor, tensor: tf.Tensor) -> tf.Tensor:
     return tf.reshape(gradient, [-1 if size is None else size for size in tensor.shape])
 
 
-def unbroadcast(gradient: tf.Tensor, operand: tf.Tensor, result: tf.Tensor) -> tf.Tensor:
+def unbroadcast(
+    gradient: tf.Tensor, operand: tf.Tensor, result: tf.Tensor, others: Sequence[tf.Tensor] | None = None
+) -> tf.Tensor:
     """Sum the gradient of ``result`` over the axes along which ``operand`` was broadcast to it.
 
-    A size that is unknown in both is assumed to be the same, as a batch size is, and so not to be broadcast.
+    Args:
+        gradient: with respect to ``result``.
+        operand: what may have been broadcast.
+        result: what it was broadcast to. Its first axis, if the operand has it, is the batch, which never is.
+        others: the other operands; None where they can't tell whether an unknown size was broadcast.
     """
     new_axes = result.shape.rank - operand.shape.rank
     sizes = list(zip(operand.shape, result.shape[new_axes:], strict=True))
     if new_axes:
         gradient = tf.reduce_sum(gradient, list(range(new_axes)))
     for axis, (before, after) in enumerate(sizes):
-        if before is None and after not in (None, 1):
+        is_open = after is None and axis + new_axes > 0 and _may_be_larger(others, operand, axis)
+        if before is None and (is_open or after not in (None, 1)):
             gradient = _sum_if_broadcast(gradient, operand, axis)
     axes = [axis for axis, (before, after) in enumerate(sizes) if before == 1 and after != 1]
     return tf.reduce_sum(gradient, axes, keepdims=True) if axes else gradient
+
+
+def _may_be_larger(others: Sequence[tf.Tensor] | None, operand: tf.Tensor, axis: int) -> bool:
+    """Return whether one of several tensors of unknown size may be larger than an operand along an axis."""
+    if others is None:
+        return True
+    from_the_right = axis - operand.shape.rank
+    open_ones = [one for one in others if one.shape.rank >= -from_the_right and one.shape[from_the_right] is None]
+    return any(_source(one) is not _source(operand) for one in open_ones)
+
+
+def _source(tensor: tf.Tensor) -> tf.Tensor:
+    """Return the tensor that one of the same sizes was computed from, number by number."""
+    while tensor.op.type in _SIZE_KEEPING:
+        tensor = tensor.op.inputs[0]
+    return tensor
 
 
 def _sum_if_broadcast(gradient: tf.Tensor, operand: tf.Tensor, axis: int) -> tf.Tensor:
@@ -69,4 +101,6 @@ def _sum_if_broadcast(gradient: tf.Tensor, operand: tf.Tensor, axis: int) -> tf.
     # Copies along one axis, values along the next: one copy of all values, or as many copies of one.
     split = tf.stack([sizes[axis] // size, size])
     copies = tf.reshape(gradient, tf.concat([sizes[:axis], split, sizes[axis + 1 :]], 0))
-    return tf.reduce_sum(copies, axis)
+    summed = tf.reduce_sum(copies, axis)
+    summed.set_shape([*gradient.shape[:axis], operand.shape[axis], *gradient.shape[axis + 1 :]])
+    return summed

@@ -33,8 +33,10 @@ def binary(first: OperandGradient, second: OperandGradient) -> Rule:
     def rule(node: Node) -> InputGradients:
         values = (node.gradient, *node.inputs, node.output)
         return [
-            unbroadcast(gradient_of(*values), operand, node.output) if needed else None
-            for gradient_of, operand, needed in zip((first, second), node.inputs, node.needs_gradient, strict=True)
+            unbroadcast(gradient_of(*values), operand, node.output, [other]) if needed else None
+            for gradient_of, operand, other, needed in zip(
+                (first, second), node.inputs, reversed(node.inputs), node.needs_gradient, strict=True
+            )
         ]
 
     return rule
@@ -83,7 +85,8 @@ def _select(node: Node) -> InputGradients:
     require(node.op.type != "Select" or condition.shape == node.output.shape)
     chosen = node.gradient * mask(condition, node.gradient)
     parts = (chosen, node.gradient - chosen)
-    return [None] + [unbroadcast(part, operand, node.output) for part, operand in zip(parts, operands, strict=True)]
+    pairs = zip(parts, operands, strict=True)
+    return [None] + [unbroadcast(part, operand, node.output, node.inputs) for part, operand in pairs]
 
 
 def _clip(node: Node) -> InputGradients:
