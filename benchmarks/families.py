@@ -106,12 +106,12 @@ def u_net() -> keras.Model:
     """Build a U-Net that finds the class of each pixel, ``(B, 56, 56, 11)``: ten digits and the background."""
     x = image = keras.Input((SIZE, SIZE, 1), name="image")
     skips = []
-    for level, filters in enumerate((4, 8, 16)):
+    for level, filters in enumerate((8, 16, 32)):
         x = _block(x, filters, f"down{level}")
         skips.append(x)
         x = L.MaxPooling2D(name=f"pool{level}")(x)
-    x = _block(_block(x, 32, "bottom"), 32, "bottleneck")
-    for level, filters in ((2, 16), (1, 8), (0, 4)):
+    x = _block(_block(x, 48, "bottom"), 48, "bottleneck")
+    for level, filters in ((2, 32), (1, 16), (0, 8)):
         x = L.Concatenate(name=f"join{level}")([L.UpSampling2D(name=f"enlarge{level}")(x), skips[level]])
         x = _block(x, filters, f"up{level}")
     classes = L.Conv2D(CLASSES + 1, 1, activation="softmax", name="classes")(x)

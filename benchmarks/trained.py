@@ -149,7 +149,7 @@ RECIPES: dict[str, Recipe] = {
     "ViT, pure patches, class token": _pure("token"),
     "ViT, pure patches, global pooling": _pure("global"),
     "U-Net": Recipe(
-        families.u_net, pixel_labels, "sparse_categorical_crossentropy", pixel_accuracy, "of the ink right", 5
+        families.u_net, pixel_labels, "sparse_categorical_crossentropy", pixel_accuracy, "of the ink right", 20
     ),
     "detector": Recipe(families.detector, box_labels, _BOX_LOSS, box_accuracy, "of the digits found", 5),
 }
