@@ -84,3 +84,9 @@ def as_path(argument: str, path: object) -> Path:
     if not os.fspath(path) or "\0" in os.fspath(path):
         raise bad_value(argument, "the name of a file or folder", path)
     return Path(path)
+
+
+def check_is_keras_file(path: object, advice: str) -> None:
+    """Raise for an HDF5 file, which holds no class of ours; ``advice`` is the end of the message."""
+    if str(path).endswith((".h5", ".hdf5")):
+        raise bad_value("filepath", "a file that ends in .keras", str(path), advice)

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from visualcnn_tf._utils.checks import bad_value
+from visualcnn_tf._utils.checks import check_is_keras_file
 from visualcnn_tf.errors import IncompatibleModelError, InputShapeError
 from visualcnn_tf.graphs.analysis import Analysis
 from visualcnn_tf.graphs.constants import digest_of, from_text, large_constants, set_value, to_text, value_of
@@ -162,10 +162,7 @@ class GraphModel(keras.Model):
         Raises:
             InvalidArgumentError: for a ``.h5`` file, which Keras could not load.
         """
-        if str(filepath).endswith((".h5", ".hdf5")):
-            raise bad_value(
-                "filepath", "a file that ends in .keras", str(filepath), "An HDF5 file does not hold a graph."
-            )
+        check_is_keras_file(filepath, "An HDF5 file does not hold a graph.")
         super().save(filepath, *args, **kwargs)
 
     def get_config(self) -> dict[str, Any]:

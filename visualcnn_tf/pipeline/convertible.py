@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from visualcnn_tf._utils.checks import bad_value
+from visualcnn_tf._utils.checks import check_is_keras_file
 from visualcnn_tf.errors import UnsupportedOperationError
 from visualcnn_tf.introspect.inputs import ModelInput
 from visualcnn_tf.ops.exporting import exporting
@@ -82,14 +82,11 @@ class ConvertibleModel(keras.Model):
         Raises:
             InvalidArgumentError: for a ``.h5`` file, which Keras could not load.
         """
-        if str(filepath).endswith((".h5", ".hdf5")):
-            raise bad_value(
-                "filepath",
-                "a file that ends in .keras",
-                str(filepath),
-                "An HDF5 file does not hold a class such as this one; the model inside can be saved so: "
-                "`explained.model.save(...)`.",
-            )
+        check_is_keras_file(
+            filepath,
+            "An HDF5 file does not hold a class such as this one; the model inside can be saved so: "
+            "`explained.model.save(...)`.",
+        )
         super().save(filepath, *args, **kwargs)
 
     @property

@@ -117,8 +117,9 @@ def _explained_output(
     requests: Sequence[TapRequest], trace: Trace, names: Sequence[str], options: Options
 ) -> ExplainedOutput | None:
     """Return the output that the target explains; None where no method explains a target."""
-    explains = any(request.method.explains_target for request in requests)
-    return find_explained_output(trace, names, options.output, options.resolved_target) if explains else None
+    if not _explains_target(requests):
+        return None
+    return find_explained_output(trace, names, options.output, options.resolved_target)
 
 
 def _of_target(explained: ExplainedOutput | None, names: Sequence[str]) -> list[OutputSpec]:
